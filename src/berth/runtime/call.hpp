@@ -1,0 +1,43 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "berth/async/cancel.hpp"
+#include "berth/base/bytes.hpp"
+#include "berth/base/clock.hpp"
+#include "berth/base/limits.hpp"
+
+namespace berth {
+
+/// Bytes with a media type. JSON text is carried as it came, never re-encoded.
+struct Payload {
+    std::string bytes;
+    std::string media_type;  // empty when unknown
+
+    bool empty() const noexcept { return bytes.empty(); }
+};
+
+/// What caused a call.
+enum class Trigger : std::uint8_t { cli, http, nested, embedder };
+
+/// One invocation of a function, as it enters the runtime.
+struct Call {
+    std::string id;                    // UUIDv7, lower case
+    std::string request_id;            // what the caller sent, or the id
+    std::string function;
+    std::string entry;                 // export to call; empty for the function's own
+    Payload input;
+    std::vector<std::string> arguments;  // of a command; empty otherwise
+    Trigger trigger = Trigger::embedder;
+    std::optional<SteadyTime> deadline;  // the caller's; the function's own limit holds as well
+    CancelToken cancel;
+    std::uint8_t depth = 0;            // nested calls above this one
+    Limits tighten;                    // bounds of this call alone
+};
+
+}  // namespace berth

@@ -1,0 +1,55 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "berth/base/error.hpp"
+#include "berth/runtime/call.hpp"
+
+namespace berth {
+
+/// What a call used up.
+struct Usage {
+    std::uint64_t fuel = 0;
+    bool fuel_exact = true;             // false after a trap or stop: what was last saved
+    std::uint64_t peak_memory = 0;      // bytes
+    std::uint64_t host_calls = 0;
+    std::uint64_t bytes_in = 0;
+    std::uint64_t bytes_out = 0;
+    std::chrono::nanoseconds cpu{0};    // processor time, where it is known
+};
+
+/// Where the time of a call went, on the steady clock.
+struct Timing {
+    std::chrono::nanoseconds queue{0};
+    std::chrono::nanoseconds start{0};
+    std::chrono::nanoseconds run{0};
+    std::chrono::nanoseconds total{0};
+};
+
+/// How a process or command ended by itself.
+struct ExitInfo {
+    int status = 0;   // exit status, 0 when a signal ended it
+    int signal = 0;   // signal number, 0 when it exited
+};
+
+/// One line that the guest logged.
+struct LogEntry {
+    std::string level;  // debug, info, warn, error
+    std::string message;
+};
+
+/// The one answer of a call. `error` is empty on success; `output` may be filled even then with what came before the failure.
+struct Outcome {
+    Payload output;
+    std::optional<Error> error;
+    std::vector<LogEntry> logs;
+    Usage usage;
+    Timing timing;
+    std::optional<ExitInfo> exit;
+};
+
+}  // namespace berth
