@@ -1,0 +1,159 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "berth/base/error.hpp"
+#include "berth/capability/grant_set.hpp"
+#include "berth/engine/host_context.hpp"
+#include "berth/host/host_world.hpp"
+#include "berth/telemetry/metrics.hpp"
+
+namespace berth {
+
+/// Sees every host call before its effect and after it; the place where a journal is written from or replayed into.
+/// Absent in ordinary calls.
+class HostCallHook {
+public:
+    virtual ~HostCallHook() = default;
+    virtual void before(const HostFunction& function, std::span<const RawValue> params) = 0;
+    virtual void after(const HostFunction& function, std::span<const RawValue> results) = 0;
+};
+
+/// Told of every denied call, once each.
+class DenialListener {
+public:
+    virtual ~DenialListener() = default;
+    virtual void denied(std::string_view world, std::string_view function, const Denial& denial) = 0;
+};
+
+/// How a host call went, as it is counted.
+enum class HostOutcome : std::uint8_t { ok, error, denied };
+inline constexpr std::size_t host_outcome_count = 3;
+
+/// The counters of one world's host functions in one registry; made once, used by every call.
+class HostMetrics {
+public:
+    HostMetrics(MetricRegistry& registry, const HostTable& table);
+
+private:
+    friend class Gate;
+    std::vector<std::array<Counter*, host_outcome_count>> calls_;  // by function index
+    std::array<Counter*, capability_count> used_{};
+    std::array<Counter*, capability_count> denied_{};
+};
+
+/// What stands between one guest call and its host functions: grants, fuel, counts, the hook and the lowering of
+/// errors. One for each call, on the stack of whoever makes the call; it is the `state` of the engine's HostContext.
+/// One thread at a time.
+class Gate {
+public:
+    struct Setup {
+        const HostTable* table;
+        GrantSet* grants;
+        void* world_state;                       // what bodies get as call.state()
+        std::uint64_t max_host_calls = ~std::uint64_t{0};
+        std::uint64_t max_argument = 64 << 20;   // bytes of one argument
+        HostMetrics* metrics = nullptr;
+        DenialListener* denials = nullptr;
+        HostCallHook* hook = nullptr;
+    };
+    explicit Gate(const Setup& setup);
+    ~Gate();  // adds its counts to the metrics
+    Gate(const Gate&) = delete;
+    Gate& operator=(const Gate&) = delete;
+
+    /// The engine's entry for every host function of every world.
+    static HostStatus enter(HostContext& context, std::uint32_t function, RawValue* values) noexcept;
+
+    /// Why a host function ended the call, after CallOutcome::host_trapped; empty when the guest ended itself.
+    const std::optional<Error>& failure() const noexcept { return failure_; }
+    bool out_of_fuel() const noexcept { return out_of_fuel_; }
+    std::uint64_t host_calls() const noexcept { return host_calls_; }
+    std::uint64_t denied_calls() const noexcept { return denied_calls_; }
+
+private:
+    friend class HostCall;
+    HostStatus quota_exceeded();
+
+    Setup setup_;
+    std::uint64_t host_calls_ = 0;
+    std::uint64_t denied_calls_ = 0;
+    bool out_of_fuel_ = false;
+    std::optional<Error> failure_;
+    std::vector<std::array<std::uint32_t, host_outcome_count>> counts_;  // by function; added to the metrics at the end
+    std::array<std::uint32_t, capability_count> used_{};
+    std::array<std::uint32_t, capability_count> refused_{};
+};
+
+/// What a body sees of the call it serves. Lives during the host call.
+class HostCall {
+public:
+    HostCall(Gate& gate, HostContext& context, std::uint32_t index) noexcept
+        : gate_(gate), context_(context), index_(index), function_((*gate.setup_.table)[index]) {}
+    HostCall(const HostCall&) = delete;
+    HostCall& operator=(const HostCall&) = delete;
+
+    const HostFunction& function() const noexcept { return function_; }
+    HostContext& context() const noexcept { return context_; }
+    GuestMemory memory() const noexcept { return context_.memory(); }
+    const GrantSet& grants() const noexcept { return *gate_.setup_.grants; }
+    void* state() const noexcept { return gate_.setup_.world_state; }
+    std::uint64_t max_argument() const noexcept { return gate_.setup_.max_argument; }
+
+    /// For functions whose need depends on the arguments: an error (counted and told to the listener) when it is not
+    /// granted on `value`.
+    Result<void> require(Capability capability, std::string_view value = {});
+
+    /// Bytes of the arguments that crossed; called by boundary types.
+    void count_in(std::uint64_t bytes) noexcept { bytes_in_ += bytes; }
+    /// Bytes of the outcome that crossed; called by boundary types and by bodies that fill a buffer in part.
+    void count_out(std::uint64_t bytes) noexcept { bytes_out_ += bytes; }
+
+    /// Ends the call without an error: the guest asked for its own end.
+    HostStatus end() noexcept { return HostStatus::trap; }
+    HostStatus trap(Error error);
+    /// Lowers an error as the row says, into `values` or as the end of the call.
+    HostStatus lower(const Error& error, RawValue* values);
+    HostStatus lower(ArgumentFault fault, RawValue* values);
+
+    /// 100 + bytes in / 16, rounded up, before the effect. False: the budget is used up and nothing happened.
+    bool charge_before() noexcept;
+    /// bytes out / 16, rounded up.
+    bool charge_after() noexcept;
+    HostStatus out_of_fuel() noexcept;
+
+private:
+    friend class Gate;
+    /// Counts the call once; what is never counted otherwise is ok.
+    void count(HostOutcome outcome) noexcept;
+
+    Gate& gate_;
+    HostContext& context_;
+    std::uint32_t index_;
+    const HostFunction& function_;
+    std::uint64_t bytes_in_ = 0;
+    std::uint64_t bytes_out_ = 0;
+    bool counted_ = false;
+};
+
+/// The same with the state of one world.
+template <class State>
+class WorldCall {
+public:
+    explicit WorldCall(HostCall& call) noexcept : call_(call) {}
+    State& state() const noexcept { return *static_cast<State*>(call_.state()); }
+    HostCall* operator->() const noexcept { return &call_; }
+    HostCall& operator*() const noexcept { return call_; }
+
+private:
+    HostCall& call_;
+};
+
+}  // namespace berth
