@@ -51,7 +51,7 @@ template <class... Arguments>
 consteval auto joined_types() {
     constexpr std::size_t total = (Boundary<Arguments>::types.size() + ... + 0);
     std::array<ValueType, total> all{};
-    std::size_t at = 0;
+    [[maybe_unused]] std::size_t at = 0;
     ((std::copy(Boundary<Arguments>::types.begin(), Boundary<Arguments>::types.end(), all.begin() + static_cast<std::ptrdiff_t>(at)),
       at += Boundary<Arguments>::types.size()),
      ...);

@@ -40,7 +40,17 @@ public:
     template <class... Capabilities>
     static constexpr Needs by_arguments(Capabilities... capabilities) noexcept { return Needs((bit(capabilities) | ...), false); }
 
+    /// The same for functions on an open descriptor: whoever opened it asked already, so importing these asks for nothing.
+    template <class... Capabilities>
+    static constexpr Needs by_descriptor(Capabilities... capabilities) noexcept {
+        Needs needs((bit(capabilities) | ...), false);
+        needs.asks_ = false;
+        return needs;
+    }
+
     constexpr std::uint64_t mask() const noexcept { return mask_; }
+    /// What a module asks for by importing the function.
+    constexpr std::uint64_t asked() const noexcept { return asks_ ? mask_ : 0; }
     constexpr bool checked_by_gate() const noexcept { return checked_by_gate_; }
     /// The one capability that the gate checks; only when checked_by_gate().
     constexpr Capability capability() const noexcept { return static_cast<Capability>(std::countr_zero(mask_)); }
@@ -51,6 +61,7 @@ private:
 
     std::uint64_t mask_;
     bool checked_by_gate_;
+    bool asks_ = true;
 };
 
 inline constexpr std::size_t max_host_params = 12;

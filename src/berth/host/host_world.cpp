@@ -33,7 +33,7 @@ std::vector<AskedCapability> HostTable::asked_by(std::span<const ModuleImport> i
     for (const auto& import : imports) {
         for (std::size_t i = 0; i < functions_.size(); ++i) {
             if (modules_[i] != import.module || functions_[i]->name != import.name) continue;
-            std::uint64_t fresh = functions_[i]->row.needs.mask() & ~seen;
+            std::uint64_t fresh = functions_[i]->row.needs.asked() & ~seen;
             seen |= fresh;
             for (; fresh != 0; fresh &= fresh - 1) {
                 asked.push_back({static_cast<Capability>(std::countr_zero(fresh)), format("imports {}.{}", import.module, import.name)});

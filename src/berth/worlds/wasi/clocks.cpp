@@ -1,0 +1,150 @@
+#include <algorithm>
+#include <limits>
+#include <optional>
+#include <thread>
+
+#include "berth/engine/call_record.hpp"
+#include "berth/worlds/wasi/boundary_types.hpp"
+#include "berth/worlds/wasi/groups.hpp"
+#include "berth/worlds/wasi/wasi_state.hpp"
+
+namespace berth::worlds::wasi {
+namespace {
+
+enum ClockId : std::uint32_t { realtime = 0, monotonic = 1, process_cpu = 2, thread_cpu = 3 };
+
+std::optional<std::int64_t> read_clock(const WasiState& state, std::uint32_t id) noexcept {
+    switch (id) {
+        case realtime: return state.setup().clock->wall().time_since_epoch().count();
+        case monotonic: return std::chrono::nanoseconds(state.setup().clock->steady().time_since_epoch()).count();
+        case process_cpu:
+        case thread_cpu: return state.cpu_time();
+        default: return std::nullopt;
+    }
+}
+
+Errno clock_res_get(WasiCall&, std::uint32_t id, GuestOut<std::uint64_t> resolution) {
+    if (id > thread_cpu) return Errno::inval;
+    resolution.set(id == realtime || id == monotonic ? 1 : 1'000);
+    return Errno::success;
+}
+
+Errno clock_time_get(WasiCall& call, std::uint32_t id, std::uint64_t /*precision*/, GuestOut<std::uint64_t> time) {
+    const auto now = read_clock(call.state(), id);
+    if (!now) return Errno::inval;
+    time.set(static_cast<std::uint64_t>(*now));
+    return Errno::success;
+}
+
+enum PollTag : std::uint8_t { clock_event = 0, read_event = 1, write_event = 2 };
+
+/// A subscription as the wait sees it: due at a time, ready when standard input is, or ready at once.
+struct Awaited {
+    enum class On : std::uint8_t { nothing, time, input };
+
+    On on = On::nothing;
+    SteadyTime due{};
+    Errno error = Errno::success;
+};
+
+Awaited awaited(WasiState& state, const Subscription& subscription) {
+    switch (subscription.tag) {
+        case clock_event: {
+            const auto id = subscription.clock_or_fd;
+            if (id > thread_cpu) return {.error = Errno::inval};
+            if (id > monotonic) return {.error = Errno::notsup};
+            constexpr auto most = static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max() / 4);
+            auto wait = static_cast<std::int64_t>(std::min(subscription.timeout, most));
+            if ((subscription.clock_flags & 1) != 0) wait = std::max<std::int64_t>(0, wait - *read_clock(state, id));
+            return {.on = Awaited::On::time, .due = state.setup().clock->steady() + std::chrono::nanoseconds(wait)};
+        }
+        case read_event:
+        case write_event: {
+            const auto* descriptor = state.descriptor(subscription.clock_or_fd);
+            if (descriptor == nullptr) return {.error = Errno::badf};
+            const bool reads = subscription.tag == read_event;
+            switch (descriptor->kind) {
+                case Descriptor::Kind::input: return reads ? Awaited{.on = Awaited::On::input} : Awaited{.error = Errno::notcapable};
+                case Descriptor::Kind::output:
+                case Descriptor::Kind::error: return reads ? Awaited{.error = Errno::notcapable} : Awaited{};
+                case Descriptor::Kind::file: return {};  // files never block
+                case Descriptor::Kind::directory:
+                case Descriptor::Kind::closed: break;
+            }
+            return {.error = Errno::badf};
+        }
+        default: return {.error = Errno::inval};
+    }
+}
+
+Errno poll_oneoff(WasiCall& call, PollArrays arrays, GuestOut<std::uint32_t> count) {
+    auto& state = call.state();
+    const auto& subscriptions = arrays.subscriptions();
+    if (subscriptions.empty()) return Errno::inval;
+    std::vector<Awaited> all;
+    std::optional<SteadyTime> first_due;
+    bool on_input = false;
+    bool sleeps = false;
+    for (const auto& subscription : subscriptions) {
+        all.push_back(awaited(state, subscription));
+        sleeps = sleeps || subscription.tag == clock_event;
+        on_input = on_input || all.back().on == Awaited::On::input;
+        if (all.back().on == Awaited::On::time) first_due = std::min(first_due.value_or(all.back().due), all.back().due);
+    }
+    if (sleeps && !call->require(Capability::time_sleep)) return Errno::notcapable;
+
+    while (true) {
+        const bool input_ready = on_input && state.setup().input->wait_ready(std::chrono::nanoseconds(0)) == InputStream::Ready::yes;
+        const auto now = state.setup().clock->steady();
+        std::uint32_t stored = 0;
+        for (std::size_t i = 0; i < all.size(); ++i) {
+            const bool ready = all[i].on == Awaited::On::nothing || (all[i].on == Awaited::On::time && all[i].due <= now) || (all[i].on == Awaited::On::input && input_ready);
+            if (!ready) continue;
+            Event event{};
+            event.user_data = subscriptions[i].user_data;
+            event.error = static_cast<std::uint16_t>(all[i].error);
+            event.type = subscriptions[i].tag;
+            if (subscriptions[i].tag == read_event) event.bytes = all[i].on == Awaited::On::input ? std::max<std::uint64_t>(1, state.setup().input->available()) : 0;
+            arrays.set_event(stored++, event);
+        }
+        count.set(stored);
+        if (stored != 0) return Errno::success;
+
+        const auto wait = first_due ? std::chrono::nanoseconds(*first_due - now) : std::chrono::nanoseconds::max();
+        if (on_input) {
+            state.setup().input->wait_ready(wait);
+        } else if (auto* record = call->context().record()) {
+            record->wait_for(wait);
+        } else {
+            std::this_thread::sleep_for(wait);
+        }
+        if (call->context().stopped()) return Errno::success;  // the engine ends the call before the guest sees this
+    }
+}
+
+constexpr std::array functions{
+    fn<"clock_res_get", clock_res_get>({
+        .doc = "The resolution of a clock in nanoseconds.",
+        .params = {"id", "resolution"},
+        .needs = Capability::time_now,
+        .effect = Effect::reads,
+    }),
+    fn<"clock_time_get", clock_time_get>({
+        .doc = "The time of a clock in nanoseconds. The processor clocks count this call's own time.",
+        .params = {"id", "precision", "time"},
+        .needs = Capability::time_now,
+        .effect = Effect::reads,
+    }),
+    fn<"poll_oneoff", poll_oneoff>({
+        .doc = "Waits until a clock is due or a descriptor is ready. Waiting on clocks needs time.sleep.",
+        .params = {"subscriptions", "count"},
+        .needs = Needs::by_arguments(Capability::time_sleep),
+        .effect = Effect::waits,
+    }),
+};
+
+}  // namespace
+
+std::span<const HostFunction> clock_functions() { return functions; }
+
+}  // namespace berth::worlds::wasi

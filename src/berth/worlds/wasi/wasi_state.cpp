@@ -1,0 +1,56 @@
+#include "berth/worlds/wasi/wasi_state.hpp"
+
+#include <ctime>
+
+namespace berth::worlds::wasi {
+namespace {
+
+std::int64_t thread_cpu_now() noexcept {
+    timespec time{};
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+    return time.tv_sec * 1'000'000'000 + time.tv_nsec;
+}
+
+}  // namespace
+
+WasiState::WasiState(Setup setup) : setup_(std::move(setup)), cpu_start_(thread_cpu_now()) {
+    descriptors_.resize(3);
+    constexpr std::uint64_t stream = rights::fd_fdstat_set_flags | rights::fd_filestat_get | rights::poll_fd_readwrite;
+    descriptors_[0].kind = Descriptor::Kind::input;
+    descriptors_[0].rights_base = stream | rights::fd_read;
+    descriptors_[1].kind = Descriptor::Kind::output;
+    descriptors_[1].rights_base = stream | rights::fd_write;
+    descriptors_[2].kind = Descriptor::Kind::error;
+    descriptors_[2].rights_base = stream | rights::fd_write;
+}
+
+void WasiState::add_preopen(std::string name, std::unique_ptr<Directory> directory) {
+    Descriptor descriptor;
+    descriptor.kind = Descriptor::Kind::directory;
+    descriptor.directory = std::move(directory);
+    descriptor.rights_base = rights::directory;
+    descriptor.rights_inheriting = rights::all;
+    descriptor.preopen = std::move(name);
+    descriptors_.push_back(std::move(descriptor));
+}
+
+Descriptor* WasiState::descriptor(std::uint32_t fd) noexcept {
+    if (fd >= descriptors_.size() || descriptors_[fd].kind == Descriptor::Kind::closed) return nullptr;
+    return &descriptors_[fd];
+}
+
+std::optional<std::uint32_t> WasiState::add(Descriptor descriptor) {
+    for (std::size_t fd = 0; fd < descriptors_.size(); ++fd) {
+        if (descriptors_[fd].kind == Descriptor::Kind::closed) {
+            descriptors_[fd] = std::move(descriptor);
+            return static_cast<std::uint32_t>(fd);
+        }
+    }
+    if (descriptors_.size() >= setup_.max_descriptors) return std::nullopt;
+    descriptors_.push_back(std::move(descriptor));
+    return static_cast<std::uint32_t>(descriptors_.size() - 1);
+}
+
+std::int64_t WasiState::cpu_time() const noexcept { return thread_cpu_now() - cpu_start_; }
+
+}  // namespace berth::worlds::wasi

@@ -1,0 +1,85 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "berth/base/clock.hpp"
+#include "berth/host/fn.hpp"
+#include "berth/host/providers/console.hpp"
+#include "berth/host/providers/files.hpp"
+#include "berth/host/providers/random_source.hpp"
+#include "berth/worlds/wasi/abi.hpp"
+#include "berth/worlds/wasi/errno.hpp"
+
+namespace berth::worlds::wasi {
+
+/// One open descriptor of a guest.
+struct Descriptor {
+    enum class Kind : std::uint8_t { closed, input, output, error, file, directory };
+
+    Kind kind = Kind::closed;
+    std::unique_ptr<File> file;
+    std::unique_ptr<Directory> directory;
+    std::uint64_t rights_base = 0;
+    std::uint64_t rights_inheriting = 0;
+    std::uint16_t flags = 0;
+    std::string preopen;                    // name of a mount as the guest sees it: `/data`
+    std::vector<DirectoryEntry> listing;    // taken when a listing starts
+    bool has_listing = false;
+};
+
+/// What one WASI guest has beside its memory: descriptors, arguments, environment, providers, and how it ended.
+/// Made for each call; one thread at a time.
+class WasiState {
+public:
+    struct Setup {
+        std::vector<std::string> arguments;    // the program's name first
+        std::vector<std::string> environment;  // `NAME=VALUE`, only what the grants show
+        const Clock* clock = nullptr;
+        RandomSource* random = nullptr;
+        InputStream* input = nullptr;
+        OutputStream* output = nullptr;
+        OutputStream* error = nullptr;
+        std::uint64_t max_descriptors = 1'024;
+    };
+    explicit WasiState(Setup setup);
+
+    /// Adds a mounted directory; the guest finds them in this order from descriptor 3 on.
+    void add_preopen(std::string name, std::unique_ptr<Directory> directory);
+
+    const Setup& setup() const noexcept { return setup_; }
+    /// Null when it is not open.
+    Descriptor* descriptor(std::uint32_t fd) noexcept;
+    /// The lowest free number, or nothing when the limit is reached.
+    std::optional<std::uint32_t> add(Descriptor descriptor);
+    std::vector<Descriptor>& descriptors() noexcept { return descriptors_; }
+
+    /// Processor time of the calling thread since the state was made.
+    std::int64_t cpu_time() const noexcept;
+
+    std::optional<std::uint32_t> exit_status;  // set by proc_exit
+    std::optional<std::uint32_t> raised;       // set by proc_raise
+    bool output_over_limit = false;            // a write passed the limit `output`; the call ends
+
+private:
+    Setup setup_;
+    std::vector<Descriptor> descriptors_;
+    std::int64_t cpu_start_;
+};
+
+using WasiCall = WorldCall<WasiState>;
+
+/// Asks the grants of one host call.
+class CallGuard final : public PathGuard {
+public:
+    explicit CallGuard(WasiCall& call) noexcept : call_(call) {}
+    bool allows(Capability capability, std::string_view virtual_path) override { return call_->require(capability, virtual_path).has_value(); }
+
+private:
+    WasiCall& call_;
+};
+
+}  // namespace berth::worlds::wasi
