@@ -54,6 +54,9 @@ private:
     friend class Watchdog;
     friend struct CallRecordLayout;
 
+    /// Sets cause and mark and wakes `wait_for`. False when it had been marked before.
+    bool mark(StopCause cause) noexcept;
+
     // Layout of berth_record.
     std::atomic<std::uint32_t> stop_{0};  // also the word that wait_for sleeps on
     std::atomic<std::int32_t> thread_{0};

@@ -52,9 +52,9 @@ public:
     Result<Bytes> serialize() const;
     /// Code that this user serialised before: it is executed as it is, so it must come from a trusted place.
     static Result<std::shared_ptr<Module>> load(std::shared_ptr<WasmEngine> engine, ByteView code, RestoreFacts facts = {});
-    /// The same from an open file, mapped; `offset` is a multiple of 4096. The descriptor stays the caller's.
-    static Result<std::shared_ptr<Module>> map(std::shared_ptr<WasmEngine> engine, int descriptor, std::uint64_t offset, std::uint64_t size,
-                                               RestoreFacts facts = {});
+    /// The same, mapped from an open file that stays unchanged; other bytes may follow the code. The descriptor stays
+    /// the caller's.
+    static Result<std::shared_ptr<Module>> map(std::shared_ptr<WasmEngine> engine, int descriptor, RestoreFacts facts = {});
 
     Module(const Module&) = delete;
     Module& operator=(const Module&) = delete;

@@ -139,9 +139,9 @@ berth_error* berth_module_serialize(const berth_module* module, berth_bytes* cod
 /* `code` must come from berth_module_serialize of an engine with the same configuration key: it is executed. The bytes
  * are copied. */
 berth_error* berth_module_load(berth_engine* engine, const uint8_t* code, size_t size, berth_module_facts facts, berth_module** module);
-/* As berth_module_load, mapped from `offset` of an open file that stays unchanged; `offset` is a multiple of 4096. The
- * descriptor is not kept and not closed. */
-berth_error* berth_module_map(berth_engine* engine, int descriptor, uint64_t offset, uint64_t size, berth_module_facts facts, berth_module** module);
+/* As berth_module_load, mapped from an open file that stays unchanged; other bytes may follow the code. The descriptor
+ * is not kept and not closed. */
+berth_error* berth_module_map(berth_engine* engine, int descriptor, berth_module_facts facts, berth_module** module);
 void berth_module_delete(berth_module* module);
 
 typedef struct berth_import_info {
@@ -266,7 +266,8 @@ typedef enum berth_trap {
 enum { BERTH_MAX_FRAMES = 32 };
 
 typedef struct berth_frame {
-    uint32_t function;        /* index in the module as compiled */
+    uint32_t function;        /* index in the module as compiled; of the caller when the compiler inlined the body: the
+                                 offset in the module tells */
     uint32_t function_offset; /* from the start of its body; UINT32_MAX when unknown */
     uint32_t module_offset;   /* from the start of the module; UINT32_MAX when unknown */
 } berth_frame;

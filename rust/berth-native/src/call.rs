@@ -1,0 +1,382 @@
+//! One entry into guest code after another: instance, start section, initialisation, export; and what came of it.
+
+use wasmtime::{Caller, Error, Extern, Func, Instance, Ref, Store, UpdateDeadline, ValRaw};
+
+use crate::abi::{CallSetup, HostContext, MemoryDefinition, NO_EXPORT, Outcome, Record, Report, UNLIMITED};
+use crate::error::{CError, ErrorKind};
+use crate::layout::{Layout, Places};
+use crate::limits::Limits;
+use crate::link::{CHECK, Linked};
+use crate::module::{FUNCTION, Module};
+use crate::stop::{self, StopPlace};
+use crate::trap::{self, Frames};
+
+/// Why a call was ended by something of ours; decides before any trap code does.
+#[derive(Debug)]
+pub enum Failure {
+    None,
+    Stopped,
+    MemoryDenied,
+    TableDenied,
+    Machine,
+    Host,
+    /// A declared minimum is above its limit: there is no instance.
+    Limit(String),
+    Internal(String),
+}
+
+/// An entry made by a host function ended like this; handed on when the host function ends the call for it.
+pub struct Nested {
+    outcome: Outcome,
+    trap: u32,
+    frames: Frames,
+}
+
+/// The context of an instance: the part that host functions see first, then ours. Outlives the store that points at it.
+#[repr(C)]
+pub struct Context {
+    pub host: HostContext,
+    pub limits: Limits,
+    pub nested: Option<Box<Nested>>,
+    linked: *const Linked,
+    /// Stands in for the engine's definition in modules whose layout could not be checked.
+    own_memory: MemoryDefinition,
+    budget: i64,
+    instance: Option<Instance>,
+}
+
+/// What a store holds.
+pub struct Data {
+    pub context: *mut Context,
+}
+
+impl Context {
+    pub fn new(linked: &Linked) -> Context {
+        Context {
+            host: HostContext {
+                state: std::ptr::null_mut(),
+                memory: std::ptr::null(),
+                fuel: std::ptr::null_mut(),
+                depth: std::ptr::null_mut(),
+                record: std::ptr::null(),
+                caller: std::ptr::null_mut(),
+                instance: std::ptr::null_mut(),
+                operation: 0,
+            },
+            limits: Limits::new(),
+            nested: None,
+            linked,
+            own_memory: MemoryDefinition { base: std::ptr::null_mut(), size: 0 },
+            budget: UNLIMITED,
+            instance: None,
+        }
+    }
+
+    pub fn set_up(&mut self, setup: &CallSetup) {
+        let largest = self.linked().module.engine.options.memory_size;
+        self.host.state = setup.state;
+        self.host.record = setup.record;
+        self.limits.memory = setup.memory_limit.min(largest);
+        self.limits.table = setup.table_limit;
+        self.limits.trap = setup.trap_on_limit;
+        self.limits.failure = Failure::None;
+        self.limits.denied_memory = 0;
+        self.limits.denied_table = 0;
+        self.nested = None;
+        self.budget = setup.fuel.max(0);
+        self.set_budgets(setup.depth);
+    }
+
+    /// The private globals of an instance that is there already.
+    pub fn set_budgets(&mut self, depth: i32) {
+        // SAFETY: the places of the live instance, or null.
+        unsafe {
+            if let Some(fuel) = self.host.fuel.as_mut() {
+                *fuel = self.budget;
+            }
+            if let Some(rest) = self.host.depth.as_mut() {
+                *rest = depth;
+            }
+        }
+    }
+
+    fn linked(&self) -> &'static Linked {
+        // SAFETY: whoever owns the context holds the linked module; the reference is not kept beyond it.
+        unsafe { &*self.linked }
+    }
+
+    pub fn instance(&self) -> Option<Instance> {
+        self.instance
+    }
+}
+
+/// Where guest code of `linked` may be stopped; None in engines that do it by epochs.
+fn stop_place(linked: &Linked) -> Result<Option<StopPlace<'_>>, CError> {
+    let engine = &linked.module.engine;
+    if engine.epochs {
+        // Registered all the same, so that host functions find the record; no pc is ever in an empty range.
+        return Ok(Some(StopPlace { map: &linked.module.map, stop_pc: 0 }));
+    }
+    Ok(Some(StopPlace { map: &linked.module.map, stop_pc: engine.stop_stub()?.pc }))
+}
+
+/// Runs `body`, which enters guest code, under the context's record if it has one.
+pub fn under_record<R>(linked: &Linked, record: *const Record, body: impl FnOnce() -> R) -> Result<R, CError> {
+    if record.is_null() {
+        return Ok(body());
+    }
+    match stop_place(linked)? {
+        // SAFETY: the record of a setup is valid until its calls have ended.
+        Some(place) => Ok(unsafe { stop::enter(record, place, body) }),
+        None => Ok(body()),
+    }
+}
+
+/// A store whose data points at `context`, which must outlive it.
+pub fn new_store(linked: &Linked, context: *mut Context) -> Result<Store<Data>, Error> {
+    let engine = &linked.module.engine;
+    let mut store = Store::try_new(&engine.engine, Data { context })?;
+    // SAFETY: the context outlives the store, and the engine asks for one limiter at a time.
+    store.limiter(|data| unsafe { &mut (*data.context).limits });
+    if engine.epochs {
+        store.set_epoch_deadline(1);
+        store.epoch_deadline_callback(|_| Ok(if stop::current_stopped() { UpdateDeadline::Interrupt } else { UpdateDeadline::Continue(1) }));
+    }
+    Ok(store)
+}
+
+/// Makes the instance and ties the context to it. A start section that the metering pass has not moved runs in here.
+///
+/// # Safety
+/// `context` is the one of `store`.
+pub unsafe fn instantiate(linked: &Linked, store: &mut Store<Data>, context: *mut Context, depth: i32) -> Result<Instance, Error> {
+    if linked.module.engine.options.engine_fuel {
+        // SAFETY: the caller's contract.
+        store.set_fuel(unsafe { (*context).budget } as u64)?;
+    }
+    let instance = linked.pre.instantiate(&mut *store)?;
+    let module = &*linked.module;
+    let layout = linked.layout.get_or_init(|| Layout::of(module, store, instance));
+    let places = layout.places(module, store, instance);
+    if let Some(Extern::Table(table)) = module.private.check.and_then(|index| export(module, store, instance, index)) {
+        if let Extern::Func(check) = linked.linker.get(&mut *store, CHECK.0, CHECK.1)? {
+            table.set(&mut *store, 0, Ref::Func(Some(check)))?;
+        }
+    }
+    // SAFETY: the caller's contract; nothing else refers into the context here.
+    unsafe { (*context).bind(module, store, instance, places, depth) };
+    Ok(instance)
+}
+
+pub fn export(module: &Module, store: &mut Store<Data>, instance: Instance, index: u32) -> Option<Extern> {
+    instance.get_module_export(store, &module.exports.get(index as usize)?.handle)
+}
+
+impl Context {
+    fn bind(&mut self, module: &Module, store: &mut Store<Data>, instance: Instance, places: Places, depth: i32) {
+        self.instance = Some(instance);
+        self.limits.instantiating = false;
+        self.host.memory = places.memory;
+        self.host.fuel = places.fuel;
+        self.host.depth = places.depth;
+        if places.memory.is_null() {
+            self.look_up_memory(module, store, instance);
+        }
+        self.set_budgets(depth);
+    }
+
+    fn look_up_memory(&mut self, module: &Module, store: &mut Store<Data>, instance: Instance) {
+        let index = module.exports.iter().position(|export| export.kind == 2);
+        if let Some(Extern::Memory(memory)) = index.and_then(|index| export(module, store, instance, index as u32)) {
+            self.own_memory = MemoryDefinition { base: memory.data_ptr(&*store), size: memory.data_size(&*store) };
+            self.host.memory = &raw const self.own_memory;
+        }
+    }
+
+    pub fn fuel_used(&self, store: &Store<Data>) -> u64 {
+        // SAFETY: the place of the live instance, or null.
+        let rest = match unsafe { self.host.fuel.as_ref() } {
+            Some(rest) => (*rest).max(0),
+            None if self.linked().module.engine.options.engine_fuel => store.get_fuel().unwrap_or(0) as i64,
+            None => return 0,
+        };
+        (self.budget - rest).max(0) as u64
+    }
+
+    pub fn peak_memory(&self) -> u64 {
+        self.limits.peak_memory
+    }
+
+    /// What ended the call: our own cause, then a passed budget, then the trap.
+    fn cause(&mut self, error: &Error) -> (Outcome, u32, Frames) {
+        let own = match std::mem::replace(&mut self.limits.failure, Failure::None) {
+            Failure::None => None,
+            Failure::Stopped => Some(Outcome::Stopped),
+            Failure::MemoryDenied => Some(Outcome::MemoryDenied),
+            Failure::TableDenied => Some(Outcome::TableDenied),
+            Failure::Machine => Some(Outcome::MachineFailed),
+            Failure::Host => {
+                if let Some(nested) = self.nested.take() {
+                    return (nested.outcome, nested.trap, nested.frames);
+                }
+                Some(Outcome::HostTrapped)
+            }
+            kept @ (Failure::Limit(_) | Failure::Internal(_)) => {
+                self.limits.failure = kept;
+                Some(Outcome::NotStarted)
+            }
+        };
+        if let Some(outcome) = own {
+            return (outcome, trap::NONE, Frames::of(error));
+        }
+        if self.must_end() {
+            return (Outcome::Stopped, trap::NONE, Frames::of(error));
+        }
+        let (mut outcome, mut code) = trap::classify(error);
+        // SAFETY: the places of the live instance, or null.
+        let (fuel, depth) = unsafe { (self.host.fuel.as_ref(), self.host.depth.as_ref()) };
+        if outcome == Outcome::Trapped && code == 1 {
+            if fuel.is_some_and(|rest| *rest < 0) {
+                (outcome, code) = (Outcome::OutOfFuel, trap::NONE);
+            } else if depth.is_some_and(|rest| *rest < 0) {
+                (outcome, code) = (Outcome::StackOverflow, trap::NONE);
+            }
+        }
+        (outcome, code, Frames::of(error))
+    }
+
+    fn must_end(&self) -> bool {
+        // SAFETY: null, or the record of the running call.
+        let own = unsafe { self.host.record.as_ref() }.is_some_and(|record| record.stop.load(std::sync::atomic::Ordering::Acquire) != 0);
+        own || stop::current_stopped()
+    }
+
+    /// Fills `report` for a call that did not return.
+    #[cold]
+    pub fn report_failure(&mut self, error: &Error, report: &mut Report) {
+        let (outcome, code, frames) = self.cause(error);
+        report.outcome = outcome;
+        report.trap = code;
+        report.frame_count = frames.count as u32;
+        report.frames[..frames.count].copy_from_slice(&frames.frames[..frames.count]);
+        let described = match std::mem::replace(&mut self.limits.failure, Failure::None) {
+            Failure::Limit(text) => CError::new(ErrorKind::Limit, text),
+            Failure::Internal(text) => CError::new(ErrorKind::Internal, text),
+            _ => CError::new(ErrorKind::Internal, error.root_cause().to_string()),
+        };
+        report.error = Box::into_raw(Box::new(described));
+    }
+
+    /// Fuel, memory and denials so far.
+    pub fn report_usage(&self, store: &Store<Data>, report: &mut Report) {
+        report.fuel_used = self.fuel_used(store);
+        report.fuel_exact = matches!(report.outcome, Outcome::Returned | Outcome::OutOfFuel);
+        if report.outcome == Outcome::OutOfFuel {
+            report.fuel_used = self.budget as u64;
+        }
+        report.peak_memory = self.peak_memory();
+        report.denied_memory = self.limits.denied_memory;
+        report.denied_table = self.limits.denied_table;
+    }
+}
+
+/// A report in which nothing has happened yet; the frames are not touched.
+///
+/// # Safety
+/// `report` points at room for one.
+pub unsafe fn clear<'a>(report: *mut Report) -> &'a mut Report {
+    // SAFETY: every field but the frames is written, and the frames are plain numbers of which only the first
+    // `frame_count` are read.
+    unsafe {
+        (&raw mut (*report).outcome).write(Outcome::NotStarted);
+        let report = &mut *report;
+        report.trap = trap::NONE;
+        report.fuel_used = 0;
+        report.fuel_exact = false;
+        report.restored = false;
+        report.denied_memory = 0;
+        report.denied_table = 0;
+        report.phase = 0;
+        report.peak_memory = 0;
+        report.frame_count = 0;
+        report.error = std::ptr::null_mut();
+        report
+    }
+}
+
+pub fn not_started(report: &mut Report, error: CError) {
+    report.outcome = Outcome::NotStarted;
+    report.error = Box::into_raw(Box::new(error));
+}
+
+/// A function export that takes no more values than there is room for.
+pub fn function(module: &Module, store: &mut Store<Data>, instance: Instance, index: u32, room: usize) -> Result<Func, CError> {
+    let described = module.exports.get(index as usize).filter(|export| export.kind == FUNCTION);
+    let described = described.ok_or_else(|| CError::new(ErrorKind::NotFound, format!("export {index} is no function")))?;
+    if described.signature.value_count() > room {
+        let text = format!("{} takes {} values and was given room for {room}", described.name, described.signature.value_count());
+        return Err(CError::new(ErrorKind::NotFound, text));
+    }
+    match export(module, store, instance, index) {
+        Some(Extern::Func(function)) => Ok(function),
+        _ => Err(CError::new(ErrorKind::NotFound, format!("export {index} is no function"))),
+    }
+}
+
+/// The start section that the pass moved, `initialize`, then the export: as far as it comes.
+///
+/// # Safety
+/// `values` has room for `room` values of the right types; `context` is the one of `store`; its record is entered.
+pub unsafe fn run(
+    linked: &Linked,
+    store: &mut Store<Data>,
+    instance: Instance,
+    exports: [(u32, u32); 3],
+    values: *mut ValRaw,
+    room: usize,
+    report: &mut Report,
+) -> Result<Result<(), Error>, CError> {
+    for (phase, index) in exports {
+        if index == NO_EXPORT {
+            continue;
+        }
+        report.phase = phase;
+        if stop::current_stopped() {
+            return Ok(Err(Error::msg("stopped before it began")));
+        }
+        let (values, room) = if phase == 2 { (values, room) } else { (std::ptr::NonNull::dangling().as_ptr(), 0) };
+        let function = function(&linked.module, store, instance, index, room)?;
+        // SAFETY: the room was checked against the signature; the types are the caller's contract.
+        if let Err(error) = unsafe { function.call_unchecked(&mut *store, std::ptr::slice_from_raw_parts_mut(values, room)) } {
+            return Ok(Err(error));
+        }
+    }
+    Ok(Ok(()))
+}
+
+/// From inside a host function: another export of the calling instance.
+///
+/// # Safety
+/// `context` is the one handed to the running host function, `values` has room for `count`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn berth_context_call(context: *mut HostContext, index: u32, values: *mut ValRaw, count: usize) -> u32 {
+    let context = context.cast::<Context>();
+    let entered = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        // SAFETY: a context handed to a host function is one of ours, and its caller is set while that function runs.
+        unsafe {
+            let linked = (*context).linked();
+            let Some(caller) = (*context).host.caller.cast::<Caller<'_, Data>>().as_mut() else { return Outcome::NotStarted };
+            let export = linked.module.exports.get(index as usize).filter(|export| export.kind == FUNCTION && export.signature.value_count() <= count);
+            let Some(Extern::Func(function)) = export.and_then(|export| caller.get_module_export(&export.handle)) else { return Outcome::NotStarted };
+            match function.call_unchecked(&mut *caller, std::ptr::slice_from_raw_parts_mut(values, count)) {
+                Ok(()) => Outcome::Returned,
+                Err(error) => {
+                    let (outcome, trap, frames) = (*context).cause(&error);
+                    (*context).nested = Some(Box::new(Nested { outcome, trap, frames }));
+                    outcome
+                }
+            }
+        }
+    }));
+    entered.unwrap_or(Outcome::NotStarted) as u32
+}

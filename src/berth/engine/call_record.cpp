@@ -1,0 +1,103 @@
+#include "berth/engine/call_record.hpp"
+
+#include <linux/futex.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <climits>
+#include <ctime>
+
+#include "berth/base/error.hpp"
+#include "berth/engine/watchdog.hpp"
+#include "berth_native/engine.h"
+
+namespace berth {
+
+/// A record begins as a berth_record.
+struct CallRecordLayout {
+    static_assert(std::is_standard_layout_v<CallRecord>);
+    static_assert(offsetof(CallRecord, stop_) == offsetof(berth_record, stop));
+    static_assert(offsetof(CallRecord, thread_) == offsetof(berth_record, thread));
+    static_assert(offsetof(CallRecord, redirects_) == offsetof(berth_record, redirects));
+    static_assert(sizeof(std::atomic<std::uint32_t>) == sizeof(std::uint32_t) && std::atomic<std::uint32_t>::is_always_lock_free);
+};
+
+std::string_view name(StopCause cause) noexcept {
+    constexpr std::array<std::string_view, 5> names{"none", "timeout", "cancelled", "revoked", "shutdown"};
+    return names[static_cast<std::size_t>(cause)];
+}
+
+CallRecord::~CallRecord() {
+    BERTH_ASSERT(thread_.load(std::memory_order_relaxed) == 0);
+    disarm();
+}
+
+void CallRecord::arm(Clock::time_point deadline) noexcept {
+    disarm();
+    auto& watchdog = Watchdog::instance();
+    auto* slot = watchdog.take_slot();
+    // Zero means "nobody's"; a deadline that long ago is as late at one.
+    const auto due = std::max<std::int64_t>(deadline.time_since_epoch().count(), 1);
+    deadline_.store(due, std::memory_order_relaxed);
+    slot->record.store(this, std::memory_order_relaxed);
+    slot->kicks.store(0, std::memory_order_relaxed);
+    slot_.store(slot, std::memory_order_release);
+    watchdog.arm(*slot, due);
+    // A stop requested before the slot was there found none to hurry. Either it is seen here, or it sees the slot.
+    watchdog.light_barrier();
+    if (stopped()) watchdog.look_soon(*slot);
+}
+
+void CallRecord::disarm() noexcept {
+    auto* slot = slot_.load(std::memory_order_relaxed);
+    if (!slot) return;
+    slot_.store(nullptr, std::memory_order_relaxed);
+    auto& watchdog = Watchdog::instance();
+    watchdog.disarm(*slot);
+    watchdog.give_back(slot);
+}
+
+bool CallRecord::mark(StopCause cause) noexcept {
+    auto none = static_cast<std::uint32_t>(StopCause::none);
+    if (!cause_.compare_exchange_strong(none, static_cast<std::uint32_t>(cause), std::memory_order_acq_rel)) return false;
+    stop_.store(1, std::memory_order_seq_cst);
+    syscall(SYS_futex, &stop_, FUTEX_WAKE_PRIVATE, INT_MAX, nullptr, nullptr, 0);
+    return true;
+}
+
+bool CallRecord::request_stop(StopCause cause) noexcept {
+    if (!mark(cause)) return false;
+    berth_record_kick(reinterpret_cast<const berth_record*>(this));
+    auto& watchdog = Watchdog::instance();
+    watchdog.heavy_barrier();
+    if (auto* slot = slot_.load(std::memory_order_acquire)) watchdog.look_soon(*slot);
+    return true;
+}
+
+CallRecord::Wait CallRecord::wait_for(std::chrono::nanoseconds duration) noexcept {
+    constexpr std::chrono::nanoseconds longest = std::chrono::hours(24 * 365);
+    const auto end = Clock::now() + std::min(duration, longest);
+    for (;;) {
+        // An outer call on this thread ends this one too; its signal interrupts the wait.
+        if (stopped() || berth_current_stopped()) return Wait::stopped;
+        const auto rest = end - Clock::now();
+        if (rest <= std::chrono::nanoseconds::zero()) return Wait::elapsed;
+        const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(rest);
+        timespec timeout{};
+        timeout.tv_sec = seconds.count();
+        timeout.tv_nsec = std::chrono::nanoseconds(rest - seconds).count();
+        syscall(SYS_futex, &stop_, FUTEX_WAIT_PRIVATE, 0, &timeout, nullptr, 0);
+    }
+}
+
+void CallRecord::reset() noexcept {
+    disarm();
+    stop_.store(0, std::memory_order_relaxed);
+    redirects_.store(0, std::memory_order_relaxed);
+    cause_.store(0, std::memory_order_relaxed);
+    deadline_.store(0, std::memory_order_relaxed);
+}
+
+}  // namespace berth
