@@ -1,0 +1,94 @@
+#pragma once
+
+// What the sources of this module know of each other; not for other modules.
+
+#include <sys/types.h>
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <list>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include <boost/asio/executor_work_guard.hpp>
+
+#include "berth/async/asio.hpp"
+#include "berth/async/reactor.hpp"
+
+namespace berth {
+
+/// Leaves the run loop of a thread that lost its reactor; thrown by this module's handlers, caught by its loops.
+struct LoopLost {};
+
+/// What a thread knows of itself.
+struct LoopThread {
+    Reactor* reactor = nullptr;     // whose loop it runs
+    bool lost = false;              // the loop has moved away while a guest ran; leave it when the handler returns
+    std::uint64_t guest_run = 0;    // mark of the guest that runs inline; 0: none
+};
+extern thread_local LoopThread this_loop_thread;
+
+/// Called at the end of every handler of a loop.
+inline void leave_lost_loop() {
+    if (this_loop_thread.lost) [[unlikely]] throw LoopLost();
+}
+
+struct Reactor::Body {
+    Body(Reactors::Body& owner, unsigned index) : owner(owner), index(index), work(boost::asio::make_work_guard(io)) {}
+
+    Reactors::Body& owner;
+    const unsigned index;
+    // Hint 2: for a moment two threads may be inside, the one that lost the loop and the one that has it. With 1, what
+    // the late one posts would stay in its private queue until its guest has ended.
+    boost::asio::io_context io{2};
+    boost::asio::executor_work_guard<LoopExecutor> work;
+
+    static constexpr std::uint64_t no_guest = 0;
+    static constexpr std::uint64_t taken = 2;
+    std::atomic<std::uint64_t> guest{no_guest};  // an odd mark while a guest runs inline; `taken` from the loss on until the new thread is in
+    std::atomic<pid_t> thread{0};                // that has the loop
+    std::uint64_t next_mark = 1;                 // of the thread that has the loop
+};
+
+struct Reactors::Body {
+    explicit Body(unsigned cores) : cores(cores) {}
+
+    const unsigned cores;
+    std::vector<Reactor*> reactors;
+
+    std::mutex mutex;
+    std::condition_variable changed;
+    bool stopping = false;                              // guarded by mutex
+    std::deque<std::move_only_function<void()>> jobs;   // guarded by mutex; for workers
+    std::size_t idle_workers = 0;                       // guarded by mutex
+    std::size_t workers = 0;                            // guarded by mutex
+    std::list<std::thread> threads;                     // guarded by mutex
+    std::vector<std::thread::id> ended;                 // guarded by mutex; joined at the next opportunity
+    Reactor* spare_takes = nullptr;                     // guarded by mutex; the loop handed to the spare thread
+    bool spare_waits = false;                           // guarded by mutex
+
+    std::condition_variable watch_changed;
+    std::atomic<bool> watch_sleeps{true};
+    std::atomic<std::uint64_t> takeovers{0};
+    std::thread watch;
+
+    void start_threads();
+    void stop();
+    void run_loop(Reactor& reactor);
+    void run_spare();
+    void run_worker();
+    void run_watch();
+    bool take_loop(Reactor& reactor, std::uint64_t mark);
+    void wake_watch() noexcept;
+    void submit(std::move_only_function<void()> job);
+    /// With the mutex held. False when the system gives no more threads.
+    bool add_thread(void (Body::*run)());
+    void join_ended(std::unique_lock<std::mutex>& lock);
+};
+
+}  // namespace berth
