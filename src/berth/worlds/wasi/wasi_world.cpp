@@ -2,8 +2,10 @@
 
 #include <array>
 
+#include "berth/base/format.hpp"
 #include "berth/worlds/wasi/errno.hpp"
 #include "berth/worlds/wasi/groups.hpp"
+#include "berth/worlds/wasi/wasi_state.hpp"
 
 namespace berth::worlds::wasi {
 namespace {
@@ -31,6 +33,46 @@ const HostWorld& world() {
     };
     static const HostWorld wasi{"wasi", groups, Missing::deny_at_call, status_of, status_of_fault};
     return wasi;
+}
+
+namespace {
+
+class WasiGuest final : public GuestState {
+public:
+    explicit WasiGuest(WasiState::Setup setup) : state_(std::move(setup)) {}
+    WasiState& state() noexcept { return state_; }
+
+    void* world_state() noexcept override { return &state_; }
+    std::optional<std::uint32_t> exit_status() const noexcept override { return state_.exit_status; }
+    std::optional<std::uint32_t> raised_signal() const noexcept override { return state_.raised; }
+    bool output_over_limit() const noexcept override { return state_.output_over_limit; }
+
+private:
+    WasiState state_;
+};
+
+}  // namespace
+
+WasiWorld::WasiWorld() : table_(world()) {}
+
+Result<std::unique_ptr<GuestState>> WasiWorld::start(const GuestStart& start) const {
+    auto guest = std::make_unique<WasiGuest>(WasiState::Setup{
+        .arguments = {start.arguments.begin(), start.arguments.end()},
+        .environment = {start.environment.begin(), start.environment.end()},
+        .clock = &start.clock,
+        .random = &start.random,
+        .input = &start.input,
+        .output = &start.output,
+        .error = &start.error,
+        .max_descriptors = start.limits.bounds(Limit::handles) ? start.limits[Limit::handles] : 65'536,
+    });
+    for (const auto& mount : start.mounts) {
+        const bool is_root = mount.name == ".";
+        auto directory = open_host_directory(mount.host_path, is_root ? "" : mount.name, mount.writable);
+        if (!directory) return fail(Code::io_error, format("the mount {} cannot be opened any more", mount.name));
+        guest->state().add_preopen(is_root ? "/" : "/" + mount.name, std::move(*directory));
+    }
+    return guest;
 }
 
 }  // namespace berth::worlds::wasi

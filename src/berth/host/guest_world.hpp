@@ -1,0 +1,55 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "berth/base/clock.hpp"
+#include "berth/base/limits.hpp"
+#include "berth/capability/grant_set.hpp"
+#include "berth/host/host_world.hpp"
+#include "berth/host/providers/console.hpp"
+#include "berth/host/providers/random_source.hpp"
+
+namespace berth {
+
+/// What a guest of any world is started with. References stay valid as long as the guest's state.
+struct GuestStart {
+    std::span<const std::string> arguments;    // the program's name first
+    std::span<const std::string> environment;  // `NAME=VALUE`, only what is granted
+    std::span<const Mount> mounts;
+    const Limits& limits;
+    const Clock& clock;
+    RandomSource& random;
+    InputStream& input;
+    OutputStream& output;
+    OutputStream& error;
+};
+
+/// What a world keeps of one guest beside its memory, and how the guest ended. One thread at a time.
+class GuestState {
+public:
+    virtual ~GuestState() = default;
+    /// What bodies of host functions get as the state of their call.
+    virtual void* world_state() noexcept = 0;
+    /// The status with which the guest ended itself, if it did.
+    virtual std::optional<std::uint32_t> exit_status() const noexcept = 0;
+    /// The signal that the guest raised to end itself, if it did.
+    virtual std::optional<std::uint32_t> raised_signal() const noexcept = 0;
+    /// Whether a write to standard output passed its limit.
+    virtual bool output_over_limit() const noexcept = 0;
+};
+
+/// One world as the runtime sees it. Immutable, any thread; owned by the application.
+class GuestWorld {
+public:
+    virtual ~GuestWorld() = default;
+    virtual const HostTable& table() const noexcept = 0;
+    /// Fails with io_error when a mount cannot be opened.
+    virtual Result<std::unique_ptr<GuestState>> start(const GuestStart& start) const = 0;
+};
+
+}  // namespace berth
