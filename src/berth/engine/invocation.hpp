@@ -50,8 +50,8 @@ enum class OnLimit : std::uint8_t { fail, trap };  // growth past the limit: the
 inline constexpr std::int64_t unlimited_fuel = std::numeric_limits<std::int64_t>::max();
 inline constexpr std::uint32_t no_export = std::numeric_limits<std::uint32_t>::max();
 
-/// One frame of a trap, in the module as it was compiled (after the metering pass). Where the compiler inlined a call,
-/// `function` is the outer one and frames are missing; `module_offset` is always that of the instruction.
+/// One frame of a trap, in the module as it was compiled (after the metering pass). With EngineOptions::inlining frames
+/// of inlined functions are missing and their instructions have no offset.
 struct TrapFrame {
     std::uint32_t function = 0;
     std::uint32_t function_offset = 0;  // UINT32_MAX when unknown

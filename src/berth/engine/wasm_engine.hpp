@@ -22,7 +22,7 @@ struct EngineOptions {
     bool nan_canonicalisation = false;
     bool engine_fuel = false;                  // the engine counts by itself: components, and as oracle of the pass
     bool backtraces = true;                    // frames of traps, at most 32
-    bool inlining = true;                      // across functions, in the compiler
+    bool inlining = false;                     // by the compiler; traps in inlined bodies lose their offset and frames
     Choice pooling = Choice::automatic;        // off: every instance is mapped on demand
     Choice page_scan = Choice::automatic;      // on where the kernel has it and memory cannot be swapped out
     StopMethod stop = StopMethod::automatic;   // signal where it passes its self-test, else epochs

@@ -62,7 +62,7 @@ typedef struct berth_engine_options {
     bool nan_canonicalisation;
     bool engine_fuel;            /* count with the engine's own fuel, cost table berth-fuel-1 */
     bool backtraces;             /* frames of traps, at most 32 */
-    bool inlining;               /* across functions */
+    bool inlining;               /* across functions; frames of inlined ones are missing, their traps have no offset */
     uint8_t pooling;             /* berth_switch: AUTO is ON; OFF allocates on demand */
     uint8_t page_scan;           /* berth_switch: AUTO takes it when the kernel has it and memory cannot be swapped out */
     uint8_t stop_method;         /* berth_stop_method */
@@ -266,8 +266,7 @@ typedef enum berth_trap {
 enum { BERTH_MAX_FRAMES = 32 };
 
 typedef struct berth_frame {
-    uint32_t function;        /* index in the module as compiled; of the caller when the compiler inlined the body: the
-                                 offset in the module tells */
+    uint32_t function;        /* index in the module as compiled */
     uint32_t function_offset; /* from the start of its body; UINT32_MAX when unknown */
     uint32_t module_offset;   /* from the start of the module; UINT32_MAX when unknown */
 } berth_frame;
