@@ -26,6 +26,7 @@ struct ModuleBounds {
     std::uint64_t memory = Limits::unlimited;          // declared minimum of the memory, bytes
     bool simd = true;                                  // worlds that do not permit it switch it off
     bool relaxed_simd = true;
+    bool private_names = false;                        // only to look at what the metering pass wrote
 
     static ModuleBounds of(const Limits& limits) noexcept;
 };
@@ -84,6 +85,7 @@ struct CodeBody {
     bool calls = false;
     bool loops = false;
     bool bulk = false;              // has an operator whose time depends on a length
+    bool straight = true;           // no control operator but the last `end`
 };
 
 struct CustomSection {

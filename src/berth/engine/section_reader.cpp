@@ -174,7 +174,7 @@ Result<> SectionReader::check_bound(std::uint64_t count, std::uint64_t bound, co
 }
 
 Result<> SectionReader::check_name(std::size_t offset, std::string_view text) const {
-    if (!text.starts_with(private_prefix)) return {};
+    if (bounds_.private_names || !text.starts_with(private_prefix)) return {};
     return refuse(offset, "a name that begins with U+0000 \"berth.\"; such names are private to the metering pass");
 }
 

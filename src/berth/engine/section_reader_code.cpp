@@ -158,6 +158,7 @@ Result<> SectionReader::read_body(CodeBody& body, const FunctionType& type) {
             continue;
         }
         BERTH_TRYV(check_operator(next, body, depth));
+        if (next.code <= op::call_indirect && next.code != op::nop) body.straight = false;
         switch (next.code) {
             case op::loop: body.loops = true; [[fallthrough]];
             case op::block: case op::if_: ++depth; break;
