@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstdlib>
 
+#include "berth/base/bytes.hpp"
 #include "berth/base/format.hpp"
 #include "berth/base/json.hpp"
 

@@ -1,0 +1,214 @@
+#include "berth/runtime/wasm_call.hpp"
+
+#include <algorithm>
+
+#include "berth/base/format.hpp"
+#include "berth/engine/call_record.hpp"
+#include "berth/engine/invocation.hpp"
+#include "berth/engine/linked_module.hpp"
+#include "berth/engine/module.hpp"
+#include "berth/runtime/bare_values.hpp"
+
+namespace berth {
+namespace {
+
+/// The variables that the guest sees: those that the policy sets, then those of the host, each only where env.read
+/// grants its name.
+std::vector<std::string> granted_environment(const WasmProgram& program, std::span<const std::string> host) {
+    std::vector<std::string> shown;
+    if (!program.grants().holds(Capability::env_read)) return shown;
+    const auto* policy = program.policy();
+    if (policy != nullptr) {
+        for (const auto& [name, value] : policy->environment) {
+            if (program.grants().holds(Capability::env_read, name)) shown.push_back(name + "=" + value);
+        }
+    }
+    for (const auto& variable : host) {
+        const auto name = std::string_view(variable).substr(0, variable.find('='));
+        const bool is_set = policy != nullptr && policy->environment.contains(std::string(name));
+        if (!is_set && program.grants().holds(Capability::env_read, name)) shown.push_back(variable);
+    }
+    return shown;
+}
+
+Error stopped_error(const CallRecord& record, std::uint64_t wall) {
+    switch (record.cause()) {
+        case StopCause::cancelled: return Error(Code::cancelled, "the call was cancelled");
+        case StopCause::shutdown: return Error(Code::shutting_down, "the host is shutting down");
+        case StopCause::revoked: return Error(Code::capability_denied, "a grant of the call was revoked");
+        case StopCause::timeout:
+        case StopCause::none: break;
+    }
+    Error error(Code::timeout, wall == Limits::unlimited ? std::string("the deadline of the call passed") : format("no answer within {}", limit_text(Limit::wall, wall)));
+    error.set_fix("raise the limit wall (--limit wall=…, limits: {wall: …})");
+    return error;
+}
+
+Error limit_error(Code code, std::string message, Limit limit) {
+    Error error(code, std::move(message));
+    error.set_fix(format("raise the limit {0} (--limit {0}=…, limits: {{{0}: …}})", name(limit)));
+    return error;
+}
+
+/// What the engine's report, the gate and the guest's own words together mean; nothing when the call succeeded.
+std::optional<Error> error_of(const WasmProgram& program, const Limits& limits, const InvokeReport& report, const Gate& gate, const GuestState& guest, const CallRecord& record,
+                              std::optional<ExitInfo>& exit) {
+    if (guest.output_over_limit()) {
+        return limit_error(Code::output_too_large, format("the output passed its limit of {}", limit_text(Limit::output, limits[Limit::output])), Limit::output);
+    }
+    const auto frames = [&] {
+        std::vector<std::string> texts;
+        for (const auto& frame : report.trap_frames()) texts.push_back(program.frame_text(frame));
+        return texts;
+    };
+    switch (report.outcome) {
+        case CallOutcome::returned:
+            if (program.is_command()) exit = ExitInfo{};
+            return std::nullopt;
+        case CallOutcome::host_trapped:
+            if (const auto status = guest.exit_status()) {
+                // Exit statuses are 8 bits wide where a shell can see them.
+                const int shown = static_cast<int>(*status & 0xFF);
+                exit = ExitInfo{.status = static_cast<int>(*status)};
+                if (*status == 0) return std::nullopt;
+                Error error(Code::exit_nonzero, format("the program ended with status {}", *status));
+                error.set_exit_status(shown == 0 ? 1 : shown);
+                return error;
+            }
+            if (const auto signal = guest.raised_signal()) {
+                exit = ExitInfo{.signal = static_cast<int>(*signal)};
+                Error error(Code::signaled, format("the program raised signal {}", *signal));
+                error.set_exit_status(128 + static_cast<int>(*signal));
+                return error;
+            }
+            if (gate.failure()) return gate.failure();
+            if (!gate.out_of_fuel()) return Error(Code::runtime_bug, "a host function ended the call without saying why");
+            [[fallthrough]];
+        case CallOutcome::out_of_fuel: return limit_error(Code::cpu_limit, format("the fuel budget of {} is used up", limit_text(Limit::fuel, limits[Limit::fuel])), Limit::fuel);
+        case CallOutcome::stack_overflow: {
+            Error error = program.exact_depth() ? limit_error(Code::stack_overflow, format("calls are nested more than {} deep", limits[Limit::stack_depth]), Limit::stack_depth)
+                                                : Error(Code::stack_overflow, "calls are nested too deeply for the native stack of the guest");
+            return error.set_frames(frames());
+        }
+        case CallOutcome::memory_denied:
+            return limit_error(Code::memory_limit, format("the memory would grow beyond {}", limit_text(Limit::memory, limits[Limit::memory])), Limit::memory);
+        case CallOutcome::table_denied:
+            return limit_error(Code::memory_limit, format("a table would grow beyond {} elements", limits[Limit::table_elements]), Limit::table_elements);
+        case CallOutcome::stopped: return stopped_error(record, limits[Limit::wall]);
+        case CallOutcome::machine_failed: return Error(Code::runtime_bug, "the machine could not give the guest the memory it may have");
+        case CallOutcome::not_started: return Error(report.error == Code::ok ? Code::runtime_bug : report.error, report.message.empty() ? "no instance could be made" : report.message);
+        case CallOutcome::trapped: {
+            const auto trap = name(report.trap);
+            Error error(Code::trap, trap.empty() ? report.message : format("the guest trapped: {}", trap));
+            error.set_trap(std::string(trap)).set_frames(frames());
+            if (report.frame_count != 0) error.set_where(program.frame_text(report.frames[0]));
+            return error;
+        }
+    }
+    return Error(Code::runtime_bug, "the engine reported an unknown outcome");
+}
+
+}  // namespace
+
+Outcome run_wasm(const WasmProgram& program, const Call& call, const WasmCallSetup& setup, CallRecord& record) {
+    Outcome outcome;
+    const auto start = setup.clock.steady();
+    const auto finish = [&]() -> Outcome {
+        const auto end = setup.clock.steady();
+        outcome.timing.run = outcome.timing.total = end - start;
+        outcome.usage.bytes_in = call.input.bytes.size();
+        return std::move(outcome);
+    };
+    Limits limits = program.limits();
+    limits.tighten(call.tighten);
+    if (call.input.bytes.size() > limits[Limit::input]) {
+        outcome.error = limit_error(Code::payload_too_large, format("the input has {} bytes, more than {}", call.input.bytes.size(), limit_text(Limit::input, limits[Limit::input])), Limit::input);
+        return finish();
+    }
+
+    // What to enter, with which values.
+    WasmProgram::Entry entry;
+    std::vector<RawValue> values;
+    const bool as_command = call.entry.empty() && program.is_command();
+    if (as_command) {
+        entry = *program.start();
+    } else {
+        if (call.entry.empty()) {
+            std::string list;
+            for (const auto& each : program.function_exports()) list += (list.empty() ? "" : ", ") + each;
+            outcome.error = Error(Code::not_found, format("the module has no _start; name the export to call: {}", list.empty() ? "it exports no functions" : list));
+            outcome.error->set_fix("--call NAME, or entry: NAME in its manifest");
+            return finish();
+        }
+        auto found = program.entry(call.entry);
+        if (!found) {
+            outcome.error = found.error();
+            return finish();
+        }
+        entry = std::move(*found);
+        const auto read = call.arguments.empty() ? read_arguments(call.input.bytes, entry.type, values) : read_arguments(call.arguments, entry.type, values);
+        if (!read) {
+            outcome.error = read.error();
+            return finish();
+        }
+    }
+
+    std::vector<std::string> arguments{call.function};
+    if (as_command) arguments.insert(arguments.end(), call.arguments.begin(), call.arguments.end());
+    const auto environment = granted_environment(program, setup.environment);
+    static const std::vector<Mount> no_mounts;
+    auto guest = program.world().start({.arguments = arguments,
+                                        .environment = environment,
+                                        .mounts = program.policy() != nullptr ? program.policy()->mounts : no_mounts,
+                                        .limits = limits,
+                                        .clock = setup.clock,
+                                        .random = setup.random,
+                                        .input = setup.input,
+                                        .output = setup.output,
+                                        .error = setup.error});
+    if (!guest) {
+        outcome.error = guest.error();
+        return finish();
+    }
+    Gate gate({.table = &program.world().table(),
+               .grants = &program.grants(),
+               .world_state = (*guest)->world_state(),
+               .max_host_calls = limits[Limit::host_calls],
+               .max_argument = std::min<std::uint64_t>(limits[Limit::host_arg], UINT32_MAX),
+               .metrics = setup.metrics,
+               .denials = setup.denials});
+
+    auto deadline = CallRecord::Clock::time_point::max();
+    if (limits.bounds(Limit::wall)) deadline = std::chrono::steady_clock::now() + std::chrono::nanoseconds(limits[Limit::wall]);
+    if (call.deadline) deadline = std::min(deadline, *call.deadline);
+    const auto fuel = std::min<std::uint64_t>(limits[Limit::fuel], static_cast<std::uint64_t>(unlimited_fuel));
+    InvokeRequest request;
+    request.export_index = entry.index;
+    if (!as_command && program.initialize()) request.initialize = *program.initialize();
+    request.values = values;
+    request.setup.state = &gate;
+    request.setup.record = &record;
+    request.setup.fuel = static_cast<std::int64_t>(fuel);
+    if (program.exact_depth()) request.setup.depth = static_cast<std::int32_t>(std::min<std::uint64_t>(limits[Limit::stack_depth], INT32_MAX));
+    request.setup.on_limit = limits.on_memory_limit == OnMemoryLimit::trap ? OnLimit::trap : OnLimit::fail;
+    request.setup.memory_limit = limits[Limit::memory];
+    request.setup.table_limit = limits[Limit::table_elements];
+
+    InvokeReport report;
+    {
+        const CancelCallback on_cancel(call.cancel, [&] { record.request_stop(call.cancel.cause() == CancelCause::shutting_down ? StopCause::shutdown : StopCause::cancelled); });
+        record.arm(deadline);
+        invoke(program.linked(), request, report);
+        record.disarm();
+    }
+    outcome.usage.fuel = report.fuel_used;
+    outcome.usage.fuel_exact = report.fuel_exact;
+    outcome.usage.peak_memory = report.peak_memory;
+    outcome.usage.host_calls = gate.host_calls();
+    outcome.error = error_of(program, limits, report, gate, **guest, record, outcome.exit);
+    if (outcome.error && outcome.error->code() == Code::cpu_limit) outcome.usage.fuel = fuel;
+    if (!outcome.error && !as_command) outcome.output = {write_results(values, entry.type), "application/json"};
+    return finish();
+}
+
+}  // namespace berth

@@ -1,0 +1,38 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "berth/base/clock.hpp"
+#include "berth/host/gate.hpp"
+#include "berth/host/guest_world.hpp"
+#include "berth/runtime/outcome.hpp"
+#include "berth/runtime/wasm_program.hpp"
+
+namespace berth {
+
+class CallRecord;
+
+/// What the host gives to the guests of one call.
+struct WasmCallSetup {
+    const Clock& clock;
+    RandomSource& random;
+    InputStream& input;
+    OutputStream& output;
+    OutputStream& error;
+    std::span<const std::string> environment;  // of the host, `NAME=VALUE`: shown as far as env.read grants
+    HostMetrics* metrics = nullptr;
+    DenialListener* denials = nullptr;
+};
+
+
+/// Runs one call in a fresh instance on the calling thread and says how it ended. `entry` is empty for `_start`.
+///
+/// `record` is armed with the earlier of the call's deadline and the limit `wall`, and may be stopped from any thread.
+/// The output of a scalar call is in Outcome::output; a command writes to the streams of the setup.
+Outcome run_wasm(const WasmProgram& program, const Call& call, const WasmCallSetup& setup, CallRecord& record);
+
+}  // namespace berth

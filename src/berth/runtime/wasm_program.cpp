@@ -1,0 +1,153 @@
+#include "berth/runtime/wasm_program.hpp"
+
+#include <algorithm>
+
+#include "berth/base/format.hpp"
+#include "berth/base/utf8.hpp"
+#include "berth/engine/instrument.hpp"
+#include "berth/engine/linked_module.hpp"
+#include "berth/engine/module.hpp"
+#include "berth/engine/wasm_engine.hpp"
+#include "berth/host/gate.hpp"
+#include "berth/host/guest_world.hpp"
+
+namespace berth {
+namespace {
+
+/// Reads the function names of a name section; anything malformed ends the reading without harm.
+class NameReader {
+public:
+    explicit NameReader(ByteView bytes) : bytes_(bytes) {}
+
+    std::string function(std::uint32_t wanted) {
+        while (at_ < bytes_.size()) {
+            const std::uint8_t kind = bytes_[at_++];
+            const auto size = number();
+            if (!size || *size > bytes_.size() - at_) return {};
+            const std::size_t end = at_ + *size;
+            if (kind == 1) return in_map(wanted, end);
+            at_ = end;
+        }
+        return {};
+    }
+
+private:
+    std::string in_map(std::uint32_t wanted, std::size_t end) {
+        const auto count = number();
+        for (std::uint32_t i = 0; count && i < *count; ++i) {
+            const auto index = number();
+            const auto length = number();
+            if (!index || !length || at_ > end || *length > end - at_) return {};
+            if (*index == wanted) {
+                const auto text = as_text(bytes_.subspan(at_, *length));
+                return is_utf8(text) ? std::string(text) : std::string();
+            }
+            at_ += *length;
+        }
+        return {};
+    }
+
+    std::optional<std::uint32_t> number() {
+        std::uint32_t value = 0;
+        for (int shift = 0; shift < 35 && at_ < bytes_.size(); shift += 7) {
+            const std::uint8_t byte = bytes_[at_++];
+            value |= static_cast<std::uint32_t>(byte & 0x7F) << shift;
+            if ((byte & 0x80) == 0) return value;
+        }
+        return std::nullopt;
+    }
+
+    ByteView bytes_;
+    std::size_t at_ = 0;
+};
+
+}  // namespace
+
+bool looks_like_wat(ByteView bytes) noexcept {
+    const auto text = as_text(bytes);
+    if (text.starts_with(std::string_view("\0asm", 4))) return false;
+    const auto first = text.find_first_not_of(" \t\r\n");
+    return first != std::string_view::npos && (text[first] == '(' || text[first] == ';');
+}
+
+Result<const GuestWorld*> GuestWorlds::find(World world) const {
+    const GuestWorld* found = world == World::bare ? bare : world == World::wasi ? wasi : nullptr;
+    if (found != nullptr) return found;
+    return fail(Code::not_implemented, format("this build does not run guests of the world {} yet; it runs wasi and bare modules", name(world)));
+}
+
+Result<std::shared_ptr<const WasmProgram>> WasmProgram::load(std::shared_ptr<WasmEngine> engine, const GuestWorlds& worlds, CodeCache*, ByteView bytes,
+                                                             const WasmProgramOptions& options, Progress& progress) {
+    std::shared_ptr<WasmProgram> program(new WasmProgram());
+    program->digest_ = sha256(bytes);
+    Bytes converted;
+    if (looks_like_wat(bytes)) {
+        BERTH_TRY(converted, wat_to_wasm(as_text(bytes)));
+        bytes = converted;
+    }
+    auto bounds = ModuleBounds::of(options.limits);
+    BERTH_TRY(program->info_, ModuleInfo::read(bytes, bounds));
+    BERTH_TRY(program->world_kind_, detect_world(program->info_));
+    BERTH_TRY(program->world_, worlds.find(program->world_kind_));
+    if (options.policy != nullptr) program->policy_ = *options.policy;
+    program->limits_ = options.limits;
+    program->exact_depth_ = options.exact_depth;
+    if (const auto* names = program->info_.custom("name")) {
+        const auto part = bytes.subspan(names->payload.offset, names->payload.size);
+        program->name_section_.assign(part.begin(), part.end());
+    }
+
+    std::shared_ptr<Module> module;
+    progress.begin("compiling", 0);
+    if (options.metered) {
+        BERTH_TRY(auto metered, instrument(bytes, program->info_, {.exact_depth = options.exact_depth}));
+        program->offsets_ = std::move(metered.offsets);
+        BERTH_TRY(module, Module::compile(std::move(engine), metered.wasm, metered.restore));
+    } else {
+        BERTH_TRY(module, Module::compile(std::move(engine), bytes));
+    }
+    progress.end();
+
+    const auto& table = program->world_->table();
+    BERTH_TRY(program->grants_, GrantSet::resolve(table.asked_by(module->imports()), program->policy(), table.world().missing));
+    BERTH_TRY(program->linked_, LinkedModule::link(module, table.imports(), &Gate::enter));
+    if (const auto* start = module->find_export("_start"); start != nullptr && start->kind == ExternKind::function) program->start_ = Entry{start->index, start->type};
+    program->initialize_ = module->function_index("_initialize");
+    return program;
+}
+
+Result<WasmProgram::Entry> WasmProgram::entry(std::string_view name) const {
+    const auto* found = name.starts_with(private_prefix) ? nullptr : linked_->module().find_export(name);
+    if (found != nullptr && found->kind == ExternKind::function) return Entry{found->index, found->type};
+    std::string list;
+    const auto names = function_exports();
+    for (const auto& each : names) list += (list.empty() ? "" : ", ") + each;
+    const auto near = nearest(name, names);
+    return fail(Code::not_found, format("no exported function \"{}\"{}; {}", name, near.empty() ? "" : format(", did you mean {}?", near),
+                                        list.empty() ? "the module exports no functions" : "it exports " + list));
+}
+
+std::vector<std::string> WasmProgram::function_exports() const {
+    std::vector<std::string> names;
+    for (const auto& each : linked_->module().exports()) {
+        if (each.kind == ExternKind::function && !each.name.starts_with(private_prefix)) names.push_back(each.name);
+    }
+    return names;
+}
+
+std::string WasmProgram::function_name(std::uint32_t function) const {
+    auto name = NameReader(name_section_).function(function);
+    if (!name.empty()) return name;
+    for (const auto& each : info_.exports) {
+        if (each.kind == ExternKind::function && each.index == function) return each.name;
+    }
+    return format("function {}", function);
+}
+
+std::string WasmProgram::frame_text(const TrapFrame& frame) const {
+    if (frame.module_offset == UINT32_MAX) return function_name(frame.function);
+    const auto original = offsets_.original(frame.module_offset);
+    return format("{} at offset {:#x}", function_name(frame.function), original.value_or(frame.module_offset));
+}
+
+}  // namespace berth

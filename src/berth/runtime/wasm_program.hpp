@@ -1,0 +1,99 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "berth/base/bytes.hpp"
+#include "berth/base/error.hpp"
+#include "berth/base/hash.hpp"
+#include "berth/base/limits.hpp"
+#include "berth/base/progress.hpp"
+#include "berth/capability/grant_set.hpp"
+#include "berth/engine/invocation.hpp"
+#include "berth/engine/module_info.hpp"
+#include "berth/engine/offset_map.hpp"
+
+namespace berth {
+
+class CodeCache;
+class GuestWorld;
+class LinkedModule;
+class WasmEngine;
+
+/// The worlds a host offers, by kind; empty pointers are worlds that this build does not have.
+struct GuestWorlds {
+    const GuestWorld* bare = nullptr;
+    const GuestWorld* wasi = nullptr;
+
+    /// Fails with not_implemented, naming the world, when it is not there.
+    Result<const GuestWorld*> find(World world) const;
+};
+
+struct WasmProgramOptions {
+    const Policy* policy = nullptr;  // null: nothing is granted
+    Limits limits;                   // effective: what the module is checked against and calls are bounded by
+    bool exact_depth = false;
+    bool metered = true;             // false only for comparisons
+};
+
+/// One version of a wasm module made ready to be called under one policy: read, checked, metered, compiled, linked and
+/// with its grants settled. Immutable and shared by the calls that run on it; any thread.
+class WasmProgram {
+public:
+    /// Takes wasm or its text form. `cache` may be null. Progress is told of the compilation, which cannot be stopped.
+    static Result<std::shared_ptr<const WasmProgram>> load(std::shared_ptr<WasmEngine> engine, const GuestWorlds& worlds, CodeCache* cache, ByteView bytes,
+                                                           const WasmProgramOptions& options, Progress& progress);
+
+    const ModuleInfo& info() const noexcept { return info_; }
+    World world_kind() const noexcept { return world_kind_; }
+    const GuestWorld& world() const noexcept { return *world_; }
+    const Digest& digest() const noexcept { return digest_; }  // of the bytes as they were given
+    LinkedModule& linked() const noexcept { return *linked_; }
+    const Policy* policy() const noexcept { return policy_ ? &*policy_ : nullptr; }
+    const Limits& limits() const noexcept { return limits_; }
+    GrantSet& grants() const noexcept { return *grants_; }
+    bool exact_depth() const noexcept { return exact_depth_; }
+    bool from_cache() const noexcept { return from_cache_; }
+
+    struct Entry {
+        std::uint32_t index = 0;
+        FunctionType type;
+    };
+    /// An exported function; the private ones of the metering pass are none. not_found names those that exist.
+    Result<Entry> entry(std::string_view name) const;
+    bool is_command() const noexcept { return start_.has_value(); }     // exports _start
+    std::optional<Entry> start() const { return start_; }
+    std::optional<std::uint32_t> initialize() const noexcept { return initialize_; }
+    std::vector<std::string> function_exports() const;
+
+    /// A frame of a trap as people read it: the original's function and offset.
+    std::string frame_text(const TrapFrame& frame) const;
+
+private:
+    WasmProgram() = default;
+    std::string function_name(std::uint32_t function) const;
+
+    ModuleInfo info_;
+    World world_kind_ = World::bare;
+    const GuestWorld* world_ = nullptr;
+    Digest digest_{};
+    Bytes name_section_;  // kept for frames
+    OffsetMap offsets_;
+    std::shared_ptr<LinkedModule> linked_;
+    std::optional<Policy> policy_;
+    Limits limits_;
+    std::unique_ptr<GrantSet> grants_;
+    std::optional<Entry> start_;
+    std::optional<std::uint32_t> initialize_;
+    bool exact_depth_ = false;
+    bool from_cache_ = false;
+};
+
+/// Whether the bytes are text (`.wat`) rather than a module.
+bool looks_like_wat(ByteView bytes) noexcept;
+
+}  // namespace berth
