@@ -3,6 +3,7 @@
 use wasmtime::{Caller, Error, Extern, Func, Instance, Ref, Store, UpdateDeadline, ValRaw};
 
 use crate::abi::{CallSetup, HostContext, MemoryDefinition, NO_EXPORT, Outcome, Record, Report, UNLIMITED};
+use crate::code_map::CodeMap;
 use crate::error::{CError, ErrorKind};
 use crate::layout::{Layout, Places};
 use crate::limits::Limits;
@@ -110,14 +111,14 @@ impl Context {
     }
 }
 
-/// Where guest code of `linked` may be stopped; None in engines that do it by epochs.
-fn stop_place(linked: &Linked) -> Result<Option<StopPlace<'_>>, CError> {
+/// Where guest code of `linked` may be interrupted. In engines that stop by epochs nowhere: their calls are registered
+/// all the same, so that host functions and the epoch callback find the record.
+fn stop_place(linked: &Linked) -> Result<StopPlace<'_>, CError> {
     let engine = &linked.module.engine;
     if engine.epochs {
-        // Registered all the same, so that host functions find the record; no pc is ever in an empty range.
-        return Ok(Some(StopPlace { map: &linked.module.map, stop_pc: 0 }));
+        return Ok(StopPlace { map: CodeMap::empty(), stop_pc: 0 });
     }
-    Ok(Some(StopPlace { map: &linked.module.map, stop_pc: engine.stop_stub()?.pc }))
+    Ok(StopPlace { map: &linked.module.map, stop_pc: engine.stop_stub()?.pc })
 }
 
 /// Runs `body`, which enters guest code, under the context's record if it has one.
@@ -125,11 +126,9 @@ pub fn under_record<R>(linked: &Linked, record: *const Record, body: impl FnOnce
     if record.is_null() {
         return Ok(body());
     }
-    match stop_place(linked)? {
-        // SAFETY: the record of a setup is valid until its calls have ended.
-        Some(place) => Ok(unsafe { stop::enter(record, place, body) }),
-        None => Ok(body()),
-    }
+    let place = stop_place(linked)?;
+    // SAFETY: the record of a setup is valid until its calls have ended.
+    Ok(unsafe { stop::enter(record, place, body) })
 }
 
 /// A store whose data points at `context`, which must outlive it.

@@ -60,8 +60,11 @@ Watchdog& Watchdog::instance() noexcept {
 }
 
 Watchdog::Watchdog() noexcept : next_wake_(awake) {
-    asymmetric_ = syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0;
     std::thread([this] { run(); }).detach();
+    // In a process with threads the kernel takes up to tens of milliseconds to register; full fences serve until then.
+    std::thread([this] {
+        if (syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0) asymmetric_.store(true);
+    }).detach();
 }
 
 std::int64_t Watchdog::now() noexcept { return std::chrono::steady_clock::now().time_since_epoch().count(); }
@@ -92,7 +95,7 @@ void Watchdog::give_back(WatchdogSlot* slot) noexcept {
 
 void Watchdog::light_barrier() const noexcept {
     // With membarrier the other side orders both; only the compiler must keep the order here.
-    if (asymmetric_) {
+    if (asymmetric_.load(std::memory_order_relaxed)) {
         std::atomic_signal_fence(std::memory_order_seq_cst);
     } else {
         std::atomic_thread_fence(std::memory_order_seq_cst);
@@ -101,7 +104,8 @@ void Watchdog::light_barrier() const noexcept {
 
 void Watchdog::heavy_barrier() const noexcept {
     std::atomic_thread_fence(std::memory_order_seq_cst);
-    if (asymmetric_) syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0);
+    // Always tried, so that nobody who relies on it already is missed; not registered yet it is a cheap refusal.
+    syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0);
 }
 
 void Watchdog::arm(WatchdogSlot& slot, std::int64_t due) noexcept {

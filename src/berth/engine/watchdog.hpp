@@ -58,7 +58,7 @@ private:
     std::atomic<std::int64_t> next_wake_;         // earlier deadlines must poke; the least value while it is awake
     std::atomic<std::uint32_t> signal_{0};        // futex: counts pokes
     std::atomic<std::uint64_t> wakeups_{0};
-    bool asymmetric_ = false;                     // membarrier is there; set before the thread starts
+    std::atomic<bool> asymmetric_{false};         // membarrier is there
 };
 
 }  // namespace berth
