@@ -202,6 +202,13 @@ impl Context {
         (self.budget - rest).max(0) as u64
     }
 
+    /// How guest code that came back by itself ended: the last comparison of the budget is made here, since functions
+    /// without calls and loops are charged without one.
+    pub fn returned(&self) -> Outcome {
+        // SAFETY: the place of the live instance, or null.
+        if unsafe { self.host.fuel.as_ref() }.is_some_and(|rest| *rest < 0) { Outcome::OutOfFuel } else { Outcome::Returned }
+    }
+
     pub fn peak_memory(&self) -> u64 {
         self.limits.peak_memory
     }

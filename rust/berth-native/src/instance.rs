@@ -50,7 +50,7 @@ unsafe fn make_and_run(
     let context = unsafe { &mut *context };
     let (instance, ran) = ended;
     match ran {
-        Ok(()) => report.outcome = Outcome::Returned,
+        Ok(()) => report.outcome = context.returned(),
         Err(error) if instance.is_none() && !error.is::<wasmtime::Trap>() && matches!(context.limits.failure, call::Failure::None) => {
             return Err(CError::instantiation(&error));
         }
@@ -178,7 +178,7 @@ pub unsafe extern "C" fn berth_instance_call(instance: *mut Lasting, export: u32
         })
     }));
     let failed = match done {
-        Ok(Ok(Ok(()))) => return Outcome::Returned as u32,
+        Ok(Ok(Ok(()))) if context.returned() == Outcome::Returned => return Outcome::Returned as u32,
         failed => failed,
     };
     // SAFETY: the caller's contract.
@@ -189,7 +189,10 @@ pub unsafe extern "C" fn berth_instance_call(instance: *mut Lasting, export: u32
             context.report_failure(&error, report);
             context.report_usage(store, report);
         }
-        Ok(Ok(Ok(()))) => report.outcome = Outcome::Returned,
+        Ok(Ok(Ok(()))) => {
+            report.outcome = context.returned();
+            context.report_usage(store, report);
+        }
         Ok(Err(error)) => call::not_started(report, error),
         Err(panic) => call::not_started(report, CError::new(ErrorKind::Internal, panic_text(&*panic))),
     }
