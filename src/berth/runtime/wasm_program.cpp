@@ -63,6 +63,29 @@ private:
 
 }  // namespace
 
+namespace {
+
+/// The counts and sizes of a module against the limits; the reader itself was run without, since the limits depend on
+/// the world, which only reading shows.
+Result<void> check_bounds(const ModuleInfo& info, const Limits& limits) {
+    std::uint64_t elements = 0;
+    for (const auto& table : info.tables) elements = std::max<std::uint64_t>(elements, table.minimum);
+    std::uint64_t memory = 0;
+    for (const auto& each : info.memories) memory = std::max<std::uint64_t>(memory, std::uint64_t{each.minimum} * 65536);
+    const std::pair<Limit, std::uint64_t> found[] = {{Limit::module_size, info.size},          {Limit::functions, info.functions.size()}, {Limit::globals, info.globals.size()},
+                                                     {Limit::tables, info.tables.size()}, {Limit::table_elements, elements},         {Limit::memory, memory}};
+    for (const auto& [limit, value] : found) {
+        if (value <= limits[limit]) continue;
+        const auto code = limit == Limit::memory ? Code::memory_limit : Code::invalid_module;
+        Error error(code, format("the module needs {} of {}, the limit is {}", limit_text(limit, value), name(limit), limit_text(limit, limits[limit])));
+        error.set_fix(format("raise the limit {0} (--limit {0}=…, limits: {{{0}: …}})", name(limit)));
+        return fail(std::move(error));
+    }
+    return {};
+}
+
+}  // namespace
+
 bool looks_like_wat(ByteView bytes) noexcept {
     const auto text = as_text(bytes);
     if (text.starts_with(std::string_view("\0asm", 4))) return false;
@@ -85,13 +108,14 @@ Result<std::shared_ptr<const WasmProgram>> WasmProgram::load(std::shared_ptr<Was
         BERTH_TRY(converted, wat_to_wasm(as_text(bytes)));
         bytes = converted;
     }
-    auto bounds = ModuleBounds::of(options.limits);
-    BERTH_TRY(program->info_, ModuleInfo::read(bytes, bounds));
+    BERTH_TRY(program->info_, ModuleInfo::read(bytes, ModuleBounds{}));
     BERTH_TRY(program->world_kind_, detect_world(program->info_));
     BERTH_TRY(program->world_, worlds.find(program->world_kind_));
-    if (options.policy != nullptr) program->policy_ = *options.policy;
-    program->limits_ = options.limits;
-    program->exact_depth_ = options.exact_depth;
+    BERTH_TRY(auto terms, options.settle(program->world_kind_));
+    program->policy_ = std::move(terms.policy);
+    program->limits_ = terms.limits;
+    program->exact_depth_ = options.exact_depth || (program->policy_ && program->policy_->exact_stack_depth);
+    BERTH_TRYV(check_bounds(program->info_, program->limits_));
     if (const auto* names = program->info_.custom("name")) {
         const auto part = bytes.subspan(names->payload.offset, names->payload.size);
         program->name_section_.assign(part.begin(), part.end());
@@ -100,7 +124,7 @@ Result<std::shared_ptr<const WasmProgram>> WasmProgram::load(std::shared_ptr<Was
     std::shared_ptr<Module> module;
     progress.begin("compiling", 0);
     if (options.metered) {
-        BERTH_TRY(auto metered, instrument(bytes, program->info_, {.exact_depth = options.exact_depth}));
+        BERTH_TRY(auto metered, instrument(bytes, program->info_, {.exact_depth = program->exact_depth_}));
         program->offsets_ = std::move(metered.offsets);
         BERTH_TRY(module, Module::compile(std::move(engine), metered.wasm, metered.restore));
     } else {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -33,11 +34,17 @@ struct GuestWorlds {
     Result<const GuestWorld*> find(World world) const;
 };
 
+/// Under what a program runs: settled once its world is known.
+struct ProgramTerms {
+    std::optional<Policy> policy;  // empty: nothing is granted
+    Limits limits;                 // effective: what the module is checked against and calls are bounded by
+};
+
 struct WasmProgramOptions {
-    const Policy* policy = nullptr;  // null: nothing is granted
-    Limits limits;                   // effective: what the module is checked against and calls are bounded by
+    /// Settles the terms for a world; called once, on the loading thread.
+    std::function<Result<ProgramTerms>(World)> settle;
     bool exact_depth = false;
-    bool metered = true;             // false only for comparisons
+    bool metered = true;  // false only for comparisons
 };
 
 /// One version of a wasm module made ready to be called under one policy: read, checked, metered, compiled, linked and

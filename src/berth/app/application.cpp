@@ -1,0 +1,167 @@
+#include "berth/app/application.hpp"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <climits>
+#include <cstdlib>
+#include <fstream>
+#include <thread>
+
+#include "berth/base/format.hpp"
+#include "berth/capability/policy_file.hpp"
+#include "berth/engine/wasm_engine.hpp"
+#include "berth/host/guest_world.hpp"
+#include "berth/worlds/bare/bare_world.hpp"
+#include "berth/worlds/wasi/wasi_world.hpp"
+
+extern char** environ;
+
+namespace berth {
+namespace {
+
+std::filesystem::path from_environment(const char* name, const char* below_home) {
+    if (const char* value = std::getenv(name); value != nullptr && value[0] == '/') return std::filesystem::path(value) / "berth";
+    if (const char* home = std::getenv("HOME"); home != nullptr && home[0] == '/') return std::filesystem::path(home) / below_home / "berth";
+    return {};
+}
+
+/// `share/berth` beside the binary's folder in an installed tree, or in the source tree of a build.
+std::filesystem::path find_share() {
+    std::error_code error;
+    const auto binary = std::filesystem::read_symlink("/proc/self/exe", error);
+    if (error) return {};
+    for (auto folder = binary.parent_path(); folder.has_relative_path(); folder = folder.parent_path()) {
+        if (std::filesystem::is_directory(folder / "share/berth/policies", error)) return folder / "share/berth";
+    }
+    return {};
+}
+
+}  // namespace
+
+Folders Folders::find() {
+    return {find_share(), from_environment("XDG_CACHE_HOME", ".cache"), from_environment("XDG_STATE_HOME", ".local/state")};
+}
+
+std::string_view berth_version() noexcept { return "0.1.0"; }
+
+Result<Bytes> read_file(const std::filesystem::path& file, std::uint64_t max_size) {
+    std::error_code error;
+    if (std::filesystem::is_directory(file, error)) return fail(Code::file_not_found, format("{} is a directory; name a file", file.string()));
+    std::ifstream stream(file, std::ios::binary);
+    if (!stream) return fail(Code::file_not_found, format("{} cannot be read: {}", file.string(), std::filesystem::exists(file, error) ? "permission denied" : "there is no such file"));
+    Bytes bytes;
+    std::array<char, 1 << 16> part;
+    while (stream.read(part.data(), part.size()) || stream.gcount() > 0) {
+        bytes.insert(bytes.end(), part.begin(), part.begin() + stream.gcount());
+        if (bytes.size() > max_size) return fail(Code::payload_too_large, format("{} is larger than {} bytes", file.string(), max_size));
+    }
+    if (stream.bad()) return fail(Code::io_error, format("{} cannot be read to its end", file.string()));
+    return bytes;
+}
+
+Limits effective_limits(const Limits& defaults, std::span<const Limits> written) {
+    Limits smallest;
+    for (const auto& each : written) {
+        smallest.tighten(each);
+        if (each.on_memory_limit == OnMemoryLimit::trap) smallest.on_memory_limit = OnMemoryLimit::trap;
+    }
+    if (defaults.on_memory_limit == OnMemoryLimit::trap) smallest.on_memory_limit = OnMemoryLimit::trap;
+    for (const auto& entry : limit_table) {
+        if (!smallest.bounds(entry.limit)) smallest.set(entry.limit, defaults[entry.limit]);
+    }
+    return smallest;
+}
+
+Application::Application(ApplicationOptions options)
+    : options_(std::move(options)),
+      log_(options_.log_level, clock_, descriptor_sink(STDERR_FILENO)),
+      bare_(std::make_unique<worlds::bare::BareWorld>()),
+      wasi_(std::make_unique<worlds::wasi::WasiWorld>()) {
+    worlds_ = {bare_.get(), wasi_.get()};
+    for (char** variable = environ; variable != nullptr && *variable != nullptr; ++variable) environment_.emplace_back(*variable);
+}
+
+Application::~Application() = default;
+
+Result<std::unique_ptr<Application>> Application::create(ApplicationOptions options) { return std::unique_ptr<Application>(new Application(std::move(options))); }
+
+HostMetrics* Application::host_metrics(World world) noexcept {
+    const std::lock_guard lock(engine_mutex_);
+    auto& metrics = host_metrics_[world];
+    if (!metrics) {
+        const auto* guest_world = world == World::wasi ? worlds_.wasi : worlds_.bare;
+        metrics = std::make_unique<HostMetrics>(metrics_, guest_world->table());
+    }
+    return metrics.get();
+}
+
+Result<std::shared_ptr<WasmEngine>> Application::engine() {
+    const std::lock_guard lock(engine_mutex_);
+    if (!engine_) {
+        EngineOptions options;
+        options.restore = options_.restore;
+        options.instances = options_.instances;
+        BERTH_TRY(engine_, WasmEngine::create(options));
+    }
+    return engine_;
+}
+
+Result<SettledPolicy> Application::settle(const PolicyRequest& request, World world, std::string_view name) const {
+    SettledPolicy settled;
+    Policy policy;
+    bool any = false;
+    const auto* chosen = request.deny_all ? nullptr : choose_policy(request.written, berth::name(world), name);
+    if (chosen != nullptr) {
+        policy = *chosen;
+        any = true;
+    } else if (request.deny_all) {
+        policy.from = "--deny-all";
+    } else if (request.written.empty() && world == World::wasi) {
+        BERTH_TRY(policy, read_preset("wasi", options_.folders.share / "policies") | note([] { return "reading the preset of the world wasi"; }));
+        settled.preset = "wasi";
+        any = true;
+        if (request.production) {
+            Error error(Code::config_error, "production does not run guests under a preset");
+            error.set_fix("write the grants: --policy FILE, or policies: in berth.yaml; berth policy explain shows what the preset grants");
+            return fail(std::move(error));
+        }
+    } else {
+        policy.from = request.written.empty() ? format("no policy is written for the world {}", berth::name(world)) : "no written policy matches";
+    }
+    for (const auto& mount : request.mounts) BERTH_TRYV(policy.mount(mount, "--mount"));
+    for (const auto& variable : request.environment) BERTH_TRYV(policy.set_environment(variable, "--env"));
+    for (const auto& allowed : request.allow) BERTH_TRYV(policy.allow(allowed, "--allow"));
+    any = any || !request.mounts.empty() || !request.environment.empty() || !request.allow.empty() || request.deny_all || !policy.from.empty();
+
+    auto defaults = default_limits(berth::name(world), std::max(1u, std::thread::hardware_concurrency()));
+    if (request.by_a_person && chosen == nullptr) {
+        for (const auto limit : {Limit::fuel, Limit::wall, Limit::input, Limit::output, Limit::total_memory}) defaults.set(limit, Limits::unlimited);
+        defaults.set(Limit::memory, std::uint64_t{4} << 30);
+    }
+    const Limits written[] = {policy.limits, request.limits};
+    settled.terms.limits = effective_limits(defaults, written);
+    if (request.production) {
+        for (const auto limit : {Limit::memory, Limit::wall, Limit::output}) {
+            if (!settled.terms.limits.bounds(limit)) return fail(Code::config_error, format("production needs a limit for {}; none is not allowed", berth::name(limit)));
+        }
+    }
+    if (request.limits.bounds(Limit::stack_depth)) policy.exact_stack_depth = true;
+    if (any) settled.terms.policy = std::move(policy);
+    return settled;
+}
+
+Result<std::shared_ptr<const WasmProgram>> Application::load(const std::filesystem::path& file, std::string_view name, const PolicyRequest& request, Progress& progress, std::string* preset) {
+    BERTH_TRY(const auto bytes, read_file(file));
+    BERTH_TRY(auto engine, this->engine());
+    WasmProgramOptions options;
+    options.settle = [&](World world) -> Result<ProgramTerms> {
+        BERTH_TRY(auto settled, settle(request, world, name));
+        if (preset != nullptr) *preset = settled.preset;
+        return std::move(settled.terms);
+    };
+    return WasmProgram::load(std::move(engine), worlds_, nullptr, bytes, options, progress) | note([&] { return format("loading {}", file.string()); });
+}
+
+}  // namespace berth

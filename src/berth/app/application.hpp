@@ -1,0 +1,116 @@
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "berth/base/clock.hpp"
+#include "berth/base/limits.hpp"
+#include "berth/base/progress.hpp"
+#include "berth/capability/policy.hpp"
+#include "berth/host/gate.hpp"
+#include "berth/host/providers/random_source.hpp"
+#include "berth/runtime/wasm_program.hpp"
+#include "berth/telemetry/log.hpp"
+#include "berth/telemetry/metrics.hpp"
+
+namespace berth {
+
+class WasmEngine;
+namespace worlds::bare { class BareWorld; }
+namespace worlds::wasi { class WasiWorld; }
+
+/// Where Berth keeps and finds things on this machine.
+struct Folders {
+    std::filesystem::path share;  // presets and other shipped data, found relative to the binary
+    std::filesystem::path cache;  // may be deleted at any time; empty: no cache
+    std::filesystem::path state;  // keys and records
+
+    /// From the environment (XDG_CACHE_HOME, XDG_STATE_HOME, HOME) and the place of the running binary.
+    static Folders find();
+};
+
+/// What was asked for on the command line or in configuration about what guests may do.
+struct PolicyRequest {
+    std::vector<Policy> written;      // first match wins; empty: the world's preset, if it has one
+    std::vector<std::string> allow;   // CAP[=SCOPE]
+    std::vector<std::string> mounts;  // NAME=DIR[:rw]
+    std::vector<std::string> environment;  // NAME=VALUE
+    bool deny_all = false;
+    Limits limits;                    // written limits of this request
+    bool by_a_person = false;         // `berth run` in a terminal: no default fuel, wall, input and output limit
+    bool production = false;
+};
+
+/// The settled terms and how they came about.
+struct SettledPolicy {
+    ProgramTerms terms;
+    std::string preset;  // name of the preset that is part of it, empty without
+};
+
+struct ApplicationOptions {
+    Folders folders = Folders::find();
+    LogLevel log_level = LogLevel::info;
+    bool restore = true;     // put used instances back in place where that is sound
+    bool use_cache = true;
+    std::uint32_t instances = 0;  // slots of the pool; 0: chosen from the machine, 1 for a single run
+};
+
+/// The object graph of one host process: clocks, metrics, log, engine, worlds and the code cache. Built once, outlives
+/// everything made from it; any thread.
+class Application {
+public:
+    static Result<std::unique_ptr<Application>> create(ApplicationOptions options);
+    ~Application();
+    Application(const Application&) = delete;
+    Application& operator=(const Application&) = delete;
+
+    const ApplicationOptions& options() const noexcept { return options_; }
+    const Clock& clock() const noexcept { return clock_; }
+    RandomSource& random() noexcept { return random_; }
+    MetricRegistry& metrics() noexcept { return metrics_; }
+    Log& log() noexcept { return log_; }
+    const GuestWorlds& worlds() const noexcept { return worlds_; }
+    /// The counters of a world's host functions.
+    HostMetrics* host_metrics(World world) noexcept;
+    const std::vector<std::string>& environment() const noexcept { return environment_; }
+
+    /// The engine, made when it is first needed.
+    Result<std::shared_ptr<WasmEngine>> engine();
+
+    /// What a guest of `world`, called `name`, may do under a request.
+    Result<SettledPolicy> settle(const PolicyRequest& request, World world, std::string_view name) const;
+
+    /// Reads a module and makes it ready to be called as `name`.
+    Result<std::shared_ptr<const WasmProgram>> load(const std::filesystem::path& file, std::string_view name, const PolicyRequest& request, Progress& progress, std::string* preset = nullptr);
+
+private:
+    explicit Application(ApplicationOptions options);
+
+    ApplicationOptions options_;
+    SystemClock clock_;
+    SystemRandom random_;
+    MetricRegistry metrics_;
+    Log log_;
+    std::unique_ptr<worlds::bare::BareWorld> bare_;
+    std::unique_ptr<worlds::wasi::WasiWorld> wasi_;
+    GuestWorlds worlds_;
+    std::map<World, std::unique_ptr<HostMetrics>> host_metrics_;
+    std::vector<std::string> environment_;
+    std::mutex engine_mutex_;
+    std::shared_ptr<WasmEngine> engine_;  // guarded by engine_mutex_; shared with the modules compiled by it
+};
+
+/// The bytes of a file, or file_not_found; a directory or an unreadable file says so.
+Result<Bytes> read_file(const std::filesystem::path& file, std::uint64_t max_size = std::uint64_t{1} << 32);
+
+/// Defaults for what nobody wrote, the smallest of what was written for the rest.
+Limits effective_limits(const Limits& defaults, std::span<const Limits> written);
+
+std::string_view berth_version() noexcept;
+
+}  // namespace berth

@@ -1,0 +1,108 @@
+#include <CLI/CLI.hpp>
+#include <cstdlib>
+
+#include "berth/base/format.hpp"
+#include "berth/base/units.hpp"
+#include "berth/base/utf8.hpp"
+#include "berth/capability/policy_file.hpp"
+#include "berth/cli/verb.hpp"
+
+namespace berth::cli {
+namespace {
+
+/// A flag of the shared set that this build does not honour: refused by name, never accepted and ignored.
+void refused_flag(CLI::App& app, const std::string& flag, std::string why) {
+    app.add_option_function<std::string>(
+           flag, [flag, why](const std::string&) { throw CLI::ValidationError(flag, "is not offered by this build: " + why); }, "(not in this build)")
+        ->expected(0, 1)
+        ->group("");
+}
+
+}  // namespace
+
+void add_output_flags(CLI::App& app, Context& context) {
+    app.add_option("--format", context.output_format, "text or json")->check(CLI::IsMember({"text", "json"}))->envname("BERTH_FORMAT");
+    app.add_flag("--json", context.json, "same as --format json");
+    app.add_flag("--quiet,-q", context.console.quiet, "only results and errors");
+    app.add_flag("--verbose,-v", context.console.verbose, "say more on standard error");
+    app.add_flag("--no-color", context.no_color, "no colour (NO_COLOR)");
+}
+
+void add_guest_flags(CLI::App& app, Context& context) {
+    app.add_option("--policy", context.policy_files, "policy file")->envname("BERTH_POLICY")->type_name("FILE");
+    app.add_option("--allow", context.allow, "grant CAP or CAP=SCOPE")->envname("BERTH_ALLOW")->type_name("CAP[=SCOPE]")->allow_extra_args(false);
+    app.add_flag("--deny-all", context.deny_all, "no preset, no policy")->envname("BERTH_DENY_ALL");
+    app.add_option("--mount", context.mounts, "mount a directory")->type_name("N=DIR[:rw]")->allow_extra_args(false);
+    app.add_option("--env", context.environment, "set and grant a variable")->type_name("K=V")->allow_extra_args(false);
+    app.add_option("--limit", context.limits, "one limit")->type_name("NAME=VALUE")->allow_extra_args(false);
+    app.add_option("--timeout", context.timeout, "limit wall (BERTH_TIMEOUT)")->envname("BERTH_TIMEOUT")->type_name("D");
+    app.add_option("--memory", context.memory, "limit memory (BERTH_MEMORY)")->envname("BERTH_MEMORY")->type_name("S");
+    app.add_option("--fuel", context.fuel, "limit fuel (BERTH_FUEL)")->envname("BERTH_FUEL")->type_name("N");
+    app.add_flag("--no-cache", context.no_cache, "no compiled-code cache")->envname("BERTH_NO_CACHE");
+    app.add_option("--environment", context.environment_name, "production, development or testing")
+        ->envname("BERTH_ENVIRONMENT")
+        ->check(CLI::IsMember({"production", "development", "testing"}));
+    app.add_option("--state-dir", context.state_dir, "where keys and records are kept")->envname("BERTH_STATE_DIR")->type_name("D");
+    app.add_option("--isolation", context.isolation, "fresh")->check(CLI::IsMember({"fresh", "pooled"}))->envname("BERTH_ISOLATION");
+    app.add_option("--mode", context.mode, "wasm")->check(CLI::IsMember({"wasm", "native"}))->envname("BERTH_MODE");
+    for (const auto* flag : {"--record", "--replay", "--clock-start", "--seed", "--deterministic"}) refused_flag(app, flag, "recording and deterministic mode come later");
+    refused_flag(app, "--receipt", "receipts come later");
+}
+
+Result<void> Context::finish_parsing() {
+    if (json) output_format = "json";
+    if (output_format == "json") console.format = Format::json;
+    if (no_color || output_format == "json") console.colour = false;
+    if (isolation == "pooled") return fail(Code::not_implemented, "--isolation pooled is not offered by this build; every call gets a fresh instance");
+    if (mode == "native") return fail(Code::not_implemented, "--mode native is not offered by this build; use --mode wasm");
+    return {};
+}
+
+Result<PolicyRequest> Context::policy_request() const {
+    PolicyRequest request;
+    for (const auto& file : policy_files) {
+        BERTH_TRY(auto policies, read_policies(file));
+        std::move(policies.begin(), policies.end(), std::back_inserter(request.written));
+    }
+    request.allow = allow;
+    request.mounts = mounts;
+    request.environment = environment;
+    request.deny_all = deny_all;
+    request.production = environment_name == "production";
+    const auto set = [&](Limit limit, const std::string& text, std::string_view flag) -> Result<void> {
+        if (text.empty()) return {};
+        const auto value = parse_limit(limit, text);
+        if (!value) return fail(Code::usage, format("{}: {}", flag, value.error().message()));
+        Limits one;
+        one.set(limit, *value);
+        request.limits.tighten(one);
+        return {};
+    };
+    BERTH_TRYV(set(Limit::wall, timeout, "--timeout"));
+    BERTH_TRYV(set(Limit::memory, memory, "--memory"));
+    BERTH_TRYV(set(Limit::fuel, fuel, "--fuel"));
+    for (const auto& text : limits) {
+        const auto equals = text.find('=');
+        const auto key = text.substr(0, equals);
+        const auto limit = limit_named(key);
+        if (equals == std::string::npos || !limit) {
+            std::vector<std::string_view> names;
+            for (const auto& entry : limit_table) names.push_back(entry.name);
+            const auto near = nearest(key, names);
+            return fail(Code::usage, equals == std::string::npos ? format("--limit {}: write NAME=VALUE", text)
+                                                                 : format("--limit {}: there is no such limit{}; berth limits lists them", text, near.empty() ? "" : format(", did you mean {}?", near)));
+        }
+        BERTH_TRYV(set(*limit, text.substr(equals + 1), "--limit " + key));
+    }
+    return request;
+}
+
+ApplicationOptions Context::application_options() const {
+    ApplicationOptions options;
+    options.use_cache = !no_cache;
+    if (!state_dir.empty()) options.folders.state = state_dir;
+    if (console.verbose) options.log_level = LogLevel::debug;
+    return options;
+}
+
+}  // namespace berth::cli

@@ -1,0 +1,21 @@
+#pragma once
+
+#include <functional>
+
+namespace berth::cli {
+
+/// Turns Ctrl-C (SIGINT) and SIGTERM into a call on a thread of its own: `first` the first time, and the second time
+/// the process ends at once with the status that a shell expects. Make it before any other thread starts; one at a
+/// time.
+class Interrupt {
+public:
+    explicit Interrupt(std::function<void(int signal)> first);
+    ~Interrupt();
+    Interrupt(const Interrupt&) = delete;
+    Interrupt& operator=(const Interrupt&) = delete;
+
+    /// The signal that came, 0 when none did.
+    static int seen() noexcept;
+};
+
+}  // namespace berth::cli

@@ -1,0 +1,153 @@
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <array>
+#include <filesystem>
+#include <iostream>
+
+#include "berth/base/format.hpp"
+#include "berth/base/utf8.hpp"
+#include "berth/cli/verbs.hpp"
+
+namespace berth::cli {
+
+const std::vector<Verb>& verbs() {
+    static const std::vector<Verb> all{run_verb, inspect_verb, world_verb, policy_verb, limits_verb, version_verb, help_verb};
+    return all;
+}
+
+namespace {
+
+/// Verbs of later parts: known, so that their answer is not "no such verb".
+constexpr std::array later_verbs{"new",    "build", "check", "fmt",    "test",   "invoke", "dev",   "replay", "trace", "verify-receipt", "sign", "verify", "keygen", "calls", "logs", "queue",
+                                 "bench",  "faults", "completion", "glyph", "stark", "vudo",  "dol",    "icn",   "fn",    "repl"};
+
+struct Link {
+    std::string_view name;
+    std::string_view verb;
+};
+constexpr std::array links{Link{"glyph", "glyph"}, Link{"starkvm", "stark"}, Link{"starkc", "stark"}, Link{"stark", "stark"}, Link{"vudo", "vudo"}, Link{"dol-codegen", "dol"}, Link{"icn-cli", "icn"}};
+
+int not_offered(const Console& console, std::string_view verb) {
+    Error error(Code::not_implemented, format("berth {} is not offered by this build", verb));
+    error.set_fix("berth help lists what is");
+    console.error(error);
+    return error.exit_status();
+}
+
+/// Turns `berth FILE …` into `berth run FILE …`.
+std::vector<std::string> words_of(int argc, char** argv) {
+    std::vector<std::string> words(argv + 1, argv + argc);
+    if (words.empty() || words[0].starts_with('-')) return words;
+    const auto is_verb = [&](std::string_view word) {
+        return std::any_of(verbs().begin(), verbs().end(), [&](const Verb& verb) { return verb.name == word; }) ||
+               std::find(later_verbs.begin(), later_verbs.end(), word) != later_verbs.end();
+    };
+    std::error_code error;
+    if (!is_verb(words[0]) && (words[0].find('/') != std::string::npos || std::filesystem::path(words[0]).has_extension() || std::filesystem::exists(words[0], error))) {
+        words.insert(words.begin(), "run");
+    }
+    return words;
+}
+
+/// Cuts the guest's arguments off: all that follows the first word that is neither a flag nor the value of one.
+void split_guest_arguments(const CLI::App& verb, std::vector<std::string>& words, std::vector<std::string>& guest) {
+    std::size_t at = 1;
+    while (at < words.size() && words[at].starts_with('-') && words[at] != "-") {
+        if (words[at] == "--") {
+            words.erase(words.begin() + static_cast<std::ptrdiff_t>(at));
+            break;
+        }
+        const auto* option = verb.get_option_no_throw(words[at]);
+        const bool takes_value = option != nullptr && option->get_expected_min() > 0;
+        at += takes_value ? 2 : 1;
+    }
+    if (at >= words.size()) return;
+    auto first = words.begin() + static_cast<std::ptrdiff_t>(at) + 1;
+    if (first != words.end() && *first == "--") ++first;
+    guest.assign(first, words.end());
+    words.resize(at + 1);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    Context context;
+    // A link to the binary selects a world's verbs; any other name is berth.
+    const auto program = std::filesystem::path(argc > 0 ? argv[0] : "berth").filename().string();
+    for (const auto& link : links) {
+        if (program == link.name) return not_offered(context.console, link.verb);
+    }
+    auto words = words_of(argc, argv);
+
+    CLI::App app("Runs code you did not write, under one policy, one set of limits and one meter.", "berth");
+    app.set_help_flag("-h,--help", "this text");
+    app.require_subcommand(0, 1);
+    app.get_formatter()->column_width(30);
+    // `berth FILE` has no verb of its own; a word that is none is reported with the nearest one.
+    if (!words.empty() && !words[0].starts_with('-')) {
+        if (std::find(later_verbs.begin(), later_verbs.end(), words[0]) != later_verbs.end()) return not_offered(context.console, words[0]);
+        std::vector<std::string_view> names;
+        for (const auto& verb : verbs()) names.push_back(verb.name);
+        if (std::find(names.begin(), names.end(), words[0]) == names.end()) {
+            const auto near = nearest(words[0], names);
+            Error error(Code::usage, format("there is no verb and no file \"{}\"{}", words[0], near.empty() ? "" : format("; did you mean {}?", near)));
+            error.set_fix("berth help");
+            context.console.error(error);
+            return error.exit_status();
+        }
+    }
+
+    std::vector<std::function<Result<int>()>> actions(verbs().size());
+    std::vector<CLI::App*> subcommands;
+    for (std::size_t i = 0; i < verbs().size(); ++i) {
+        const auto& verb = verbs()[i];
+        auto* sub = app.add_subcommand(std::string(verb.name), std::string(verb.summary));
+        sub->get_formatter()->column_width(30);
+        verb.declare(*sub, context, actions[i]);
+        add_output_flags(*sub, context);
+        subcommands.push_back(sub);
+        if (verb.takes == Takes::guest_arguments && !words.empty() && words[0] == verb.name) split_guest_arguments(*sub, words, context.guest_arguments);
+    }
+    try {
+        auto reversed = words;
+        std::reverse(reversed.begin(), reversed.end());
+        app.parse(std::move(reversed));
+    } catch (const CLI::CallForHelp& help) {
+        return app.exit(help);
+    } catch (const CLI::ParseError& problem) {
+        if (std::find(words.begin(), words.end(), "json") != words.end() || std::find(words.begin(), words.end(), "--json") != words.end()) context.console.format = Format::json;
+        std::string message = problem.what();
+        std::string fix;
+        // An unknown flag: name the nearest one of its verb.
+        for (auto* sub : subcommands) {
+            if (!sub->parsed()) continue;
+            fix = format("berth {} --help", sub->get_name());
+            for (const auto& word : sub->remaining()) {
+                std::vector<std::string> flags;
+                for (const auto* option : sub->get_options()) {
+                    for (const auto& name : option->get_lnames()) flags.push_back("--" + name);
+                }
+                const auto near = nearest(word, flags);
+                message = near.empty() ? format("unknown argument \"{}\"", word) : format("unknown argument \"{}\"; did you mean {}?", word, near);
+                break;
+            }
+        }
+        Error error(Code::usage, message);
+        if (!fix.empty()) error.set_fix(fix);
+        context.console.error(error);
+        return error.exit_status();
+    }
+
+    for (std::size_t i = 0; i < subcommands.size(); ++i) {
+        if (!subcommands[i]->parsed()) continue;
+        auto ready = context.finish_parsing();
+        auto status = ready ? actions[i]() : Result<int>(std::unexpected(ready.error()));
+        if (status) return *status;
+        context.console.error(status.error());
+        return status.error().exit_status();
+    }
+    std::cout << app.help();
+    return 0;
+}
+
+}  // namespace berth::cli

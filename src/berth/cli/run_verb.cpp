@@ -1,0 +1,132 @@
+#include <CLI/CLI.hpp>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+
+#include "berth/async/cancel.hpp"
+#include "berth/base/format.hpp"
+#include "berth/base/ids.hpp"
+#include "berth/base/json.hpp"
+#include "berth/base/utf8.hpp"
+#include "berth/cli/interrupt.hpp"
+#include "berth/cli/verbs.hpp"
+#include "berth/engine/call_record.hpp"
+#include "berth/engine/module.hpp"
+#include "berth/runtime/wasm_call.hpp"
+
+namespace berth::cli {
+namespace {
+
+struct Arguments {
+    std::string file;
+    std::string entry;
+    std::vector<std::string> rest;
+};
+
+/// Tells a person at once about every denied call, each kind once.
+class DenialPrinter final : public DenialListener {
+public:
+    explicit DenialPrinter(const Console& console) : console_(console) {}
+    void denied(std::string_view world, std::string_view function, const Denial& denial) override {
+        const auto key = format("{}{}{}", function, name(denial.capability), denial.scope);
+        if (std::find(told_.begin(), told_.end(), key) != told_.end() || told_.size() > 32) return;
+        told_.push_back(key);
+        console_.notice(format("denied: {} {} wanted {}{} ({})\n  fix    {}", world, function, name(denial.capability), denial.scope.empty() ? "" : " on " + terminal_safe(denial.scope), denial.rule,
+                               terminal_safe(denial.fix)));
+    }
+
+private:
+    const Console& console_;
+    std::vector<std::string> told_;
+};
+
+std::string stats_line(const Outcome& outcome) {
+    return format("stats: fuel {}{}, peak memory {}, host calls {}, run {:.3f} ms", outcome.usage.fuel, outcome.usage.fuel_exact ? "" : " (not exact)", limit_text(Limit::memory, outcome.usage.peak_memory),
+                  outcome.usage.host_calls, static_cast<double>(outcome.timing.run.count()) / 1e6);
+}
+
+Result<int> run(Context& context, const Arguments& arguments) {
+    auto& console = context.console;
+    CancelSource cancel;
+    std::atomic<bool> running{false};
+    // While the compiler works nothing can be cancelled: then the process ends, which leaves nothing behind.
+    const Interrupt interrupt([&](int signal) {
+        if (!running.load()) ::_exit(128 + signal);
+        cancel.cancel();
+    });
+    BERTH_TRY(auto request, context.policy_request());
+    request.by_a_person = request.written.empty() && !request.production;
+    auto options = context.application_options();
+    options.instances = 1;
+    options.restore = false;
+    BERTH_TRY(const auto application, Application::create(std::move(options)));
+    const auto name = std::filesystem::path(arguments.file).stem().string();
+    std::string preset;
+    BERTH_TRY(const auto program, application->load(arguments.file, name, request, console.progress(), &preset));
+    if (!preset.empty()) console.detail(format("preset {}: {}", preset, [&] {
+        std::string list;
+        for (const auto& [capability, grant] : program->policy()->grants) list += (list.empty() ? "" : " ") + std::string(berth::name(capability));
+        return list;
+    }()));
+    if (request.by_a_person) console.detail("limits: no fuel, wall, input and output limit for a run by a person without a written policy");
+
+    const auto limits = program->limits();
+    DescriptorInput input(STDIN_FILENO);
+    DescriptorOutput output(STDOUT_FILENO, limits[Limit::output]);
+    DescriptorOutput error(STDERR_FILENO, limits[Limit::output]);
+    DenialPrinter denials(console);
+    Call call;
+    call.id = call.request_id = new_call_id();
+    call.function = name;
+    call.entry = arguments.entry;
+    call.arguments = arguments.rest;
+    call.trigger = Trigger::cli;
+    call.cancel = cancel.token();
+    if (call.entry.empty() && !program->is_command() && !call.arguments.empty()) {
+        // `berth run module.wasm add 1 2`: the export, then its arguments.
+        call.entry = call.arguments.front();
+        call.arguments.erase(call.arguments.begin());
+    }
+    CallRecord record;
+    running = true;
+    const auto outcome = run_wasm(*program, call,
+                                  {.clock = application->clock(),
+                                   .random = application->random(),
+                                   .input = input,
+                                   .output = output,
+                                   .error = error,
+                                   .environment = application->environment(),
+                                   .metrics = application->host_metrics(program->world_kind()),
+                                   .denials = &denials},
+                                  record);
+    if (!outcome.output.bytes.empty()) console.line(outcome.output.bytes);
+    if (context.stats) console.notice(stats_line(outcome));
+    if (!outcome.error) return 0;
+    if (Interrupt::seen() != 0 && outcome.error->code() == Code::cancelled) return 128 + Interrupt::seen();
+    // A program that ended itself with a status has said what it had to say.
+    if (outcome.error->code() == Code::exit_nonzero) {
+        if (console.format == Format::json) console.error(*outcome.error);
+        return outcome.error->exit_status();
+    }
+    console.error(*outcome.error);
+    return outcome.error->exit_status();
+}
+
+void declare(CLI::App& app, Context& context, std::function<Result<int>()>& action) {
+    auto arguments = std::make_shared<Arguments>();
+    app.add_option("file", arguments->file, "a .wasm or .wat file")->required()->type_name("FILE");
+    app.add_option("--call", arguments->entry, "export to call instead of _start")->type_name("NAME");
+    app.add_flag("--stats", context.stats, "print fuel, memory and time on standard error");
+    add_guest_flags(app, context);
+    action = [&context, arguments] {
+        arguments->rest = context.guest_arguments;
+        return run(context, *arguments);
+    };
+}
+
+}  // namespace
+
+const Verb run_verb{"run", "Run a module once, in this process", declare, Takes::guest_arguments};
+
+}  // namespace berth::cli

@@ -1,0 +1,58 @@
+#pragma once
+
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "berth/app/application.hpp"
+#include "berth/cli/console.hpp"
+
+namespace CLI { class App; }
+
+namespace berth::cli {
+
+/// What every verb has: the console and the flags shared by everything that runs guests.
+struct Context {
+    Console console;
+    std::string output_format = "text";
+    bool json = false;
+    bool no_color = false;
+
+    std::vector<std::string> policy_files, allow, mounts, environment, limits;
+    std::string timeout, memory, fuel, isolation = "fresh", mode = "wasm", config, state_dir, environment_name;
+    std::vector<std::string> settings;  // --set K=V
+    bool deny_all = false;
+    bool no_cache = false;
+    bool stats = false;
+    std::vector<std::string> guest_arguments;  // everything behind the file
+
+    /// Applies format, quiet and the like after parsing. Fails with usage.
+    Result<void> finish_parsing();
+    /// The flags as the application takes them. Reads policy files; usage and config errors name the flag.
+    Result<PolicyRequest> policy_request() const;
+    ApplicationOptions application_options() const;
+};
+
+/// Whether what follows the first positional argument belongs to the guest, flags included.
+enum class Takes : std::uint8_t { own_arguments, guest_arguments };
+
+/// Adds a verb to the command line; `run` is called when it was chosen and gives the exit status.
+struct Verb {
+    std::string_view name;
+    std::string_view summary;
+    void (*declare)(CLI::App& app, Context& context, std::function<Result<int>()>& run);
+    Takes takes = Takes::own_arguments;
+};
+
+/// Every verb, in the order of the help.
+const std::vector<Verb>& verbs();
+
+/// Flags of core 14.2 that this build gives meaning to; those it knows but cannot honour are refused by name.
+void add_guest_flags(CLI::App& app, Context& context);
+void add_output_flags(CLI::App& app, Context& context);
+
+/// The whole command line: argv[0] chooses a world's verbs. Returns the exit status.
+int main(int argc, char** argv);
+
+}  // namespace berth::cli

@@ -1,0 +1,19 @@
+#pragma once
+
+#include "berth/cli/verb.hpp"
+
+namespace berth::cli {
+
+extern const Verb run_verb;
+extern const Verb serve_verb;
+extern const Verb inspect_verb;
+extern const Verb world_verb;
+extern const Verb policy_verb;
+extern const Verb limits_verb;
+extern const Verb config_verb;
+extern const Verb doctor_verb;
+extern const Verb cache_verb;
+extern const Verb version_verb;
+extern const Verb help_verb;
+
+}  // namespace berth::cli

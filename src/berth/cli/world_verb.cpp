@@ -1,0 +1,74 @@
+#include <CLI/CLI.hpp>
+#include <array>
+#include <bit>
+
+#include "berth/base/format.hpp"
+#include "berth/base/json.hpp"
+#include "berth/base/utf8.hpp"
+#include "berth/cli/verbs.hpp"
+#include "berth/host/guest_world.hpp"
+
+namespace berth::cli {
+namespace {
+
+std::string needs_text(const Needs& needs) {
+    if (needs.mask() == 0) return "-";
+    std::string list;
+    for (auto mask = needs.mask(); mask != 0; mask &= mask - 1) list += (list.empty() ? "" : needs.checked_by_gate() ? " " : " or ") + std::string(berth::name(static_cast<Capability>(std::countr_zero(mask))));
+    return list;
+}
+
+void print_table(Console& console, const HostTable& table) {
+    const bool json = console.format == Format::json;
+    JsonWriter writer;
+    if (json) writer.begin_object().member("$type", "berth.world").member("name", table.world().name).key("functions").begin_array();
+    if (!json) console.line(format("world {}: {} host functions", table.world().name, table.size()));
+    for (std::uint32_t i = 0; i < table.size(); ++i) {
+        const auto& function = table[i];
+        if (json) {
+            writer.begin_object().member("module", table.module_of(i)).member("name", function.name).member("type", to_text(function.type())).member("needs", needs_text(function.row.needs));
+            writer.member("effect", berth::name(function.row.effect)).member("doc", function.row.doc).end_object();
+        } else {
+            console.line(format("\n{}.{} {}", table.module_of(i), function.name, to_text(function.type())));
+            console.line(format("  {}", function.row.doc));
+            console.line(format("  needs {}; effect {}", needs_text(function.row.needs), berth::name(function.row.effect)));
+        }
+    }
+    if (json) {
+        writer.end_array().end_object();
+        console.line(writer.text());
+    }
+}
+
+Result<int> show(Context& context, const std::string& name) {
+    BERTH_TRY(const auto application, Application::create(context.application_options()));
+    const std::pair<std::string_view, const GuestWorld*> worlds[] = {{"bare", application->worlds().bare}, {"wasi", application->worlds().wasi}};
+    if (name.empty()) {
+        for (const auto& [world, guest] : worlds) context.console.line(format("{:<8} {} host functions", world, guest->table().size()));
+        return 0;
+    }
+    for (const auto& [world, guest] : worlds) {
+        if (world == name) {
+            print_table(context.console, guest->table());
+            return 0;
+        }
+    }
+    constexpr std::array<std::string_view, 2> names{"bare", "wasi"};
+    const auto near = nearest(name, names);
+    return fail(Code::not_found, format("this build has no world \"{}\"{}; it has bare and wasi", name, near.empty() ? "" : format(" (did you mean {}?)", near)));
+}
+
+void declare(CLI::App& app, Context& context, std::function<Result<int>()>& action) {
+    auto name = std::make_shared<std::string>();
+    auto* sub = app.add_subcommand("show", "host functions of a world with type, capability and effect");
+    sub->add_option("name", *name, "bare or wasi")->type_name("NAME");
+    add_output_flags(*sub, context);
+    app.require_subcommand(1);
+    action = [&context, name] { return show(context, *name); };
+}
+
+}  // namespace
+
+const Verb world_verb{"world", "Show the worlds and their host functions", declare};
+
+}  // namespace berth::cli
