@@ -43,7 +43,6 @@ pub struct Context {
     /// Stands in for the engine's definition in modules whose layout could not be checked.
     own_memory: MemoryDefinition,
     budget: i64,
-    instance: Option<Instance>,
 }
 
 /// What a store holds.
@@ -69,7 +68,6 @@ impl Context {
             linked,
             own_memory: MemoryDefinition { base: std::ptr::null_mut(), size: 0 },
             budget: UNLIMITED,
-            instance: None,
         }
     }
 
@@ -106,8 +104,13 @@ impl Context {
         unsafe { &*self.linked }
     }
 
-    pub fn instance(&self) -> Option<Instance> {
-        self.instance
+    /// For a kept instance: its memory has the size it began with.
+    pub fn begin_again(&mut self, initial_memory: u64) {
+        self.limits.peak_memory = initial_memory;
+    }
+
+    pub fn fail_machine(&mut self) {
+        self.limits.failure = Failure::Machine;
     }
 }
 
@@ -148,7 +151,7 @@ pub fn new_store(linked: &Linked, context: *mut Context) -> Result<Store<Data>, 
 ///
 /// # Safety
 /// `context` is the one of `store`.
-pub unsafe fn instantiate(linked: &Linked, store: &mut Store<Data>, context: *mut Context, depth: i32) -> Result<Instance, Error> {
+pub unsafe fn instantiate(linked: &Linked, store: &mut Store<Data>, context: *mut Context, depth: i32) -> Result<(Instance, Places), Error> {
     if linked.module.engine.options.engine_fuel {
         // SAFETY: the caller's contract.
         store.set_fuel(unsafe { (*context).budget } as u64)?;
@@ -164,7 +167,7 @@ pub unsafe fn instantiate(linked: &Linked, store: &mut Store<Data>, context: *mu
     }
     // SAFETY: the caller's contract; nothing else refers into the context here.
     unsafe { (*context).bind(module, store, instance, places, depth) };
-    Ok(instance)
+    Ok((instance, places))
 }
 
 pub fn export(module: &Module, store: &mut Store<Data>, instance: Instance, index: u32) -> Option<Extern> {
@@ -173,7 +176,6 @@ pub fn export(module: &Module, store: &mut Store<Data>, instance: Instance, inde
 
 impl Context {
     fn bind(&mut self, module: &Module, store: &mut Store<Data>, instance: Instance, places: Places, depth: i32) {
-        self.instance = Some(instance);
         self.limits.instantiating = false;
         self.host.memory = places.memory;
         self.host.fuel = places.fuel;
@@ -315,12 +317,36 @@ pub fn not_started(report: &mut Report, error: CError) {
     report.error = Box::into_raw(Box::new(error));
 }
 
-/// A function export that takes no more values than there is room for.
-pub fn function(module: &Module, store: &mut Store<Data>, instance: Instance, index: u32, room: usize) -> Result<Func, CError> {
+/// The function exports of an instance that were called before, by index; empty: not worth keeping.
+#[derive(Default)]
+pub struct Functions(Vec<Option<Func>>);
+
+impl Functions {
+    pub fn kept(module: &Module) -> Functions {
+        Functions(vec![None; module.exports.len()])
+    }
+
+    /// A function export that takes no more values than there is room for.
+    #[inline]
+    pub fn get(&mut self, module: &Module, store: &mut Store<Data>, instance: Instance, index: u32, room: usize) -> Result<Func, CError> {
+        if let Some(Some(known)) = self.0.get(index as usize) {
+            if module.exports[index as usize].value_count <= room {
+                return Ok(*known);
+            }
+        }
+        let function = look_up(module, store, instance, index, room)?;
+        if let Some(kept) = self.0.get_mut(index as usize) {
+            *kept = Some(function);
+        }
+        Ok(function)
+    }
+}
+
+fn look_up(module: &Module, store: &mut Store<Data>, instance: Instance, index: u32, room: usize) -> Result<Func, CError> {
     let described = module.exports.get(index as usize).filter(|export| export.kind == FUNCTION);
     let described = described.ok_or_else(|| CError::new(ErrorKind::NotFound, format!("export {index} is no function")))?;
-    if described.signature.value_count() > room {
-        let text = format!("{} takes {} values and was given room for {room}", described.name, described.signature.value_count());
+    if described.value_count > room {
+        let text = format!("{} takes {} values and was given room for {room}", described.name, described.value_count);
         return Err(CError::new(ErrorKind::NotFound, text));
     }
     match export(module, store, instance, index) {
@@ -329,29 +355,36 @@ pub fn function(module: &Module, store: &mut Store<Data>, instance: Instance, in
     }
 }
 
-/// The start section that the pass moved, `initialize`, then the export: as far as it comes.
+/// What is called: start section that the pass moved, initialiser, export (phases of the report), and its values.
+#[derive(Clone, Copy)]
+pub struct Plan {
+    pub exports: [u32; 3],
+    pub values: *mut ValRaw,
+    pub room: usize,
+}
+
+/// Runs the plan as far as it comes.
 ///
 /// # Safety
-/// `values` has room for `room` values of the right types; `context` is the one of `store`; its record is entered.
+/// `values` has room for `room` values of the right types; the store's record is entered.
 pub unsafe fn run(
     linked: &Linked,
     store: &mut Store<Data>,
     instance: Instance,
-    exports: [(u32, u32); 3],
-    values: *mut ValRaw,
-    room: usize,
+    functions: &mut Functions,
+    plan: Plan,
     report: &mut Report,
 ) -> Result<Result<(), Error>, CError> {
-    for (phase, index) in exports {
+    for (phase, index) in plan.exports.into_iter().enumerate() {
         if index == NO_EXPORT {
             continue;
         }
-        report.phase = phase;
+        report.phase = phase as u32;
         if stop::current_stopped() {
             return Ok(Err(Error::msg("stopped before it began")));
         }
-        let (values, room) = if phase == 2 { (values, room) } else { (std::ptr::NonNull::dangling().as_ptr(), 0) };
-        let function = function(&linked.module, store, instance, index, room)?;
+        let (values, room) = if phase == 2 { (plan.values, plan.room) } else { (std::ptr::NonNull::dangling().as_ptr(), 0) };
+        let function = functions.get(&linked.module, store, instance, index, room)?;
         // SAFETY: the room was checked against the signature; the types are the caller's contract.
         if let Err(error) = unsafe { function.call_unchecked(&mut *store, std::ptr::slice_from_raw_parts_mut(values, room)) } {
             return Ok(Err(error));
@@ -372,7 +405,7 @@ pub unsafe extern "C" fn berth_context_call(context: *mut HostContext, index: u3
         unsafe {
             let linked = (*context).linked();
             let Some(caller) = (*context).host.caller.cast::<Caller<'_, Data>>().as_mut() else { return Outcome::NotStarted };
-            let export = linked.module.exports.get(index as usize).filter(|export| export.kind == FUNCTION && export.signature.value_count() <= count);
+            let export = linked.module.exports.get(index as usize).filter(|export| export.kind == FUNCTION && export.value_count <= count);
             let Some(Extern::Func(function)) = export.and_then(|export| caller.get_module_export(&export.handle)) else { return Outcome::NotStarted };
             match function.call_unchecked(&mut *caller, std::ptr::slice_from_raw_parts_mut(values, count)) {
                 Ok(()) => Outcome::Returned,

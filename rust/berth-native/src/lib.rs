@@ -14,6 +14,7 @@ pub mod layout;
 pub mod limits;
 pub mod link;
 pub mod module;
+pub mod restore;
 pub mod stop;
 pub mod trap;
 pub mod wat;

@@ -1,8 +1,8 @@
 //! Modules with their imports resolved, and the one way from guest code into the host.
 
 use std::mem::MaybeUninit;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, OnceLock};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use wasmtime::{Caller, Error, FuncType, HeapType, InstancePre, Linker, RefType, ValRaw, ValType};
 
@@ -11,6 +11,7 @@ use crate::call::{Context, Data, Failure};
 use crate::error::{CError, ErrorKind};
 use crate::layout::{self, Layout};
 use crate::module::{FUNCTION, Module, Signature, share};
+use crate::restore::{self, Slot};
 use crate::stop;
 
 #[repr(C)]
@@ -34,6 +35,11 @@ pub struct Linked {
     pub layout: OnceLock<Layout>,
     pub waiting: bool,
     pub counters: Counters,
+    /// Instances kept for the next call; the last one used is the first one taken.
+    pub slots: Mutex<Vec<Box<Slot>>>,
+    /// Calls that took no kept instance so far, and instances in a row that could not be put back.
+    pub made: AtomicU32,
+    pub unfit: AtomicU32,
 }
 
 /// How instances were had; any thread.
@@ -42,7 +48,6 @@ pub struct Counters {
     pub restored: AtomicU64,
     pub created: AtomicU64,
     pub dropped: AtomicU64,
-    pub faults: AtomicU64,
 }
 
 #[repr(C)]
@@ -50,7 +55,7 @@ pub struct CounterValues {
     restored: u64,
     created: u64,
     dropped: u64,
-    faults: u64,
+    faults: u64, // of the whole process
 }
 
 pub const CHECK: (&str, &str) = ("\0berth", "check");
@@ -157,7 +162,7 @@ impl Linked {
             })
             .map_err(internal)?;
         let pre = linker.instantiate_pre(&module.module).map_err(internal)?;
-        Ok(Linked { module, pre, linker, layout: OnceLock::new(), waiting, counters: Counters::default() })
+        Ok(Linked { module, pre, linker, layout: OnceLock::new(), waiting, counters: Counters::default(), slots: Mutex::default(), made: AtomicU32::new(0), unfit: AtomicU32::new(0) })
     }
 }
 
@@ -209,7 +214,7 @@ pub unsafe extern "C" fn berth_linked_module_counters(linked: *const Linked, cou
         restored: own.restored.load(Relaxed),
         created: own.created.load(Relaxed),
         dropped: own.dropped.load(Relaxed),
-        faults: own.faults.load(Relaxed),
+        faults: restore::faults(),
     };
     unsafe { counters.write(values) };
 }

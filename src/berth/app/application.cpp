@@ -11,6 +11,7 @@
 
 #include "berth/base/format.hpp"
 #include "berth/capability/policy_file.hpp"
+#include "berth/engine/code_cache.hpp"
 #include "berth/engine/wasm_engine.hpp"
 #include "berth/host/guest_world.hpp"
 #include "berth/worlds/bare/bare_world.hpp"
@@ -80,6 +81,12 @@ Application::Application(ApplicationOptions options)
       bare_(std::make_unique<worlds::bare::BareWorld>()),
       wasi_(std::make_unique<worlds::wasi::WasiWorld>()) {
     worlds_ = {bare_.get(), wasi_.get()};
+    if (options_.use_cache) {
+        // Without a place for the key nothing is kept on disk, since nothing read back could be trusted.
+        const bool on_disk = !options_.folders.cache.empty() && !options_.folders.state.empty();
+        cache_ = std::make_unique<CodeCache>(CodeCache::Options{.directory = on_disk ? options_.folders.cache / "code" : std::filesystem::path(),
+                                                                .key_file = on_disk ? options_.folders.state / "cache.key" : std::filesystem::path()});
+    }
     for (char** variable = environ; variable != nullptr && *variable != nullptr; ++variable) environment_.emplace_back(*variable);
 }
 
@@ -161,7 +168,7 @@ Result<std::shared_ptr<const WasmProgram>> Application::load(const std::filesyst
         if (preset != nullptr) *preset = settled.preset;
         return std::move(settled.terms);
     };
-    return WasmProgram::load(std::move(engine), worlds_, nullptr, bytes, options, progress) | note([&] { return format("loading {}", file.string()); });
+    return WasmProgram::load(std::move(engine), worlds_, cache_.get(), bytes, options, progress) | note([&] { return format("loading {}", file.string()); });
 }
 
 }  // namespace berth

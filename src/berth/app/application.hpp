@@ -20,6 +20,7 @@
 
 namespace berth {
 
+class CodeCache;
 class WasmEngine;
 namespace worlds::bare { class BareWorld; }
 namespace worlds::wasi { class WasiWorld; }
@@ -79,6 +80,8 @@ public:
     HostMetrics* host_metrics(World world) noexcept;
     const std::vector<std::string>& environment() const noexcept { return environment_; }
 
+    CodeCache* cache() noexcept { return cache_.get(); }  // null with use_cache off
+
     /// The engine, made when it is first needed.
     Result<std::shared_ptr<WasmEngine>> engine();
 
@@ -101,6 +104,7 @@ private:
     GuestWorlds worlds_;
     std::map<World, std::unique_ptr<HostMetrics>> host_metrics_;
     std::vector<std::string> environment_;
+    std::unique_ptr<CodeCache> cache_;
     std::mutex engine_mutex_;
     std::shared_ptr<WasmEngine> engine_;  // guarded by engine_mutex_; shared with the modules compiled by it
 };

@@ -4,6 +4,7 @@
 
 #include "berth/base/format.hpp"
 #include "berth/base/utf8.hpp"
+#include "berth/engine/code_cache.hpp"
 #include "berth/engine/instrument.hpp"
 #include "berth/engine/linked_module.hpp"
 #include "berth/engine/module.hpp"
@@ -99,7 +100,7 @@ Result<const GuestWorld*> GuestWorlds::find(World world) const {
     return fail(Code::not_implemented, format("this build does not run guests of the world {} yet; it runs wasi and bare modules", name(world)));
 }
 
-Result<std::shared_ptr<const WasmProgram>> WasmProgram::load(std::shared_ptr<WasmEngine> engine, const GuestWorlds& worlds, CodeCache*, ByteView bytes,
+Result<std::shared_ptr<const WasmProgram>> WasmProgram::load(std::shared_ptr<WasmEngine> engine, const GuestWorlds& worlds, CodeCache* cache, ByteView bytes,
                                                              const WasmProgramOptions& options, Progress& progress) {
     std::shared_ptr<WasmProgram> program(new WasmProgram());
     program->digest_ = sha256(bytes);
@@ -121,16 +122,9 @@ Result<std::shared_ptr<const WasmProgram>> WasmProgram::load(std::shared_ptr<Was
         program->name_section_.assign(part.begin(), part.end());
     }
 
-    std::shared_ptr<Module> module;
-    progress.begin("compiling", 0);
-    if (options.metered) {
-        BERTH_TRY(auto metered, instrument(bytes, program->info_, {.exact_depth = program->exact_depth_}));
-        program->offsets_ = std::move(metered.offsets);
-        BERTH_TRY(module, Module::compile(std::move(engine), metered.wasm, metered.restore));
-    } else {
-        BERTH_TRY(module, Module::compile(std::move(engine), bytes));
-    }
-    progress.end();
+    BERTH_TRY(const auto compiled, compile(engine, cache, bytes, *program, options, progress));
+    program->offsets_ = compiled->offsets;
+    const auto& module = compiled->module;
 
     const auto& table = program->world_->table();
     BERTH_TRY(program->grants_, GrantSet::resolve(table.asked_by(module->imports()), program->policy(), table.world().missing));
@@ -138,6 +132,31 @@ Result<std::shared_ptr<const WasmProgram>> WasmProgram::load(std::shared_ptr<Was
     if (const auto* start = module->find_export("_start"); start != nullptr && start->kind == ExternKind::function) program->start_ = Entry{start->index, start->type};
     program->initialize_ = module->function_index("_initialize");
     return program;
+}
+
+Result<std::shared_ptr<const CompiledModule>> WasmProgram::compile(const std::shared_ptr<WasmEngine>& engine, CodeCache* cache, ByteView wasm, WasmProgram& program,
+                                                                   const WasmProgramOptions& options, Progress& progress) {
+    if (!options.metered) {
+        BERTH_TRY(auto module, Module::compile(engine, wasm));
+        return std::make_shared<const CompiledModule>(CompiledModule{.module = std::move(module)});
+    }
+    const auto key = cache != nullptr ? CodeCache::key(wasm, program.exact_depth_, *engine) : Digest{};
+    if (cache != nullptr) {
+        if (auto found = cache->find(key, engine)) {
+            program.from_cache_ = true;
+            return found;
+        }
+    }
+    struct Step {
+        explicit Step(Progress& where, std::string_view what) : progress(where) { progress.begin(what, 0); }
+        ~Step() { progress.end(); }
+        Progress& progress;
+    } step(progress, berth::format("compiling {:.1f} MB", static_cast<double>(wasm.size()) / 1e6));
+    BERTH_TRY(auto metered, instrument(wasm, program.info_, {.exact_depth = program.exact_depth_}));
+    BERTH_TRY(auto module, Module::compile(engine, metered.wasm, metered.restore));
+    CompiledModule compiled{.module = std::move(module), .offsets = std::move(metered.offsets), .restore = metered.restore, .exact_depth = program.exact_depth_};
+    if (cache != nullptr) return cache->insert(key, std::move(compiled));
+    return std::make_shared<const CompiledModule>(std::move(compiled));
 }
 
 Result<WasmProgram::Entry> WasmProgram::entry(std::string_view name) const {

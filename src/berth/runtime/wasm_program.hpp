@@ -21,6 +21,7 @@
 namespace berth {
 
 class CodeCache;
+struct CompiledModule;
 class GuestWorld;
 class LinkedModule;
 class WasmEngine;
@@ -83,6 +84,8 @@ public:
 private:
     WasmProgram() = default;
     std::string function_name(std::uint32_t function) const;
+    static Result<std::shared_ptr<const CompiledModule>> compile(const std::shared_ptr<WasmEngine>& engine, CodeCache* cache, ByteView wasm, WasmProgram& program,
+                                                                 const WasmProgramOptions& options, Progress& progress);
 
     ModuleInfo info_;
     World world_kind_ = World::bare;
