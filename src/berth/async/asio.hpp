@@ -12,6 +12,7 @@
 #include <coroutine>
 #include <utility>
 
+#include "berth/async/loop_thread.hpp"
 #include "berth/async/reactor.hpp"
 
 namespace berth {
@@ -40,7 +41,7 @@ auto asio_op(Start start) {
             std::coroutine_handle<> awaiting;
             void operator()(const boost::system::error_code& error, std::size_t bytes = 0) const {
                 awaiter->result = {error, bytes};
-                awaiting.resume();
+                resume_in_loop(awaiting);
             }
         };
         bool await_ready() const noexcept { return false; }

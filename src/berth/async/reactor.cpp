@@ -17,7 +17,7 @@
 
 namespace berth {
 
-thread_local LoopThread this_loop_thread;
+constinit thread_local LoopThread this_loop_thread;
 
 namespace {
 
@@ -63,10 +63,7 @@ Reactor* Reactor::current() noexcept { return this_loop_thread.reactor; }
 unsigned Reactor::index() const noexcept { return body_->index; }
 
 void Reactor::post(std::coroutine_handle<> coroutine) {
-    boost::asio::post(body_->io, [coroutine] {
-        coroutine.resume();
-        leave_lost_loop();
-    });
+    boost::asio::post(body_->io, [coroutine] { resume_in_loop(coroutine); });
 }
 
 void Reactor::call_soon(std::move_only_function<void()> f) {

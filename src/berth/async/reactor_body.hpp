@@ -18,22 +18,12 @@
 #include <boost/asio/executor_work_guard.hpp>
 
 #include "berth/async/asio.hpp"
+#include "berth/async/loop_thread.hpp"
 #include "berth/async/reactor.hpp"
 
 namespace berth {
 
-/// Leaves the run loop of a thread that lost its reactor; thrown by this module's handlers, caught by its loops.
-struct LoopLost {};
-
-/// What a thread knows of itself.
-struct LoopThread {
-    Reactor* reactor = nullptr;     // whose loop it runs
-    bool lost = false;              // the loop has moved away while a guest ran; leave it when the handler returns
-    std::uint64_t guest_run = 0;    // mark of the guest that runs inline; 0: none
-};
-extern thread_local LoopThread this_loop_thread;
-
-/// Called at the end of every handler of a loop.
+/// Called at the end of every handler of a loop that may have run a coroutine.
 inline void leave_lost_loop() {
     if (this_loop_thread.lost) [[unlikely]] throw LoopLost();
 }

@@ -1,0 +1,314 @@
+#include "berth/net/http_connection.hpp"
+
+#include <errno.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <utility>
+
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/error.hpp>
+
+#include "berth/base/ids.hpp"
+#include "berth/net/http_writer.hpp"
+
+namespace berth {
+
+namespace {
+
+constexpr std::size_t small_chunk = 4 * 1024;
+constexpr std::size_t large_chunk = 128 * 1024;
+constexpr std::size_t read_ahead = 64 * 1024;  // of further requests while one is handled
+constexpr std::size_t linger_bytes = 1 << 20;
+
+}  // namespace
+
+HttpConnection::HttpConnection(HttpLane& lane, int descriptor) : lane_(lane), socket_(io_context_of(lane.reactor)) {
+    boost::system::error_code ignored;
+    socket_.assign(boost::asio::ip::tcp::v4(), descriptor, ignored);
+    socket_.non_blocking(true, ignored);
+}
+
+void HttpConnection::enter(Phase phase, std::chrono::milliseconds limit) {
+    phase_ = phase;
+    deadline_ = limit == std::chrono::milliseconds::max() ? SteadyTime::max() : std::chrono::steady_clock::now() + limit;
+}
+
+void HttpConnection::start_read() {
+    if (reading_ || ended_) return;
+    const bool large = phase_ == Phase::body && std::max<std::uint64_t>(framing_.content_length, request_.body.size()) > large_chunk;
+    const auto wanted = large ? large_chunk : small_chunk;
+    if (chunk_size_ != wanted) {
+        chunk_ = std::make_unique<char[]>(wanted);
+        chunk_size_ = wanted;
+    }
+    reading_ = true;
+    socket_.async_read_some(boost::asio::buffer(chunk_.get(), chunk_size_),
+                            [this](const boost::system::error_code& error, std::size_t bytes) { on_read(error, bytes); });
+}
+
+void HttpConnection::on_read(const boost::system::error_code& error, std::size_t bytes) {
+    reading_ = false;
+    if (error == boost::asio::error::operation_aborted) {
+        // by check, cancel or the end of the connection
+    } else if (error) {
+        ended_ = true;
+        if (phase_ == Phase::handling) cancel_.cancel(CancelCause::client_gone);
+    } else {
+        arrived_.append(chunk_.get(), bytes);
+        if (phase_ == Phase::handling && arrived_.size() < read_ahead) start_read();
+    }
+    if (const auto waiting = std::exchange(waiting_, {})) resume_in_loop(waiting);
+}
+
+auto HttpConnection::more() {
+    struct Awaiter {
+        HttpConnection& connection;
+        bool await_ready() const noexcept { return connection.ended_ || connection.timed_out_; }
+        void await_suspend(std::coroutine_handle<> awaiting) {
+            connection.waiting_ = awaiting;
+            connection.start_read();
+        }
+        Read await_resume() const noexcept {
+            if (connection.timed_out_) return Read::timed_out;
+            return connection.ended_ ? Read::ended : Read::more;
+        }
+    };
+    return Awaiter{*this};
+}
+
+auto HttpConnection::read_stopped() {
+    struct Awaiter {
+        HttpConnection& connection;
+        bool await_ready() const noexcept { return !connection.reading_; }
+        void await_suspend(std::coroutine_handle<> awaiting) noexcept { connection.waiting_ = awaiting; }
+        void await_resume() const noexcept {}
+    };
+    return Awaiter{*this};
+}
+
+void HttpConnection::check(SteadyTime now) {
+    if (phase_ == Phase::body) {
+        const auto since = now - body_started_;
+        if (since > std::chrono::seconds(5)) {
+            const auto seconds = static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::seconds>(since).count());
+            if (request_.body.size() + arrived_.size() < seconds * lane_.server.options.slowest_body) deadline_ = now;
+        }
+    }
+    if (now < deadline_ || timed_out_) return;
+    timed_out_ = true;
+    boost::system::error_code ignored;
+    socket_.cancel(ignored);
+}
+
+void HttpConnection::drain() {
+    if (phase_ != Phase::idle) return;
+    const auto now = std::chrono::steady_clock::now();
+    // One that was just accepted may have a request on the way.
+    deadline_ = served_ > 0 ? now : std::min(deadline_, now + std::chrono::seconds(1));
+    check(now);
+}
+
+void HttpConnection::cancel(CancelCause cause) {
+    if (phase_ == Phase::handling) {
+        if (cause == CancelCause::shutting_down) lane_.server.cut.store(true, std::memory_order_relaxed);
+        cancel_.cancel(cause);
+        return;
+    }
+    if (phase_ != Phase::idle) lane_.server.cut.store(true, std::memory_order_relaxed);
+    timed_out_ = true;
+    broken_ = true;
+    boost::system::error_code ignored;
+    socket_.cancel(ignored);
+}
+
+Task<void> HttpConnection::run(std::unique_ptr<HttpConnection> connection) {
+    auto& lane = connection->lane_;
+    co_await connection->serve();
+    boost::system::error_code ignored;
+    connection->socket_.close(ignored);
+    co_await connection->read_stopped();
+    auto& last = lane.connections.back();
+    last->slot = connection->slot;
+    std::swap(lane.connections[connection->slot], last);
+    lane.connections.pop_back();
+    connection.reset();
+    lane.count.fetch_sub(1, std::memory_order_relaxed);
+    lane.server.connection_ended();
+}
+
+Task<void> HttpConnection::serve() {
+    auto& server = lane_.server;
+    while (true) {
+        begin_request();
+        auto step = next_step();
+        while (step == Step::more) {
+            const auto read = co_await more();
+            if (read == Read::ended) co_return;
+            if (read == Read::timed_out) {
+                if (broken_ || phase_ == Phase::idle) co_return;
+                step = refused(Error(Code::request_timeout, phase_ == Phase::head ? "the request head did not arrive in time"
+                                                                                  : "the request body did not arrive in time"));
+                break;
+            }
+            step = next_step();
+        }
+        if (step == Step::refused) {
+            co_await refuse();
+            co_return;
+        }
+
+        server.metrics.in_flight.add();
+        const auto request_bytes = request_.body.size();
+        phase_ = Phase::handling;
+        deadline_ = SteadyTime::max();
+        start_read();
+        auto response = co_await server.handler.handle(request_);
+        const auto ended = std::chrono::steady_clock::now();
+        const auto& series = lane_.series_of(request_.method, response.route, response.status);
+        series.requests->add();
+        series.duration->observe(std::chrono::duration<double>(ended - request_.received).count());
+        series.request_bytes->observe(static_cast<double>(request_bytes));
+        series.response_bytes->observe(static_cast<double>(response.body.size()));
+        server.metrics.in_flight.add(-1);
+        ++served_;
+
+        const bool stays = framing_.keep_alive && !response.close && !cancel_.requested() && served_ < server.options.max_requests_per_connection &&
+                           !server.draining.load(std::memory_order_relaxed);
+        out_.clear();
+        const bool whole = write_head(response, {.keep_alive = stays, .head_only = request_.method == "HEAD", .minor_version = request_.minor_version}, out_);
+        phase_ = Phase::writing;
+        deadline_ = ended + server.options.write_timeout;
+        std::string_view rest = out_;
+        const auto sent = send_some(rest);
+        if (sent == Sent::broken) co_return;
+        if ((sent == Sent::part || !whole) && !co_await send_rest(rest, whole ? std::string_view() : std::string_view(response.body))) co_return;
+        if (!stays) {
+            if (!arrived_.empty()) co_await linger();
+            co_return;
+        }
+    }
+}
+
+void HttpConnection::begin_request() {
+    const auto& options = lane_.server.options;
+    scanner_.reset();
+    if (arrived_.empty()) {
+        enter(Phase::idle, options.idle_timeout);
+        if (lane_.server.draining.load(std::memory_order_relaxed)) drain();
+    } else {
+        enter(Phase::head, options.header_timeout);
+    }
+}
+
+HttpConnection::Step HttpConnection::refused(Error error) {
+    refusal_ = std::move(error);
+    return Step::refused;
+}
+
+HttpConnection::Step HttpConnection::next_step() {
+    if (phase_ == Phase::body) return take_body();
+    if (arrived_.empty()) return Step::more;
+    return take_head();
+}
+
+HttpConnection::Step HttpConnection::take_head() {
+    const auto& options = lane_.server.options;
+    const auto now = std::chrono::steady_clock::now();
+    if (phase_ == Phase::idle) {
+        phase_ = Phase::head;
+        deadline_ = now + options.header_timeout;
+    }
+    auto end = scanner_.scan(arrived_, options.limits);
+    if (!end) return refused(std::move(end.error()));
+    if (*end == 0) return Step::more;
+    head_.assign(arrived_, 0, *end);
+    arrived_.erase(0, *end);
+    request_.body.clear();
+    request_.received = now;
+    request_.cancel = cancel_.token();
+    auto framing = parse_head(head_, options.limits, request_);
+    if (!framing) return refused(std::move(framing.error()));
+    framing_ = *framing;
+    if (!framing_.chunked && framing_.content_length == 0) return Step::request;
+
+    phase_ = Phase::body;
+    body_started_ = now;
+    deadline_ = now + options.body_timeout;
+    chunked_.reset();
+    if (framing_.expects_continue && arrived_.empty()) {
+        std::string_view go_on = "HTTP/1.1 100 Continue\r\n\r\n";
+        if (send_some(go_on) != Sent::all) broken_ = timed_out_ = true;
+    }
+    return take_body();
+}
+
+HttpConnection::Step HttpConnection::take_body() {
+    const auto& limits = lane_.server.options.limits;
+    if (framing_.chunked) {
+        auto taken = chunked_.take(arrived_, request_.body, limits);
+        if (!taken) return refused(std::move(taken.error()));
+        arrived_.erase(0, *taken);
+        return chunked_.done() ? Step::request : Step::more;
+    }
+    const auto length = static_cast<std::size_t>(framing_.content_length);
+    const auto taken = std::min(arrived_.size(), length - request_.body.size());
+    request_.body.append(arrived_, 0, taken);
+    arrived_.erase(0, taken);
+    return request_.body.size() == length ? Step::request : Step::more;
+}
+
+Task<void> HttpConnection::refuse() {
+    timed_out_ = false;
+    lane_.server.metrics.rejected.at({name(refusal_->code())}).add();
+    const auto response = error_response(*refusal_, new_call_id(), Detail::exposed);
+    out_.clear();
+    write_head(response, {.keep_alive = false}, out_);
+    enter(Phase::writing, lane_.server.options.write_timeout);
+    if (co_await send_rest(out_, {})) co_await linger();
+}
+
+HttpConnection::Sent HttpConnection::send_some(std::string_view& data) {
+    while (!data.empty()) {
+        const auto sent = ::send(socket_.native_handle(), data.data(), data.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (sent > 0) {
+            data.remove_prefix(static_cast<std::size_t>(sent));
+        } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
+            return Sent::part;
+        } else if (errno != EINTR) {
+            return Sent::broken;
+        }
+    }
+    return Sent::all;
+}
+
+Task<bool> HttpConnection::send_rest(std::string_view first, std::string_view second) {
+    for (auto data : {first, second}) {
+        while (true) {
+            const auto sent = send_some(data);
+            if (sent == Sent::all) break;
+            if (sent == Sent::broken || timed_out_) co_return false;
+            enter(Phase::writing, lane_.server.options.write_timeout);
+            const auto writable = co_await asio_op([this](auto handler) { socket_.async_wait(TcpSocket::wait_write, handler); });
+            if (writable.error) co_return false;
+        }
+    }
+    co_return true;
+}
+
+// What the client still sends is read and dropped for a while: closing at once would make the system throw away the
+// answer it has not read yet.
+Task<void> HttpConnection::linger() {
+    if (broken_ || ended_) co_return;
+    boost::system::error_code ignored;
+    socket_.shutdown(TcpSocket::shutdown_send, ignored);
+    enter(Phase::closing, std::chrono::milliseconds(2'000));
+    std::size_t dropped = 0;
+    while (dropped < linger_bytes) {
+        dropped += arrived_.size();
+        arrived_.clear();
+        if (co_await more() != Read::more) co_return;
+    }
+}
+
+}  // namespace berth

@@ -1,0 +1,93 @@
+#pragma once
+
+// One connection of the HTTP server; not for other modules.
+
+#include <coroutine>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "berth/async/asio.hpp"
+#include "berth/net/http_head.hpp"
+#include "berth/net/http_lane.hpp"
+#include "berth/net/http_message.hpp"
+
+namespace berth {
+
+/// Reads requests, has them handled one after the other, writes the answers. Lives in the loop of its lane.
+///
+/// One read is outstanding all the time, also while a request is handled: that is how a client that went away is
+/// noticed at once, at no cost in system calls.
+class HttpConnection {
+public:
+    HttpConnection(HttpLane& lane, int descriptor);
+    HttpConnection(const HttpConnection&) = delete;
+    HttpConnection& operator=(const HttpConnection&) = delete;
+
+    /// From the first read to the closed socket.
+    static Task<void> run(std::unique_ptr<HttpConnection> connection);
+
+    /// Ends what has taken too long.
+    void check(SteadyTime now);
+    /// The server is closing: idle ones end now, the others after the answer.
+    void drain();
+    /// Cancels the request that runs.
+    void cancel(CancelCause cause);
+
+    std::size_t slot = 0;  // index in the lane's list
+
+private:
+    enum class Phase : std::uint8_t { idle, head, body, handling, writing, closing };
+    enum class Read : std::uint8_t { more, ended, timed_out };
+
+    enum class Step : std::uint8_t { request, more, refused };
+    enum class Sent : std::uint8_t { all, part, broken };
+
+    Task<void> serve();
+    void begin_request();
+    /// Takes from what has arrived; `request` when one is whole, `refused` with the reason in `refusal_`.
+    Step next_step();
+    Step take_head();
+    Step take_body();
+    Step refused(Error error);
+    /// Answers `refusal_` and drops what still comes.
+    Task<void> refuse();
+    /// True when the connection goes on.
+    Sent send_some(std::string_view& data);
+    Task<bool> send_rest(std::string_view first, std::string_view second);
+    Task<void> linger();
+
+    void start_read();
+    void on_read(const boost::system::error_code& error, std::size_t bytes);
+    void enter(Phase phase, std::chrono::milliseconds limit);
+    /// Waits until more has arrived than before, or the stream has ended.
+    auto more();
+    auto read_stopped();
+
+    HttpLane& lane_;
+    TcpSocket socket_;
+    Phase phase_ = Phase::idle;
+    SteadyTime deadline_ = SteadyTime::max();
+    SteadyTime body_started_{};
+    std::unique_ptr<char[]> chunk_;
+    std::size_t chunk_size_ = 0;
+    std::string arrived_;              // read, not taken yet
+    bool reading_ = false;
+    bool ended_ = false;               // the peer has closed, or the connection broke
+    bool timed_out_ = false;
+    bool broken_ = false;              // writing makes no sense any more
+    std::coroutine_handle<> waiting_;  // for more input, or for the read to stop
+    CancelSource cancel_;
+    HeadScanner scanner_;
+    ChunkedReader chunked_;
+    std::string head_;                 // of the request that is handled; its views point here
+    HttpRequest request_;
+    HttpFraming framing_;
+    std::optional<Error> refusal_;
+    std::string out_;
+    std::uint32_t served_ = 0;
+};
+
+}  // namespace berth

@@ -1,0 +1,83 @@
+#pragma once
+
+// What the sources of the HTTP server know of each other; not for other modules.
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "berth/async/asio.hpp"
+#include "berth/async/task_scope.hpp"
+#include "berth/net/http_server.hpp"
+#include "berth/net/listener.hpp"
+#include "berth/telemetry/metrics.hpp"
+
+namespace berth {
+
+class HttpConnection;
+
+/// The server's metric families.
+struct HttpMetrics {
+    explicit HttpMetrics(MetricRegistry& registry);
+    Family<Counter>& requests;
+    Family<Histogram>& duration;
+    Family<Histogram>& request_bytes;
+    Family<Histogram>& response_bytes;
+    Family<Counter>& rejected;
+    Gauge& in_flight;
+    Gauge& connections;
+};
+
+/// The series of one method, route and status.
+struct HttpSeries {
+    const char* method;
+    std::string_view route;
+    std::uint16_t status;
+    Counter* requests;
+    Histogram* duration;
+    Histogram* request_bytes;
+    Histogram* response_bytes;
+};
+
+/// What belongs to one reactor: used in its loop only, but for the count.
+struct HttpLane {
+    HttpLane(HttpServer::Body& server, Reactor& reactor) : server(server), reactor(reactor) {}
+
+    HttpServer::Body& server;
+    Reactor& reactor;
+    std::vector<HttpConnection*> connections;
+    std::atomic<std::size_t> count{0};
+    bool sweeping = false;
+    std::vector<HttpSeries> series;  // few: methods × routes × statuses that occur
+
+    /// The series for these labels, found by comparing pointers on the usual path.
+    const HttpSeries& series_of(std::string_view method, std::string_view route, std::uint16_t status);
+    Task<void> sweep();
+};
+
+struct HttpServer::Body {
+    Body(Reactors& reactors, HttpServerOptions options, HttpHandler& handler, MetricRegistry& registry, Listener listener);
+
+    Reactors& reactors;
+    const HttpServerOptions options;
+    HttpHandler& handler;
+    HttpMetrics metrics;
+    Listener listener;
+    std::vector<std::unique_ptr<HttpLane>> lanes;
+    std::unique_ptr<PipeEnd> accepting;        // the listening descriptor, in the loop of lane 0
+    std::atomic<std::size_t> count{0};         // connections
+    std::atomic<bool> draining{false};
+    std::atomic<bool> cut{false};              // a request had to be cancelled
+    TaskScope acceptor;
+    TaskScope tasks;                           // connections and sweepers
+
+    Task<void> accept();
+    bool accept_ready();
+    void place(int descriptor);
+    void connection_ended();
+};
+
+}  // namespace berth

@@ -1,0 +1,67 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "berth/async/cancel.hpp"
+#include "berth/async/task.hpp"
+#include "berth/base/clock.hpp"
+#include "berth/base/error.hpp"
+
+namespace berth {
+
+struct HttpField {
+    std::string_view name;
+    std::string_view value;
+};
+
+/// One request, whole. Owned by its connection and valid until the Task that handles it has ended.
+struct HttpRequest {
+    std::string_view method;
+    std::string_view path;             // as sent, before the question mark; still percent-encoded
+    std::string_view query;            // after it
+    std::vector<HttpField> fields;
+    std::string body;                  // the handler may move it away
+    CancelToken cancel;                // fires when the client goes or the server's grace is over
+    SteadyTime received;               // its head was complete
+    std::uint8_t minor_version = 1;
+
+    /// The first field of that name (lower case), whatever case it came in.
+    std::optional<std::string_view> field(std::string_view lower_name) const noexcept;
+};
+
+/// One answer. `Date`, `Content-Length`, `Connection` and `X-Content-Type-Options` are added by the connection.
+struct HttpResponse {
+    std::uint16_t status = 200;
+    std::string_view content_type;     // static text; empty: none
+    std::string_view route;            // static text, the label of its metrics; never what the client sent
+    std::string request_id;            // sent as X-Request-Id when there is one
+    std::string server_timing;         // sent as Server-Timing when there is one
+    std::vector<std::pair<std::string_view, std::string>> fields;  // further ones; names static, values checked for line ends
+    std::string body;
+    bool close = false;                // end the connection after it
+};
+
+/// What a server does with requests. Called in the reactor loop of the connection, one request of a connection at a
+/// time, requests of different connections from several threads. Never throws.
+class HttpHandler {
+public:
+    virtual ~HttpHandler() = default;
+    virtual Task<HttpResponse> handle(HttpRequest& request) = 0;
+};
+
+/// The answer for a failure: status of the code, JSON body with code, message, origin and what else is known. The
+/// message of a 5xx answer is replaced by the code's sentence unless `expose` (detail goes to the log).
+enum class Detail : std::uint8_t { withheld, exposed };
+HttpResponse error_response(const Error& error, std::string request_id, Detail detail, std::string_view function = {});
+
+/// The path split at slashes, each segment percent-decoded once. Refuses `.` and `..`, NUL, bad escapes and what is no
+/// UTF-8. An encoded slash stays inside its segment.
+Result<std::vector<std::string>> path_segments(std::string_view path);
+
+}  // namespace berth

@@ -1,0 +1,276 @@
+#include "berth/net/http_server.hpp"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <future>
+
+#include "berth/async/sync_wait.hpp"
+#include "berth/base/format.hpp"
+#include "berth/net/listener.hpp"
+#include "berth/telemetry/metrics.hpp"
+#include "support/raw_client.hpp"
+
+namespace berth {
+namespace {
+
+using namespace std::chrono_literals;
+using test::RawClient;
+
+/// Answers with what it saw; `/wait` answers only when its call is cancelled, `/gate` when the test says so.
+class Echo final : public HttpHandler {
+public:
+    Task<HttpResponse> handle(HttpRequest& request) override {
+        HttpResponse response;
+        response.route = "/echo";
+        response.content_type = "text/plain";
+        if (request.path == "/wait") {
+            ++waiting;
+            waiting.notify_all();
+            co_await Reactor::current()->sleep_for(1h, request.cancel);
+            cause = request.cancel.cause();
+            ++cancelled;
+            cancelled.notify_all();
+            response.status = request.cancel.error().code() == Code::shutting_down ? 503 : 499;
+        } else if (request.path == "/big") {
+            response.body.assign(8 << 20, 'x');
+        } else {
+            response.body = format("{} {} {}", request.method, request.path, request.body);
+        }
+        co_return response;
+    }
+    std::atomic<int> waiting = 0;
+    std::atomic<int> cancelled = 0;
+    std::atomic<CancelCause> cause = CancelCause::none;
+};
+
+class HttpServerTest : public testing::Test {
+protected:
+    void start(HttpServerOptions options = {}) {
+        options.port = 0;
+        auto opened = HttpServer::open(*reactors_, options, echo_, metrics_);
+        ASSERT_TRUE(opened) << opened.error().message();
+        server_ = std::move(*opened);
+        server_->serve();
+    }
+    bool close(std::chrono::milliseconds grace = 0ms) { return sync_wait(std::exchange(server_, nullptr)->close(grace)); }
+    void TearDown() override {
+        if (server_) sync_wait(server_->close(0ms));
+    }
+    std::string exchange(std::string_view request) {
+        RawClient client(server_->port());
+        client.send(request);
+        const auto answer = client.answer();
+        return answer ? format("{} {}", answer->status, answer->body) : "closed";
+    }
+
+    std::unique_ptr<Reactors> reactors_ = Reactors::start(2);
+    MetricRegistry metrics_;
+    Echo echo_;
+    std::unique_ptr<HttpServer> server_;
+};
+
+TEST_F(HttpServerTest, AnswersAndKeepsTheConnection) {
+    start();
+    RawClient client(server_->port());
+    for (int i = 0; i < 3; ++i) {
+        client.send("POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc");
+        const auto answer = client.answer();
+        ASSERT_TRUE(answer);
+        EXPECT_EQ(answer->status, 200);
+        EXPECT_EQ(answer->body, "POST /a abc");
+        EXPECT_EQ(answer->field("X-Content-Type-Options"), "nosniff");
+        EXPECT_EQ(answer->field("Content-Type"), "text/plain");
+        EXPECT_FALSE(answer->field("Date").empty());
+    }
+}
+
+TEST_F(HttpServerTest, PipelinedRequestsAreAnsweredInOrder) {
+    start();
+    RawClient client(server_->port());
+    std::string all;
+    for (int i = 0; i < 50; ++i) all += format("GET /{} HTTP/1.1\r\nHost: x\r\n\r\n", i);
+    client.send(all);
+    for (int i = 0; i < 50; ++i) EXPECT_EQ(client.answer()->body, format("GET /{} ", i));
+}
+
+TEST_F(HttpServerTest, ARequestMayArriveByteByByte) {
+    start();
+    RawClient client(server_->port());
+    for (const char byte : std::string_view("POST /b HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n")) client.send({&byte, 1});
+    EXPECT_EQ(client.answer()->body, "POST /b hi");
+}
+
+TEST_F(HttpServerTest, LargeBodiesPassBothWays) {
+    start();
+    RawClient client(server_->port());
+    const std::string body(3 << 20, 'y');
+    client.send(format("POST /c HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n", body.size()));
+    client.send(body);
+    EXPECT_EQ(client.answer()->body.size(), body.size() + 8);
+    client.send("GET /big HTTP/1.1\r\nHost: x\r\n\r\n");
+    EXPECT_EQ(client.answer()->body.size(), std::size_t{8} << 20);
+}
+
+TEST_F(HttpServerTest, ContinueIsSentWhenItIsExpected) {
+    start();
+    RawClient client(server_->port());
+    client.send("POST /d HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n");
+    EXPECT_EQ(client.answer()->status, 100);
+    client.send("ok");
+    EXPECT_EQ(client.answer()->body, "POST /d ok");
+}
+
+TEST_F(HttpServerTest, AnswersToHeadHaveNoBody) {
+    start();
+    RawClient client(server_->port());
+    client.send("HEAD /e HTTP/1.1\r\nHost: x\r\n\r\n");
+    EXPECT_EQ(client.answer(true)->field("Content-Length"), "8");
+    client.send("GET /e HTTP/1.1\r\nHost: x\r\n\r\n");
+    EXPECT_EQ(client.answer()->body, "GET /e ");
+}
+
+TEST_F(HttpServerTest, BadRequestsAreAnsweredAndTheConnectionEnds) {
+    start();
+    RawClient client(server_->port());
+    client.send("GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n");
+    const auto answer = client.answer();
+    EXPECT_EQ(answer->status, 400);
+    EXPECT_EQ(answer->field("Connection"), "close");
+    EXPECT_EQ(answer->field("Content-Type"), "application/json");
+    EXPECT_NE(answer->body.find("\"code\":\"bad_input\""), std::string::npos);
+    EXPECT_FALSE(answer->field("X-Request-Id").empty());
+    client.end_sending();
+    EXPECT_TRUE(client.closed());
+}
+
+TEST_F(HttpServerTest, AnswersInTheClientsOwnVersion) {
+    start();
+    RawClient client(server_->port());
+    client.send("GET / HTTP/1.0\r\n\r\n");
+    EXPECT_TRUE(client.answer()->head.starts_with("HTTP/1.0 200"));
+    EXPECT_TRUE(client.closed());
+}
+
+TEST_F(HttpServerTest, BodiesOverTheLimitAreRefusedBeforeTheyAreSent) {
+    HttpServerOptions options;
+    options.limits.body = 10;
+    start(options);
+    EXPECT_TRUE(exchange("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 11\r\n\r\n").starts_with("413"));
+    EXPECT_TRUE(exchange("POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n6\r\n012345\r\n6\r\n").starts_with("413"));
+}
+
+TEST_F(HttpServerTest, ASlowHeadIsGivenUp) {
+    HttpServerOptions options;
+    options.header_timeout = 1ms;
+    start(options);
+    EXPECT_TRUE(exchange("GET / HT").starts_with("408"));
+}
+
+TEST_F(HttpServerTest, ASlowBodyIsGivenUp) {
+    HttpServerOptions options;
+    options.body_timeout = 1ms;
+    start(options);
+    EXPECT_TRUE(exchange("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nabc").starts_with("408"));
+}
+
+TEST_F(HttpServerTest, AnIdleConnectionIsClosedWithoutAWord) {
+    HttpServerOptions options;
+    options.idle_timeout = 1ms;
+    start(options);
+    RawClient client(server_->port());
+    EXPECT_TRUE(client.closed());
+}
+
+TEST_F(HttpServerTest, AConnectionEndsAfterItsShareOfRequests) {
+    HttpServerOptions options;
+    options.max_requests_per_connection = 2;
+    start(options);
+    RawClient client(server_->port());
+    client.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+    EXPECT_EQ(client.answer()->field("Connection"), "");
+    client.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+    EXPECT_EQ(client.answer()->field("Connection"), "close");
+    EXPECT_TRUE(client.closed());
+}
+
+TEST_F(HttpServerTest, AClientThatGoesAwayCancelsItsRequest) {
+    start();
+    {
+        RawClient client(server_->port());
+        client.send("GET /wait HTTP/1.1\r\nHost: x\r\n\r\n");
+        echo_.waiting.wait(0);
+    }
+    echo_.cancelled.wait(0);
+    EXPECT_EQ(echo_.cause.load(), CancelCause::client_gone);
+}
+
+TEST_F(HttpServerTest, FurtherConnectionsWaitUntilOneEnds) {
+    HttpServerOptions options;
+    options.max_connections = 1;
+    start(options);
+    auto first = std::make_unique<RawClient>(server_->port());
+    first->send("GET /1 HTTP/1.1\r\nHost: x\r\n\r\n");
+    EXPECT_EQ(first->answer()->status, 200);
+    RawClient second(server_->port());
+    second.send("GET /2 HTTP/1.1\r\nHost: x\r\n\r\n");
+    EXPECT_EQ(server_->connections(), 1U);
+    first.reset();
+    EXPECT_EQ(second.answer()->body, "GET /2 ");
+}
+
+TEST_F(HttpServerTest, ClosingEndsIdleConnectionsAndCutsWhatRunsAfterTheGrace) {
+    start();
+    RawClient idle(server_->port());
+    idle.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+    EXPECT_EQ(idle.answer()->status, 200);
+    RawClient busy(server_->port());
+    busy.send("GET /wait HTTP/1.1\r\nHost: x\r\n\r\n");
+    echo_.waiting.wait(0);
+    const auto port = server_->port();
+    EXPECT_FALSE(close());
+    EXPECT_TRUE(idle.closed());
+    const auto answer = busy.answer();
+    ASSERT_TRUE(answer);
+    EXPECT_EQ(answer->status, 503);
+    EXPECT_EQ(answer->field("Connection"), "close");
+    EXPECT_FALSE(RawClient(port).connected());
+}
+
+TEST_F(HttpServerTest, ClosingWithNothingRunningCutsNothing) {
+    start();
+    RawClient idle(server_->port());
+    idle.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+    EXPECT_EQ(idle.answer()->status, 200);
+    EXPECT_TRUE(close(1h));
+}
+
+TEST_F(HttpServerTest, RequestsAreCountedByMethodRouteAndStatus) {
+    start();
+    exchange("GET /a HTTP/1.1\r\nHost: x\r\n\r\n");
+    exchange("BREW /b HTTP/1.1\r\nHost: x\r\n\r\n");
+    exchange("bad\r\n\r\n");
+    const auto text = metrics_.prometheus_text();
+    EXPECT_NE(text.find("berth_http_requests_total{method=\"GET\",route=\"/echo\",status=\"200\"} 1"), std::string::npos) << text;
+    EXPECT_NE(text.find("berth_http_requests_total{method=\"_other\",route=\"/echo\",status=\"200\"} 1"), std::string::npos);
+    EXPECT_NE(text.find("berth_http_rejected_total{reason=\"bad_input\"} 1"), std::string::npos);
+}
+
+TEST(Listener, AHeldPortNamesItsHolder) {
+    const auto first = Listener::open("127.0.0.1", 0);
+    ASSERT_TRUE(first);
+    EXPECT_NE(first->port(), 0);
+    const auto second = Listener::open("127.0.0.1", first->port());
+    ASSERT_FALSE(second);
+    EXPECT_EQ(second.error().code(), Code::cannot_bind);
+    EXPECT_NE(second.error().message().find(first->address()), std::string::npos);
+    EXPECT_NE(second.error().message().find(format("(process {})", getpid())), std::string::npos) << second.error().message();
+}
+
+TEST(Listener, OnlyAddressesAreTaken) {
+    EXPECT_EQ(Listener::open("nowhere.example", 0).error().code(), Code::cannot_bind);
+    EXPECT_EQ(Listener::open("999.1.1.1", 0).error().code(), Code::cannot_bind);
+}
+
+}  // namespace
+}  // namespace berth
