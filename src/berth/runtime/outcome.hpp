@@ -40,12 +40,16 @@ struct ExitInfo {
 struct LogEntry {
     std::string level;  // debug, info, warn, error
     std::string message;
+    std::string data;       // JSON object the guest gave with it; empty: none
+    std::string timestamp;  // RFC 3339, the guest's own; empty: none
 };
 
 /// The one answer of a call. `error` is empty on success; `output` may be filled even then with what came before the failure.
 struct Outcome {
     Payload output;
     std::optional<Error> error;
+    std::string guest_code;  // the code a guest gave its own failure, as it spelled it; empty when Berth decided
+    std::string details;     // JSON object about the failure for the caller; empty: none
     std::vector<LogEntry> logs;
     Usage usage;
     Timing timing;
