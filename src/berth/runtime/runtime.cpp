@@ -1,0 +1,178 @@
+#include "berth/runtime/runtime.hpp"
+
+#include <array>
+#include <thread>
+
+#include "berth/base/format.hpp"
+#include "berth/base/ids.hpp"
+#include "berth/base/utf8.hpp"
+
+namespace berth {
+
+std::string_view name(CallStep step) noexcept {
+    switch (step) {
+        case CallStep::received: return "received";
+        case CallStep::admitted: return "admitted";
+        case CallStep::started: return "started";
+        case CallStep::finished: return "finished";
+        case CallStep::cleaned: return "cleaned";
+    }
+    return "cleaned";
+}
+
+struct Runtime::Series {
+    std::string function;
+    std::string engine;
+    Counter& ok;
+    Gauge& in_flight;
+    Histogram& start;
+    Histogram& run;
+    Histogram& total;
+    Counter& fuel;
+    Histogram& memory;
+    std::atomic<std::uint64_t> running{0};
+};
+
+Runtime::Runtime(Setup setup, std::vector<Engine*> engines) : setup_(setup), engines_(std::move(engines)), table_(engines_) {
+    if (setup_.concurrency == 0) setup_.concurrency = std::uint64_t{64} * std::max(1u, std::thread::hardware_concurrency());
+}
+
+Runtime::~Runtime() = default;
+
+Runtime::Series& Runtime::series(const std::string& function, EngineKind kind) {
+    const std::lock_guard lock(mutex_);
+    auto& slot = series_[function];
+    if (slot) return *slot;
+    auto& metrics = setup_.metrics;
+    const auto engine = berth::name(kind);
+    auto& durations = metrics.histograms("berth_call_duration_seconds", "Time of calls by phase.", duration_buckets, {"function", "engine", "phase"});
+    slot.reset(new Series{.function = function,
+                          .engine = std::string(engine),
+                          .ok = metrics.counters("berth_calls_total", "Calls by function, engine and outcome.", {"function", "engine", "outcome"}).at({function, engine, "ok"}),
+                          .in_flight = metrics.gauges("berth_calls_in_flight", "Calls received and not finished.", {"function"}).at({function}),
+                          .start = durations.at({function, engine, "start"}),
+                          .run = durations.at({function, engine, "run"}),
+                          .total = durations.at({function, engine, "total"}),
+                          .fuel = metrics.counters("berth_call_fuel_total", "Fuel used by calls.", {"function"}).at({function}),
+                          .memory = metrics.histograms("berth_call_memory_peak_bytes", "Largest linear memory of calls.", size_buckets, {"function"}).at({function})});
+    return *slot;
+}
+
+void Runtime::step(CallStep step, const Call& call, const Outcome* outcome) {
+    if (setup_.observer != nullptr) setup_.observer->step(step, call, outcome);
+}
+
+FunctionRef Runtime::find(std::string_view name) const {
+    const auto* entry = table_.find(name);
+    return entry == nullptr ? nullptr : entry->function;
+}
+
+std::vector<FunctionRef> Runtime::list() const { return table_.list(); }
+
+Result<const FunctionTable::Entry*> Runtime::admit(const Call& call) const {
+    if (closing_.load(std::memory_order_acquire)) return fail(Code::shutting_down, "the host is shutting down");
+    const auto* entry = table_.find(call.function);
+    if (entry == nullptr) {
+        std::vector<std::string_view> names;
+        for (const auto& function : table_.list()) names.push_back(function->name);
+        const auto near = nearest(call.function, names);
+        return fail(Code::not_found, format("there is no function \"{}\"{}", call.function, near.empty() ? "" : format("; did you mean {}?", near)));
+    }
+    const auto& function = *entry->function;
+    const auto problems = [&] {
+        std::string text;
+        for (const auto& diagnostic : function.diagnostics) text += format("{}{}: {} [{}]", text.empty() ? "" : "\n", diagnostic.place, diagnostic.text, diagnostic.number);
+        return text;
+    };
+    switch (function.state) {
+        case FunctionState::ready: break;
+        case FunctionState::disabled: return fail(Code::not_found, format("the function {} is disabled", function.name));
+        case FunctionState::invalid: return fail(Code::function_invalid, problems());
+        case FunctionState::runtime_missing: return fail(Code::runtime_not_found, problems());
+        case FunctionState::build_required:
+        case FunctionState::building: return fail(Code::build_required, problems());
+        case FunctionState::build_failed: return fail(Code::build_failed, problems());
+        case FunctionState::draining: return fail(Code::shutting_down, format("the function {} is being removed", function.name));
+    }
+    if (entry->engine == nullptr) return fail(Code::function_invalid, problems());
+    if (call.depth > 8) return fail(Code::call_depth, "functions call each other more than 8 deep");
+    if (call.deadline && *call.deadline <= setup_.clock.steady()) return fail(Code::timeout, "the deadline of the call passed before it started");
+    if (call.cancel.requested()) return fail(call.cancel.error());
+    return entry;
+}
+
+Task<Outcome> Runtime::call(Call call) {
+    const auto received = setup_.clock.steady();
+    if (call.id.empty()) call.id = new_call_id();
+    if (call.request_id.empty()) call.request_id = call.id;
+    step(CallStep::received, call);
+    in_flight_.fetch_add(1, std::memory_order_relaxed);
+
+    Outcome outcome;
+    const auto admitted = admit(call);
+    Series* counted = nullptr;
+    if (!admitted) {
+        outcome.error = admitted.error();
+        outcome.timing.total = setup_.clock.steady() - received;
+    } else {
+        const auto entry = **admitted;
+        counted = &series(entry.function->name, entry.function->engine);
+        if (counted->running.fetch_add(1, std::memory_order_relaxed) >= setup_.concurrency) {
+            outcome.error = Error(Code::concurrency_limit, format("{} calls of {} are running already", setup_.concurrency, entry.function->name));
+        } else {
+            counted->in_flight.add(1);
+            step(CallStep::admitted, call);
+            step(CallStep::started, call);
+            const auto started = setup_.clock.steady();
+            // The call goes to the engine; what observers see afterwards is the part that names it.
+            Call shown;
+            shown.id = call.id;
+            shown.request_id = call.request_id;
+            shown.function = call.function;
+            shown.trigger = call.trigger;
+            outcome = co_await entry.engine->call(entry.function, std::move(call));
+            call = std::move(shown);
+            outcome.timing.queue = started - received;
+            counted->in_flight.add(-1);
+        }
+        counted->running.fetch_sub(1, std::memory_order_relaxed);
+        outcome.timing.total = setup_.clock.steady() - received;
+    }
+
+    const auto seconds = [](std::chrono::nanoseconds time) { return std::chrono::duration<double>(time).count(); };
+    if (counted != nullptr) {
+        counted->start.observe(seconds(outcome.timing.start));
+        counted->run.observe(seconds(outcome.timing.run));
+        counted->total.observe(seconds(outcome.timing.total));
+        if (outcome.usage.fuel != 0) counted->fuel.add(outcome.usage.fuel);
+        if (outcome.usage.peak_memory != 0) counted->memory.observe(static_cast<double>(outcome.usage.peak_memory));
+    }
+    if (!outcome.error && counted != nullptr) {
+        counted->ok.add();
+    } else if (outcome.error) {
+        const auto code = berth::name(outcome.error->code());
+        const std::string_view function = counted != nullptr ? std::string_view(counted->function) : "_unknown";
+        const std::string_view engine = counted != nullptr ? std::string_view(counted->engine) : "none";
+        setup_.metrics.counters("berth_calls_total", "Calls by function, engine and outcome.", {"function", "engine", "outcome"}).at({function, engine, code}).add();
+        setup_.metrics.counters("berth_errors_total", "Failed calls by code.", {"code"}).at({code}).add();
+    }
+    for (const auto& entry : outcome.logs) {
+        const auto level = parse_log_level(entry.level).value_or(LogLevel::info);
+        setup_.log.write(level, "function", entry.message, {{"call", call.id}, {"function", call.function}});
+    }
+    if (outcome.error && row(outcome.error->code()).http >= 500) {
+        setup_.log.write(LogLevel::error, "runtime", outcome.error->full_message(),
+                         {{"call", call.id}, {"function", call.function}, {"code", berth::name(outcome.error->code())}, {"where", outcome.error->where()}});
+    }
+    in_flight_.fetch_sub(1, std::memory_order_relaxed);
+    step(CallStep::finished, call, &outcome);
+    step(CallStep::cleaned, call, &outcome);
+    co_return outcome;
+}
+
+Task<void> Runtime::close(std::chrono::milliseconds grace) {
+    closing_.store(true, std::memory_order_release);
+    for (auto* engine : engines_) co_await engine->close(grace);
+}
+
+}  // namespace berth

@@ -1,0 +1,68 @@
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "berth/base/clock.hpp"
+#include "berth/runtime/engine.hpp"
+#include "berth/runtime/function_table.hpp"
+#include "berth/runtime/invoker.hpp"
+#include "berth/telemetry/log.hpp"
+#include "berth/telemetry/metrics.hpp"
+
+namespace berth {
+
+/// One step of a call's life, in this order: received, admitted or refused, started, finished, cleaned.
+enum class CallStep : std::uint8_t { received, admitted, started, finished, cleaned };
+std::string_view name(CallStep step) noexcept;
+
+/// Told of every step. Called on the thread of the call; returns quickly.
+class CallObserver {
+public:
+    virtual ~CallObserver() = default;
+    virtual void step(CallStep step, const Call& call, const Outcome* outcome) = 0;
+};
+
+/// The one way to a guest: finds the function, admits the call, runs it through its engine, counts it and writes what
+/// it logged. For each call received there is exactly one `finished`. Any thread.
+class Runtime final : public Invoker {
+public:
+    struct Setup {
+        const Clock& clock;
+        Log& log;
+        MetricRegistry& metrics;
+        CallObserver* observer = nullptr;
+        std::uint64_t concurrency = 0;  // calls of one function at once; 0: 64 a core
+    };
+    Runtime(Setup setup, std::vector<Engine*> engines);  // engines outlive it
+    ~Runtime() override;
+
+    Task<Outcome> call(Call call) override;
+    FunctionRef find(std::string_view name) const override;
+    std::vector<FunctionRef> list() const override;
+
+    /// Refuses new calls with shutting_down, and closes the engines. Calls that run end within `grace`.
+    Task<void> close(std::chrono::milliseconds grace);
+
+    std::uint64_t in_flight() const noexcept { return in_flight_.load(std::memory_order_relaxed); }
+
+private:
+    struct Series;  // the metrics of one function
+    Series& series(const std::string& function, EngineKind kind);
+    void step(CallStep step, const Call& call, const Outcome* outcome = nullptr);
+    Result<const FunctionTable::Entry*> admit(const Call& call) const;
+
+    Setup setup_;
+    std::vector<Engine*> engines_;
+    FunctionTable table_;
+    std::mutex mutex_;
+    std::unordered_map<std::string, std::unique_ptr<Series>> series_;  // guarded by mutex_
+    std::atomic<std::uint64_t> in_flight_{0};
+    std::atomic<bool> closing_{false};
+};
+
+}  // namespace berth

@@ -1,0 +1,136 @@
+#include "berth/runtime/wasm_functions.hpp"
+
+#include "berth/base/format.hpp"
+#include "berth/base/json.hpp"
+#include "berth/engine/call_record.hpp"
+#include "berth/runtime/wasm_call.hpp"
+
+namespace berth {
+namespace {
+
+/// Standard error of a guest as log records, a line each, bounded by the limits of the call.
+class LogLines final : public OutputStream {
+public:
+    LogLines(Outcome& outcome, const Limits& limits) : outcome_(outcome), bytes_left_(limits[Limit::log_bytes]), records_left_(limits[Limit::log_records]) {}
+
+    Written write(ByteView bytes) override {
+        auto text = as_text(bytes);
+        while (!text.empty()) {
+            const auto end = text.find('\n');
+            line_.append(text.substr(0, end));
+            if (end == std::string_view::npos) break;
+            flush();
+            text.remove_prefix(end + 1);
+        }
+        if (line_.size() > 65'536) flush();
+        return Written::all;
+    }
+
+    void flush() {
+        if (line_.empty()) return;
+        if (records_left_ != 0 && line_.size() <= bytes_left_) {
+            --records_left_;
+            bytes_left_ -= line_.size();
+            outcome_.logs.push_back({"info", std::move(line_)});
+        }
+        line_.clear();
+    }
+
+private:
+    Outcome& outcome_;
+    std::string line_;
+    std::uint64_t bytes_left_;
+    std::uint64_t records_left_;
+};
+
+/// Puts every denied call into the log: who wanted what, which rule refused it and the line to add.
+class LoggedDenials final : public DenialListener {
+public:
+    LoggedDenials(Log& log, const Call& call) : log_(log), call_(call) {}
+    void denied(std::string_view world, std::string_view function, const Denial& denial) override {
+        log_.write(LogLevel::warn, "capability", format("denied: {}", name(denial.capability)),
+                   {{"call", call_.id}, {"function", call_.function}, {"host_function", format("{}.{}", world, function)}, {"scope", denial.scope}, {"rule", denial.rule}, {"fix", denial.fix}});
+    }
+
+private:
+    Log& log_;
+    const Call& call_;
+};
+
+}  // namespace
+
+struct WasmFunctions::Slot {
+    Served served;
+    GuestProfile profile;
+};
+
+WasmFunctions::WasmFunctions(WasmHost host, std::vector<Served> functions) : host_(std::move(host)) {
+    for (auto& served : functions) {
+        auto slot = std::make_unique<Slot>();
+        slot->served = std::move(served);
+        const auto& name = slot->served.function->name;
+        slots_.emplace(name, std::move(slot));
+    }
+}
+
+WasmFunctions::~WasmFunctions() = default;
+
+std::vector<FunctionRef> WasmFunctions::list() const {
+    std::vector<FunctionRef> functions;
+    for (const auto& [name, slot] : slots_) functions.push_back(slot->served.function);
+    return functions;
+}
+
+Outcome WasmFunctions::run(Slot& slot, Call& call) {
+    const auto& program = *slot.served.program;
+    Outcome logs;
+    TextInput input(call.input.bytes);
+    BufferedOutput output(program.limits()[Limit::output]);
+    LogLines error(logs, program.limits());
+    LoggedDenials denials(host_.log, call);
+    CallRecord record;
+    const CancelCallback on_close(closing_.token(), [&] { record.request_stop(StopCause::shutdown); });
+    auto outcome = run_wasm(program, call,
+                            {.clock = host_.clock,
+                             .random = host_.random,
+                             .input = input,
+                             .output = output,
+                             .error = error,
+                             .environment = host_.environment,
+                             .metrics = host_.metrics(program.world_kind()),
+                             .denials = &denials},
+                            record);
+    error.flush();
+    outcome.logs = std::move(logs.logs);
+    if (outcome.output.bytes.empty() && !output.text().empty()) {
+        outcome.output.bytes = output.take();
+        outcome.output.media_type = check_json(outcome.output.bytes) ? "application/json" : "application/octet-stream";
+    }
+    outcome.usage.bytes_out = outcome.output.bytes.size();
+    return outcome;
+}
+
+Task<Outcome> WasmFunctions::call(FunctionRef function, Call call) {
+    const auto found = slots_.find(function->name);
+    Outcome outcome;
+    if (found == slots_.end() || found->second->served.function != function || found->second->served.program == nullptr) {
+        outcome.error = Error(Code::not_found, format("there is no wasm function {} of this version", function->name));
+        co_return outcome;
+    }
+    if (closing_.requested()) {
+        outcome.error = closing_.token().error();
+        co_return outcome;
+    }
+    auto& slot = *found->second;
+    if (call.entry.empty()) call.entry = slot.served.entry;
+    if (call.arguments.empty() && call.entry.empty()) call.arguments = slot.served.arguments;
+    co_return co_await run_guest(slot.profile, [&] { return run(slot, call); });
+}
+
+Task<void> WasmFunctions::close(std::chrono::milliseconds) {
+    // Guests run inside their callers; whoever closes waits for those, and this ends what still computes.
+    closing_.cancel(CancelCause::shutting_down);
+    co_return;
+}
+
+}  // namespace berth

@@ -1,0 +1,56 @@
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "berth/async/offload.hpp"
+#include "berth/base/clock.hpp"
+#include "berth/host/gate.hpp"
+#include "berth/host/providers/random_source.hpp"
+#include "berth/runtime/engine.hpp"
+#include "berth/runtime/wasm_program.hpp"
+#include "berth/telemetry/log.hpp"
+
+namespace berth {
+
+class CallRecord;
+
+/// What the engine of wasm functions gives to every guest. References outlive the engine.
+struct WasmHost {
+    const Clock& clock;
+    RandomSource& random;  // safe from any thread
+    Log& log;
+    const std::vector<std::string>& environment;
+    std::function<HostMetrics*(World)> metrics;
+};
+
+/// Functions that are wasm modules: commands (`_start`, input on standard input, output as it is written) and modules
+/// whose manifest names an export. Each call gets a fresh instance and runs on the calling thread.
+class WasmFunctions final : public Engine {
+public:
+    struct Served {
+        FunctionRef function;                        // invalid ones are listed and not called
+        std::shared_ptr<const WasmProgram> program;  // null for those
+        std::string entry;                           // export to call; empty: _start
+        std::vector<std::string> arguments;          // of a command
+    };
+
+    WasmFunctions(WasmHost host, std::vector<Served> functions);
+    ~WasmFunctions() override;
+
+    std::vector<FunctionRef> list() const override;
+    Task<Outcome> call(FunctionRef function, Call call) override;
+    Task<void> close(std::chrono::milliseconds grace) override;
+
+private:
+    struct Slot;
+    Outcome run(Slot& slot, Call& call);
+
+    WasmHost host_;
+    std::map<std::string, std::unique_ptr<Slot>, std::less<>> slots_;  // fixed after construction
+    CancelSource closing_;
+};
+
+}  // namespace berth
