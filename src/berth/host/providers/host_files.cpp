@@ -246,7 +246,7 @@ public:
     }
 
     FileResult<void> rename(std::string_view from, Directory& to_directory, std::string_view to, PathGuard& guard) override {
-        return between(from, to_directory, to, guard, [&](const Parent& source, const Parent& target) -> FileResult<void> {
+        return between(from, to_directory, to, [&](const Parent& source, const Parent& target) -> FileResult<void> {
             if (!guard.allows(Capability::fs_delete, source.virtual_path) || !guard.allows(Capability::fs_write, target.virtual_path)) return std::unexpected(FileError::denied);
             return done(::renameat(source.fd.get(), source.name.c_str(), target.fd.get(), target.name.c_str()));
         });
@@ -254,7 +254,7 @@ public:
 
     FileResult<void> hard_link(std::string_view from, Directory& to_directory, std::string_view to, PathGuard& guard) override {
         // A second name must not give more than the first: both names need reading and writing.
-        return between(from, to_directory, to, guard, [&](const Parent& source, const Parent& target) -> FileResult<void> {
+        return between(from, to_directory, to, [&](const Parent& source, const Parent& target) -> FileResult<void> {
             for (const auto capability : {Capability::fs_read, Capability::fs_write}) {
                 if (!guard.allows(capability, source.virtual_path)) return std::unexpected(FileError::denied);
             }
@@ -384,7 +384,7 @@ private:
     }
 
     template <class Both>
-    FileResult<void> between(std::string_view from, Directory& to_directory, std::string_view to, PathGuard&, Both both) {
+    FileResult<void> between(std::string_view from, Directory& to_directory, std::string_view to, Both both) {
         auto* other = dynamic_cast<HostDirectory*>(&to_directory);
         if (other == nullptr) return std::unexpected(FileError::cross_device);
         if (!root_->writable || !other->root_->writable) return std::unexpected(FileError::read_only);
@@ -392,6 +392,12 @@ private:
         if (!source) return std::unexpected(source.error());
         const auto target = other->parent_of(to);
         if (!target) return std::unexpected(target.error());
+        // A slash at the end says that it is a directory.
+        if (from.ends_with('/') || to.ends_with('/')) {
+            struct stat raw{};
+            if (::fstatat(source->fd.get(), source->name.c_str(), &raw, AT_SYMLINK_NOFOLLOW) != 0) return std::unexpected(file_error(errno));
+            if (!S_ISDIR(raw.st_mode)) return std::unexpected(FileError::not_a_directory);
+        }
         return both(*source, *target);
     }
 

@@ -1,0 +1,419 @@
+#include "berth/worlds/wasi/wasi_world.hpp"
+
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <set>
+
+#include "berth/base/format.hpp"
+#include "berth/worlds/wasi/testing/wasi_harness.hpp"
+
+namespace berth::worlds::wasi {
+namespace {
+
+using testing::WasiHarness;
+namespace fs = std::filesystem;
+
+/// A folder of the test's own with a few files, gone afterwards.
+class Folder {
+public:
+    Folder() {
+        std::string pattern = (fs::temp_directory_path() / "berth-test-XXXXXX").string();
+        path_ = ::mkdtemp(pattern.data());
+        fs::create_directories(path_ / "inside/sub");
+        fs::create_directories(path_ / "outside");
+        write("inside/a.txt", "content of a");
+        write("inside/sub/b.txt", "b");
+        write("outside/secret.txt", "secret");
+        fs::create_symlink("../outside/secret.txt", path_ / "inside/escape");
+        fs::create_symlink("sub/b.txt", path_ / "inside/link");
+        fs::create_symlink("loop", path_ / "inside/loop");
+        fs::create_symlink((path_ / "outside").string(), path_ / "inside/absolute");
+        fs::create_symlink("link", path_ / "inside/chain");
+        fs::create_symlink("../outside", path_ / "inside/out");
+        ::mkfifo((path_ / "inside/fifo").c_str(), 0600);
+    }
+    ~Folder() { fs::remove_all(path_); }
+    std::string inside() const { return (path_ / "inside").string(); }
+    void write(const std::string& name, std::string_view text) const { std::ofstream(path_ / name) << text; }
+    std::string read(const std::string& name) const {
+        std::ifstream stream(path_ / name);
+        return {std::istreambuf_iterator<char>(stream), {}};
+    }
+    bool exists(const std::string& name) const { return fs::exists(fs::symlink_status(path_ / name)); }
+
+private:
+    fs::path path_;
+};
+
+constexpr std::initializer_list<Capability> all_files{Capability::fs_read, Capability::fs_write, Capability::fs_delete};
+
+TEST(WasiWorld, HasThe46FunctionsOfPreview1) {
+    const HostTable table(world());
+    EXPECT_EQ(table.size(), 46u);
+    std::set<std::string_view> names;
+    for (std::uint32_t i = 0; i < table.size(); ++i) EXPECT_TRUE(names.insert(table[i].name).second);
+}
+
+// Every function, with every mixture of hostile values: a status or the end of the call, never harm.
+TEST(WasiWorld, HostilePointersAndNumbersAreStatuses) {
+    const Folder folder;
+    constexpr std::uint64_t values[] = {0, 1, 3, 0xFFFFFFFF, 65535, 65536, 0x7FFFFFFF, 0xFFFFFFFFFFFFFFFF};
+    WasiHarness guest;
+    guest.mount("data", folder.inside(), true);
+    guest.grant_all_but(Capability::time_sleep);  // or some mixture would sleep for long
+    for (std::uint32_t f = 0; f < guest.table().size(); ++f) {
+        const auto& function = guest.table()[f];
+        const auto count = function.params.size();
+        // Each parameter takes each value while the others hold one of two calm ones.
+        for (const std::uint64_t calm : {std::uint64_t{8}, std::uint64_t{0}}) {
+            for (std::size_t at = 0; at < count; ++at) {
+                for (const auto value : values) {
+                    std::vector<std::uint64_t> arguments(count, calm);
+                    arguments[at] = value;
+                    guest.call(function.name, arguments);
+                    const bool ends = function.name == "proc_exit" || function.name == "proc_raise";
+                    EXPECT_TRUE(guest.last_outcome() == CallOutcome::returned || (ends && guest.last_outcome() == CallOutcome::host_trapped)) << function.name;
+                }
+            }
+        }
+        for (const auto value : values) {
+            guest.call(function.name, std::vector<std::uint64_t>(count, value));
+        }
+    }
+}
+
+TEST(WasiWorld, BuffersAtTheEndOfMemoryFitExactly) {
+    WasiHarness guest;
+    guest.grant({Capability::random_secure, Capability::time_now});
+    EXPECT_EQ(guest.call("random_get", {65536 - 16, 16}), Errno::success);
+    EXPECT_EQ(guest.call("random_get", {65536 - 16, 17}), Errno::fault);
+    EXPECT_EQ(guest.call("random_get", {0xFFFFFFF0, 16}), Errno::fault);
+    EXPECT_EQ(guest.call("random_get", {65536, 0}), Errno::success);
+    EXPECT_EQ(guest.call("clock_time_get", {0, 0, 65536 - 8}), Errno::success);
+    EXPECT_EQ(guest.call("clock_time_get", {0, 0, 65536 - 7}), Errno::fault);
+    EXPECT_EQ(guest.call("args_get", {65536 - 8, 0}), Errno::success);
+    EXPECT_EQ(guest.call("args_get", {65536 - 7, 0}), Errno::fault);
+    EXPECT_EQ(guest.call("args_get", {0, 65536 - 14}), Errno::success);
+    EXPECT_EQ(guest.call("args_get", {0, 65536 - 13}), Errno::fault);
+}
+
+// Functions behind one fixed capability: denied without it, denied with every other one, and work with exactly it.
+TEST(WasiWorld, TheGateAsksForExactlyTheCapabilityOfTheRow) {
+    WasiHarness guest;
+    std::size_t checked = 0;
+    for (std::uint32_t f = 0; f < guest.table().size(); ++f) {
+        const auto& function = guest.table()[f];
+        if (!function.row.needs.checked_by_gate()) continue;
+        ++checked;
+        const auto capability = function.row.needs.capability();
+        std::vector<std::uint64_t> arguments(function.params.size(), 0);
+        if (function.name == "random_get") arguments = {0, 8};
+        guest.grant({});
+        const auto before = guest.denials();
+        EXPECT_EQ(guest.call(function.name, arguments), Errno::notcapable) << function.name;
+        EXPECT_EQ(guest.denials(), before + 1);
+        EXPECT_EQ(guest.last_denial().capability, capability);
+        guest.grant_all_but(capability);
+        EXPECT_EQ(guest.call(function.name, arguments), Errno::notcapable) << function.name;
+        guest.grant({capability});
+        EXPECT_EQ(guest.call(function.name, arguments), Errno::success) << function.name;
+    }
+    EXPECT_EQ(checked, 3u);
+    guest.grant({});
+    EXPECT_THAT(guest.metrics().prometheus_text(), ::testing::HasSubstr("berth_host_calls_total{world=\"wasi\",function=\"random_get\",outcome=\"denied\"} 2\n"));
+    EXPECT_THAT(guest.metrics().prometheus_text(), ::testing::HasSubstr("berth_capability_denied_total{capability=\"time.now\"} 4\n"));
+}
+
+TEST(WasiWorld, StartUpReadsAreNarrowedNotDenied) {
+    WasiHarness guest;
+    EXPECT_EQ(guest.call("args_sizes_get", {0, 4}), Errno::success);
+    EXPECT_EQ(guest.load<std::uint32_t>(0), 2u);
+    EXPECT_EQ(guest.load<std::uint32_t>(4), 14u);
+    EXPECT_EQ(guest.call("args_get", {0, 100}), Errno::success);
+    EXPECT_EQ(guest.get(100, 14), std::string("program\0first\0", 14));
+    EXPECT_EQ(guest.call("fd_prestat_get", {3, 0}), Errno::badf);
+    for (const std::uint64_t fd : {0, 1, 2}) EXPECT_EQ(guest.call("fd_fdstat_get", {fd, 0}), Errno::success);
+    EXPECT_EQ(guest.denials(), 0u);
+}
+
+TEST(WasiWorld, StandardStreamsAreReadAndWritten) {
+    WasiHarness guest;
+    EXPECT_EQ(guest.read_all(0), "typed input");
+    guest.put("hello", 100);
+    guest.put_iovec(16, 100, 5);
+    guest.put_iovec(24, 100, 1);
+    EXPECT_EQ(guest.call("fd_write", {1, 16, 2, 512}), Errno::success);
+    EXPECT_EQ(guest.load<std::uint32_t>(512), 6u);
+    EXPECT_EQ(guest.output(), "helloh");
+    EXPECT_EQ(guest.call("fd_write", {0, 16, 1, 512}), Errno::notcapable);
+    EXPECT_EQ(guest.call("fd_read", {1, 16, 1, 512}), Errno::notcapable);
+    EXPECT_EQ(guest.call("fd_seek", {1, 0, 0, 512}), Errno::spipe);
+    EXPECT_EQ(guest.call("fd_write", {99, 16, 1, 512}), Errno::badf);
+}
+
+TEST(WasiWorld, FuelOfAHostCallCountsTheBytesThatCross) {
+    WasiHarness guest;
+    guest.grant({Capability::random_secure});
+    const auto fuel_of = [&](std::uint64_t size) {
+        guest.call("random_get", {0, size});
+        return guest.last_fuel();
+    };
+    const auto base = fuel_of(0);
+    EXPECT_EQ(fuel_of(1), base + 1);
+    EXPECT_EQ(fuel_of(16), base + 1);
+    EXPECT_EQ(fuel_of(17), base + 2);
+    guest.put_iovec(16, 100, 0);
+    guest.call("fd_write", {1, 16, 1, 512});
+    const auto write_base = guest.last_fuel();
+    guest.put_iovec(16, 100, 17);
+    guest.call("fd_write", {1, 16, 1, 512});
+    EXPECT_EQ(guest.last_fuel(), write_base + 2);
+}
+
+TEST(WasiWorld, ExitAndRaiseEndTheCall) {
+    WasiHarness guest;
+    guest.call("proc_exit", {7});
+    EXPECT_EQ(guest.last_outcome(), CallOutcome::host_trapped);
+    EXPECT_EQ(guest.state().exit_status, 7u);
+    WasiHarness other;
+    EXPECT_EQ(other.call("proc_raise", {0}), Errno::success);
+    other.call("proc_raise", {9});
+    EXPECT_EQ(other.last_outcome(), CallOutcome::host_trapped);
+    EXPECT_EQ(other.state().raised, 9u);
+}
+
+TEST(WasiFiles, WhatIsMountedAndGrantedCanBeReadAndNothingElse) {
+    const Folder folder;
+    WasiHarness guest;
+    guest.mount("data", folder.inside(), false);
+    EXPECT_EQ(guest.open("a.txt").error(), Errno::notcapable) << "a mount alone grants nothing";
+    EXPECT_EQ(guest.last_denial().scope, "data/a.txt");
+    EXPECT_THAT(guest.last_denial().fix, ::testing::HasSubstr("fs.read"));
+    guest.grant({Capability::fs_read});
+    const auto fd = guest.open("a.txt");
+    ASSERT_TRUE(fd.has_value()) << static_cast<int>(fd.error());
+    EXPECT_EQ(guest.read_all(*fd), "content of a");
+    EXPECT_EQ(guest.call("fd_close", {*fd}), Errno::success);
+    EXPECT_EQ(guest.call("fd_close", {*fd}), Errno::badf);
+    guest.grant({Capability::fs_read}, "data/sub/**");
+    EXPECT_EQ(guest.open("a.txt").error(), Errno::notcapable);
+    EXPECT_TRUE(guest.open("sub/b.txt").has_value());
+    EXPECT_TRUE(guest.open("link").has_value()) << "a link to what is granted";
+}
+
+// The corpus of paths: none of them reaches anything outside of the mount, whichever way it is used.
+TEST(WasiFiles, NoPathLeavesTheMount) {
+    const Folder folder;
+    for (const bool writable : {false, true}) {
+        WasiHarness guest;
+        guest.mount("data", folder.inside(), writable);
+        guest.grant(all_files);
+        const std::pair<std::string, Errno> corpus[] = {
+            {"escape", Errno::perm},      {"../outside/secret.txt", Errno::perm}, {"sub/../../outside/secret.txt", Errno::perm}, {"out/secret.txt", Errno::perm},
+            {"/etc/passwd", Errno::perm}, {"absolute/secret.txt", Errno::perm},   {"loop", Errno::loop},                         {"missing", Errno::noent},
+            {"a.txt/", Errno::notdir},    {"a.txt/x", Errno::notdir},             {"", Errno::noent},                            {"fifo", Errno::nxio},
+            {"..", Errno::perm},          {std::string("a\0b", 3), Errno::inval}, {std::string(5000, 'x'), Errno::nametoolong},
+        };
+        for (const auto& [path, expected] : corpus) {
+            const auto opened = guest.open(path);
+            EXPECT_FALSE(opened.has_value()) << path;
+            if (!opened) {
+                EXPECT_EQ(opened.error(), expected) << path;
+            }
+            guest.put(path, 1024);
+            const std::uint64_t size = path.size();
+            if (path != "fifo" && path != "loop") {
+                EXPECT_NE(guest.call("path_filestat_get", {3, 1, 1024, size, 2048}), Errno::success) << path;
+            }
+            if (path != "loop" && path != "escape" && path != "fifo" && path != "out/secret.txt") {
+                EXPECT_NE(guest.call("path_unlink_file", {3, 1024, size}), Errno::success) << path;
+                EXPECT_NE(guest.call("path_rename", {3, 1024, size, 3, 1024, size}), Errno::success) << path;
+            }
+            if (path != "missing") {
+                EXPECT_NE(guest.call("path_create_directory", {3, 1024, size}), Errno::success) << path;
+            }
+        }
+        EXPECT_EQ(folder.read("outside/secret.txt"), "secret");
+        EXPECT_FALSE(guest.open("x/../../outside/new", oflags::creat).has_value());
+        EXPECT_FALSE(guest.open("out/new", oflags::creat).has_value());
+        EXPECT_FALSE(folder.exists("outside/new"));
+    }
+}
+
+TEST(WasiFiles, LinksInsideAreFollowedAndOthersAreRefused) {
+    const Folder folder;
+    WasiHarness guest;
+    guest.mount("data", folder.inside(), true);
+    guest.grant(all_files);
+    EXPECT_EQ(guest.read_all(guest.open("chain").value()), "b");
+    EXPECT_EQ(guest.open("link", 0, 0, 0).error(), Errno::loop);
+    guest.put("/etc", 1024);
+    guest.put("evil", 1100);
+    EXPECT_EQ(guest.call("path_symlink", {1024, 4, 3, 1100, 4}), Errno::perm);
+    guest.put("../outside", 1024);
+    EXPECT_EQ(guest.call("path_symlink", {1024, 10, 3, 1100, 4}), Errno::success) << "a link may be made, never followed";
+    EXPECT_FALSE(guest.open("evil/secret.txt").has_value());
+    guest.put("absolute", 1024);
+    EXPECT_EQ(guest.call("path_readlink", {3, 1024, 8, 2048, 100, 512}), Errno::perm) << "host paths stay unseen";
+    guest.put("link", 1024);
+    EXPECT_EQ(guest.call("path_readlink", {3, 1024, 4, 2048, 100, 512}), Errno::success);
+    EXPECT_EQ(guest.get(2048, guest.load<std::uint32_t>(512)), "sub/b.txt");
+    guest.put("escape", 1024);
+    guest.put("hard", 1100);
+    EXPECT_EQ(guest.call("path_link", {3, 0, 1024, 6, 3, 1100, 4}), Errno::acces) << "a hard link is to a regular file";
+}
+
+TEST(WasiFiles, ReadOnlyMountsRefuseEveryChange) {
+    const Folder folder;
+    WasiHarness guest;
+    guest.mount("data", folder.inside(), false);
+    guest.grant(all_files);
+    EXPECT_EQ(guest.open("new", oflags::creat).error(), Errno::rofs);
+    guest.put("a.txt", 1024);
+    guest.put("b.txt", 1100);
+    EXPECT_EQ(guest.call("path_unlink_file", {3, 1024, 5}), Errno::rofs);
+    EXPECT_EQ(guest.call("path_rename", {3, 1024, 5, 3, 1100, 5}), Errno::rofs);
+    EXPECT_EQ(guest.call("path_create_directory", {3, 1100, 5}), Errno::rofs);
+    EXPECT_EQ(guest.call("path_filestat_set_times", {3, 1, 1024, 5, 0, 0, 5}), Errno::rofs);
+    EXPECT_TRUE(folder.exists("inside/a.txt"));
+}
+
+TEST(WasiFiles, EachChangeNeedsItsOwnGrant) {
+    const Folder folder;
+    WasiHarness guest;
+    guest.mount("data", folder.inside(), true);
+    guest.put("a.txt", 1024);
+    guest.put("z.txt", 1100);
+    guest.grant({Capability::fs_read, Capability::fs_write});
+    EXPECT_EQ(guest.call("path_unlink_file", {3, 1024, 5}), Errno::notcapable);
+    EXPECT_EQ(guest.call("path_rename", {3, 1024, 5, 3, 1100, 5}), Errno::notcapable);
+    guest.grant({Capability::fs_read, Capability::fs_delete});
+    EXPECT_EQ(guest.open("new", oflags::creat).error(), Errno::notcapable);
+    guest.put("a.txt", 1024);
+    EXPECT_EQ(guest.call("path_rename", {3, 1024, 5, 3, 1100, 5}), Errno::notcapable);
+    EXPECT_FALSE(folder.exists("inside/new"));
+    EXPECT_TRUE(folder.exists("inside/a.txt"));
+    guest.grant(all_files);
+    EXPECT_EQ(guest.call("path_rename", {3, 1024, 5, 3, 1100, 5}), Errno::success);
+    EXPECT_TRUE(folder.exists("inside/z.txt"));
+    EXPECT_EQ(guest.call("path_unlink_file", {3, 1100, 5}), Errno::success);
+    EXPECT_FALSE(folder.exists("inside/z.txt"));
+}
+
+TEST(WasiFiles, WritingSeekingCuttingAndTimes) {
+    const Folder folder;
+    WasiHarness guest;
+    guest.mount("data", folder.inside(), true);
+    guest.grant(all_files);
+    const auto fd = guest.open("new.txt", oflags::creat | oflags::excl).value();
+    EXPECT_EQ(guest.open("new.txt", oflags::creat | oflags::excl).error(), Errno::exist);
+    guest.put("0123456789", 100);
+    guest.put_iovec(16, 100, 10);
+    EXPECT_EQ(guest.call("fd_write", {fd, 16, 1, 512}), Errno::success);
+    EXPECT_EQ(guest.call("fd_pwrite", {fd, 16, 1, 20, 512}), Errno::success);
+    EXPECT_EQ(guest.call("fd_seek", {fd, 5, 0, 512}), Errno::success);
+    EXPECT_EQ(guest.call("fd_tell", {fd, 512}), Errno::success);
+    EXPECT_EQ(guest.load<std::uint64_t>(512), 5u);
+    EXPECT_EQ(guest.call("fd_seek", {fd, static_cast<std::uint64_t>(-6), 1, 512}), Errno::inval);
+    EXPECT_EQ(guest.call("fd_filestat_set_size", {fd, 12}), Errno::success);
+    EXPECT_EQ(guest.call("fd_filestat_set_times", {fd, 5'000'000'000, 7'000'000'000, fstflags::atim | fstflags::mtim}), Errno::success);
+    EXPECT_EQ(guest.call("fd_filestat_set_times", {fd, 0, 0, fstflags::atim | fstflags::atim_now}), Errno::inval);
+    EXPECT_EQ(guest.call("fd_filestat_get", {fd, 2048}), Errno::success);
+    const auto stat = guest.load<Filestat>(2048);
+    EXPECT_EQ(stat.size, 12u);
+    EXPECT_EQ(stat.file_type, 4u);
+    EXPECT_EQ(stat.accessed, 5'000'000'000u);
+    EXPECT_EQ(stat.modified, 7'000'000'000u);
+    for (const auto* sync : {"fd_sync", "fd_datasync"}) EXPECT_EQ(guest.call(sync, {fd}), Errno::success);
+    EXPECT_EQ(guest.call("fd_allocate", {fd, 0, 100}), Errno::success);
+    EXPECT_EQ(guest.call("fd_advise", {fd, 0, 0, 2}), Errno::success);
+    EXPECT_EQ(guest.call("fd_advise", {fd, 0, 0, 9}), Errno::inval);
+    EXPECT_EQ(folder.read("inside/new.txt").substr(0, 10), "0123456789");
+    const auto appended = guest.open("a.txt", 0, fdflags::append).value();
+    guest.put_iovec(16, 100, 1);
+    EXPECT_EQ(guest.call("fd_write", {appended, 16, 1, 512}), Errno::success);
+    EXPECT_EQ(folder.read("inside/a.txt"), "content of a0");
+    EXPECT_EQ(guest.call("fd_fdstat_set_flags", {appended, fdflags::sync}), Errno::notsup);
+}
+
+TEST(WasiFiles, DirectoriesAreListedFromAnyCookieWithCutEntries) {
+    const Folder folder;
+    WasiHarness guest;
+    guest.mount("data", folder.inside(), false);
+    guest.grant({Capability::fs_read});
+    std::vector<std::string> names;
+    std::uint64_t cookie = 0;
+    while (true) {
+        ASSERT_EQ(guest.call("fd_readdir", {3, 4096, 40, cookie, 512}), Errno::success);
+        const auto used = guest.load<std::uint32_t>(512);
+        if (used < 40) break;
+        const auto entry = guest.load<Dirent>(4096);
+        if (sizeof(Dirent) + entry.name_length <= used) names.push_back(guest.get(4096 + sizeof(Dirent), entry.name_length));
+        cookie = entry.next;
+    }
+    EXPECT_THAT(names, ::testing::IsSupersetOf({".", "..", "a.txt", "absolute", "chain", "escape"}));
+    EXPECT_EQ(guest.call("fd_readdir", {3, 4096, 400, 1000, 512}), Errno::inval);
+    EXPECT_EQ(guest.call("fd_readdir", {0, 4096, 400, 0, 512}), Errno::notdir);
+}
+
+TEST(WasiFiles, DescriptorsAreBoundedRenumberedAndLoseRights) {
+    const Folder folder;
+    WasiHarness guest;
+    guest.mount("data", folder.inside(), false);
+    guest.grant({Capability::fs_read});
+    std::vector<std::uint32_t> open;
+    while (const auto fd = guest.open("a.txt")) open.push_back(*fd);
+    EXPECT_EQ(open.size(), 12u) << "16 with the streams and the mount";
+    EXPECT_EQ(guest.open("a.txt").error(), Errno::mfile);
+    EXPECT_EQ(guest.call("fd_renumber", {open[1], open[0]}), Errno::success);
+    EXPECT_EQ(guest.call("fd_close", {open[1]}), Errno::badf);
+    EXPECT_EQ(guest.call("fd_renumber", {open[0], 3}), Errno::notsup) << "a mount stays where it is";
+    EXPECT_EQ(guest.call("fd_fdstat_set_rights", {open[0], 0, 0}), Errno::success);
+    guest.put_iovec(16, 100, 1);
+    EXPECT_EQ(guest.call("fd_read", {open[0], 16, 1, 512}), Errno::notcapable);
+    EXPECT_EQ(guest.call("fd_fdstat_set_rights", {open[0], rights::all, 0}), Errno::notcapable);
+}
+
+TEST(WasiPoll, ClocksThatAreDueAndReadyStreamsAnswerAtOnce) {
+    WasiHarness guest;
+    const auto subscribe = [&](std::uint32_t index, std::uint64_t user_data, std::uint8_t tag, std::uint32_t what, std::uint64_t timeout) {
+        Subscription subscription{};
+        subscription.user_data = user_data;
+        subscription.tag = tag;
+        subscription.clock_or_fd = what;
+        subscription.timeout = timeout;
+        guest.put(std::string_view(reinterpret_cast<const char*>(&subscription), sizeof subscription), 4096 + index * 48);
+    };
+    subscribe(0, 11, 0, 1, 0);
+    EXPECT_EQ(guest.call("poll_oneoff", {4096, 8192, 1, 512}), Errno::notcapable);
+    guest.grant({Capability::time_sleep});
+    EXPECT_EQ(guest.call("poll_oneoff", {4096, 8192, 0, 512}), Errno::inval);
+    subscribe(1, 12, 1, 0, 0);
+    subscribe(2, 13, 2, 1, 0);
+    subscribe(3, 14, 1, 77, 0);
+    subscribe(4, 15, 0, 1, 1'000'000'000'000);
+    subscribe(5, 16, 9, 0, 0);
+    EXPECT_EQ(guest.call("poll_oneoff", {4096, 8192, 6, 512}), Errno::success);
+    ASSERT_EQ(guest.load<std::uint32_t>(512), 5u);
+    const std::pair<std::uint64_t, Errno> expected[] = {{11, Errno::success}, {12, Errno::success}, {13, Errno::success}, {14, Errno::badf}, {16, Errno::inval}};
+    for (std::uint32_t i = 0; i < 5; ++i) {
+        const auto event = guest.load<Event>(8192 + i * 32);
+        EXPECT_EQ(event.user_data, expected[i].first);
+        EXPECT_EQ(event.error, static_cast<std::uint16_t>(expected[i].second));
+    }
+}
+
+TEST(WasiWorld, SocketsAnswerNotCapable) {
+    WasiHarness guest;
+    guest.grant_all_but(Capability::fs_read);
+    EXPECT_EQ(guest.call("sock_accept", {3, 0, 512}), Errno::notcapable);
+    EXPECT_EQ(guest.call("sock_shutdown", {3, 0}), Errno::notcapable);
+}
+
+}  // namespace
+}  // namespace berth::worlds::wasi
