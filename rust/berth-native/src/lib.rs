@@ -16,5 +16,6 @@ pub mod link;
 pub mod module;
 pub mod restore;
 pub mod stop;
+pub mod testing;
 pub mod trap;
 pub mod wat;

@@ -28,7 +28,11 @@ Result<> SectionReader::read_constant(WasmReader& in) {
             case op::end: return {};
             case op::i32_const: case op::i64_const: case op::f32_const: case op::f64_const: case op::v128_const: case op::ref_null:
             case op::i32_add: case op::i32_sub: case op::i32_mul: case op::i64_add: case op::i64_sub: case op::i64_mul: break;
-            case op::global_get: BERTH_TRYV(check_index(next.begin, next.index, info_.globals.size(), "an earlier global")); break;
+            case op::global_get:
+                BERTH_TRYV(check_index(next.begin, next.index, info_.globals.size(), "an earlier global"));
+                // A global of the module itself came into constant expressions with that proposal.
+                if (next.index >= info_.imported_globals) BERTH_TRYV(check_proposal(next.begin, Proposal::gc));
+                break;
             case op::ref_func:
                 BERTH_TRYV(check_index(next.begin, next.index, info_.functions.size(), "a function"));
                 info_.functions[next.index].addressable = true;
