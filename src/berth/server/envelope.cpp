@@ -1,0 +1,130 @@
+#include "berth/server/envelope.hpp"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+
+#include "berth/base/json.hpp"
+
+namespace berth {
+
+namespace {
+
+std::int64_t milliseconds(std::chrono::nanoseconds duration) { return std::chrono::duration_cast<std::chrono::milliseconds>(duration).count(); }
+
+HttpResponse json_response(std::uint16_t status, JsonWriter& json) {
+    HttpResponse response;
+    response.status = status;
+    response.content_type = "application/json";
+    response.body = json.take();
+    response.fields.emplace_back("Cache-Control", "no-store");
+    return response;
+}
+
+void write_logs(JsonWriter& json, const std::vector<LogEntry>& logs) {
+    json.key("logs").begin_array();
+    for (const auto& entry : logs) {
+        json.begin_object().member("level", std::string_view(entry.level)).member("message", std::string_view(entry.message));
+        if (!entry.data.empty()) json.key("data").raw(entry.data);
+        if (!entry.timestamp.empty()) json.member("timestamp", std::string_view(entry.timestamp));
+        json.end_object();
+    }
+    json.end_array();
+}
+
+/// Faults of Berth keep their detail for the log.
+std::string_view shown_message(const Error& error, std::string& storage) {
+    if (error.code() == Code::runtime_bug) return row(error.code()).sentence;
+    storage = error.full_message();
+    return storage;
+}
+
+HttpResponse failure(const Error& error, std::string_view guest_code, std::string_view details, const std::vector<LogEntry>& logs, std::string_view request_id,
+                     std::chrono::nanoseconds duration) {
+    const auto& code = row(error.code());
+    std::string message;
+    JsonWriter json;
+    json.begin_object().member("request_id", request_id).member("success", false);
+    json.key("error").begin_object();
+    json.member("code", guest_code.empty() ? std::string_view(envelope_code(error.code())) : guest_code);
+    json.member("message", shown_message(error, message)).member("origin", name(error.origin()));
+    if (!details.empty()) json.key("details").raw(details);
+    json.end_object();
+    write_logs(json, logs);
+    json.member("duration_ms", milliseconds(duration)).end_object();
+    auto response = json_response(code.http == 0 ? std::uint16_t{500} : code.http, json);
+    if (code.retry == Retry::yes && (response.status == 503 || response.status == 429)) response.fields.emplace_back("Retry-After", "1");
+    return response;
+}
+
+void append_milliseconds(std::string& out, std::chrono::nanoseconds duration) {
+    const auto micros = std::max<std::int64_t>(0, std::chrono::duration_cast<std::chrono::microseconds>(duration).count());
+    std::array<char, 24> digits;
+    out.append(digits.data(), std::to_chars(digits.data(), digits.data() + digits.size(), micros / 1000).ptr);
+    const auto rest = micros % 1000;
+    const char fraction[] = {'.', static_cast<char>('0' + rest / 100), static_cast<char>('0' + rest / 10 % 10), static_cast<char>('0' + rest % 10)};
+    out.append(fraction, sizeof fraction);
+}
+
+}  // namespace
+
+std::string envelope_code(Code code) {
+    switch (code) {
+        case Code::bad_input: return "INVALID_INPUT";
+        case Code::bad_output: return "INVALID_OUTPUT";
+        case Code::cancelled: return "CANCELED";
+        case Code::internal: return "FUNCTION_ERROR";
+        case Code::runtime_bug: return "INTERNAL_ERROR";
+        case Code::not_found: return "FUNCTION_NOT_FOUND";
+        default: break;
+    }
+    std::string upper(name(code));
+    for (auto& c : upper) {
+        if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 32);
+    }
+    return upper;
+}
+
+HttpResponse envelope_response(const Outcome& outcome, std::string_view request_id, std::chrono::nanoseconds duration) {
+    if (outcome.error) return failure(*outcome.error, outcome.guest_code, outcome.details, outcome.logs, request_id, duration);
+    JsonWriter json;
+    json.begin_object().member("request_id", request_id).member("success", true);
+    json.key("output").raw(outcome.output.empty() ? std::string_view("null") : std::string_view(outcome.output.bytes));
+    write_logs(json, outcome.logs);
+    json.member("duration_ms", milliseconds(duration)).end_object();
+    return json_response(200, json);
+}
+
+HttpResponse envelope_error(const Error& error, std::string_view request_id, std::chrono::nanoseconds duration, std::string details) {
+    return failure(error, {}, details, {}, request_id, duration);
+}
+
+HttpResponse raw_response(Outcome& outcome, const Function& function, std::string_view request_id, Detail detail) {
+    if (outcome.error) return error_response(*outcome.error, std::string(request_id), detail, function.name);
+    HttpResponse response;
+    const auto& type = outcome.output.media_type;
+    if (type.empty()) {
+        JsonChecker checker;
+        response.content_type = checker.feed(outcome.output.bytes) && checker.finish() ? "application/json" : "application/octet-stream";
+    } else if (type == "application/json") {
+        response.content_type = "application/json";
+    } else {
+        response.fields.emplace_back("Content-Type", type);
+    }
+    response.body = std::move(outcome.output.bytes);
+    return response;
+}
+
+std::string server_timing(const Timing& timing, std::string_view start_word) {
+    std::string text;
+    text.reserve(64);
+    text.append("queue;dur=");
+    append_milliseconds(text, timing.queue);
+    text.append(", ").append(start_word).append(";dur=");
+    append_milliseconds(text, timing.start);
+    text.append(", run;dur=");
+    append_milliseconds(text, timing.run);
+    return text;
+}
+
+}  // namespace berth

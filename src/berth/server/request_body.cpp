@@ -1,0 +1,130 @@
+#include "berth/server/request_body.hpp"
+
+#include <charconv>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "berth/base/format.hpp"
+#include "berth/base/json.hpp"
+#include "berth/base/utf8.hpp"
+
+namespace berth {
+
+namespace {
+
+constexpr std::size_t max_form_names = 10'000;
+
+std::string lower_case(std::string_view text) {
+    std::string lower(text);
+    for (auto& c : lower) {
+        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c + 32);
+    }
+    return lower;
+}
+
+std::string_view trimmed(std::string_view text) {
+    while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
+    while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
+    return text;
+}
+
+Result<std::string> decoded(std::string_view part) {
+    std::string text;
+    text.reserve(part.size());
+    for (std::size_t i = 0; i < part.size(); ++i) {
+        if (part[i] == '+') {
+            text.push_back(' ');
+        } else if (part[i] != '%') {
+            text.push_back(part[i]);
+        } else {
+            unsigned value = 0;
+            const auto* digits = part.data() + i + 1;
+            if (i + 2 >= part.size() || std::from_chars(digits, digits + 2, value, 16).ptr != digits + 2) {
+                return fail(Code::bad_input, "the form has a percent sign without two hexadecimal digits");
+            }
+            text.push_back(static_cast<char>(value));
+            i += 2;
+        }
+    }
+    if (!is_utf8(text)) return fail(Code::bad_input, "the form is not UTF-8");
+    return text;
+}
+
+/// Checks `; charset=…` of a JSON type.
+Result<void> check_charset(std::string_view parameters) {
+    while (!parameters.empty()) {
+        const auto semicolon = parameters.find(';');
+        const auto parameter = lower_case(trimmed(parameters.substr(0, semicolon)));
+        if (parameter.starts_with("charset=") && parameter != "charset=utf-8" && parameter != "charset=\"utf-8\"") {
+            return fail(Code::unsupported_media_type, format("JSON is UTF-8, not {}", parameter.substr(8)));
+        }
+        if (semicolon == std::string_view::npos) break;
+        parameters.remove_prefix(semicolon + 1);
+    }
+    return {};
+}
+
+}  // namespace
+
+Result<std::string> form_to_json(std::string_view form) {
+    std::vector<std::pair<std::string, std::vector<std::string>>> values;
+    std::unordered_map<std::string, std::size_t> places;
+    while (!form.empty()) {
+        const auto ampersand = form.find('&');
+        const auto pair = form.substr(0, ampersand);
+        form.remove_prefix(ampersand == std::string_view::npos ? form.size() : ampersand + 1);
+        if (pair.empty()) continue;
+        const auto equals = pair.find('=');
+        BERTH_TRY(auto name, decoded(pair.substr(0, equals)));
+        BERTH_TRY(auto value, decoded(equals == std::string_view::npos ? std::string_view() : pair.substr(equals + 1)));
+        const auto [place, fresh] = places.try_emplace(name, values.size());
+        if (fresh) {
+            if (values.size() >= max_form_names) return fail(Code::bad_input, format("the form has more than {} names", max_form_names));
+            values.emplace_back(std::move(name), std::vector<std::string>());
+        }
+        values[place->second].second.push_back(std::move(value));
+    }
+    JsonWriter json;
+    json.begin_object();
+    for (const auto& [name, all] : values) {
+        json.key(name);
+        if (all.size() == 1) {
+            json.value(std::string_view(all[0]));
+            continue;
+        }
+        json.begin_array();
+        for (const auto& one : all) json.value(std::string_view(one));
+        json.end_array();
+    }
+    json.end_object();
+    return json.take();
+}
+
+Result<Payload> input_of(HttpRequest& request, const Function& function) {
+    if (const auto encoding = request.field("content-encoding"); encoding && lower_case(*encoding) != "identity") {
+        return fail(Code::unsupported_media_type, format("the content encoding \"{}\" is not read by this build; send the body as it is", *encoding));
+    }
+    const auto type = request.field("content-type").value_or("");
+    if (function.engine != EngineKind::subprocess) return Payload{std::move(request.body), std::string(type)};
+
+    const auto semicolon = type.find(';');
+    const auto essence = lower_case(trimmed(type.substr(0, semicolon)));
+    const auto parameters = semicolon == std::string_view::npos ? std::string_view() : type.substr(semicolon + 1);
+    const bool form = essence == "application/x-www-form-urlencoded" && !request.body.starts_with('{');
+    const bool json = essence.empty() || essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json")) ||
+                      essence == "application/x-www-form-urlencoded";
+    if (!json) {
+        if (essence == "multipart/form-data") return fail(Code::unsupported_media_type, "multipart forms are not read by this build; send JSON");
+        return fail(Code::unsupported_media_type, format("the content type \"{}\" is not one that functions take; send application/json", essence));
+    }
+    if (!form) BERTH_TRYV(check_charset(parameters));
+    if (request.body.empty()) return Payload{"{}", "application/json"};
+    if (form) {
+        BERTH_TRY(auto object, form_to_json(request.body));
+        return Payload{std::move(object), "application/json"};
+    }
+    return Payload{std::move(request.body), "application/json"};
+}
+
+}  // namespace berth

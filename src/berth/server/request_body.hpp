@@ -1,0 +1,21 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "berth/base/error.hpp"
+#include "berth/net/http_message.hpp"
+#include "berth/runtime/call.hpp"
+#include "berth/runtime/function.hpp"
+
+namespace berth {
+
+/// The input of a call from the request's body, by its content type. Raw kinds get the bytes as they came. For others
+/// JSON stays as it is, an empty body is `{}`, and a form becomes an object of strings (repeated names: lists), except
+/// that one beginning with `{` is JSON, as `curl -d` sends it. Anything else is unsupported_media_type.
+Result<Payload> input_of(HttpRequest& request, const Function& function);
+
+/// `a=1&b=2&a=3` as `{"a":["1","3"],"b":"2"}`; names in the order of their first use.
+Result<std::string> form_to_json(std::string_view form);
+
+}  // namespace berth
