@@ -1,9 +1,12 @@
 //! One entry into guest code after another: instance, start section, initialisation, export; and what came of it.
 
+use std::sync::Arc;
+
 use wasmtime::{Caller, Error, Extern, Func, Instance, Ref, Store, UpdateDeadline, ValRaw};
 
 use crate::abi::{CallSetup, HostContext, MemoryDefinition, NO_EXPORT, Outcome, Record, Report, UNLIMITED};
 use crate::code_map::CodeMap;
+use crate::fiber::Operation;
 use crate::error::{CError, ErrorKind};
 use crate::layout::{Layout, Places};
 use crate::limits::Limits;
@@ -39,17 +42,21 @@ pub struct Context {
     pub host: HostContext,
     pub limits: Limits,
     pub nested: Option<Box<Nested>>,
+    /// Made by the host function that is about to suspend the call.
+    pub pending: Option<Arc<Operation>>,
     linked: *const Linked,
     /// Stands in for the engine's definition in modules whose layout could not be checked.
     own_memory: MemoryDefinition,
     budget: i64,
-    instance: Option<Instance>,
 }
 
 /// What a store holds.
 pub struct Data {
     pub context: *mut Context,
 }
+
+// SAFETY: a store and its context are used by one thread at a time, which may change between polls of a waiting call.
+unsafe impl Send for Data {}
 
 impl Context {
     pub fn new(linked: &Linked) -> Context {
@@ -66,10 +73,10 @@ impl Context {
             },
             limits: Limits::new(),
             nested: None,
+            pending: None,
             linked,
             own_memory: MemoryDefinition { base: std::ptr::null_mut(), size: 0 },
             budget: UNLIMITED,
-            instance: None,
         }
     }
 
@@ -106,8 +113,13 @@ impl Context {
         unsafe { &*self.linked }
     }
 
-    pub fn instance(&self) -> Option<Instance> {
-        self.instance
+    /// For a kept instance: its memory has the size it began with.
+    pub fn begin_again(&mut self, initial_memory: u64) {
+        self.limits.peak_memory = initial_memory;
+    }
+
+    pub fn fail_machine(&mut self) {
+        self.limits.failure = Failure::Machine;
     }
 }
 
@@ -144,16 +156,37 @@ pub fn new_store(linked: &Linked, context: *mut Context) -> Result<Store<Data>, 
     Ok(store)
 }
 
-/// Makes the instance and ties the context to it. A start section that the metering pass has not moved runs in here.
+/// The budget of engines that count by themselves.
 ///
 /// # Safety
 /// `context` is the one of `store`.
-pub unsafe fn instantiate(linked: &Linked, store: &mut Store<Data>, context: *mut Context, depth: i32) -> Result<Instance, Error> {
+pub unsafe fn fill_engine_fuel(linked: &Linked, store: &mut Store<Data>, context: *mut Context) -> Result<(), Error> {
     if linked.module.engine.options.engine_fuel {
         // SAFETY: the caller's contract.
         store.set_fuel(unsafe { (*context).budget } as u64)?;
     }
-    let instance = linked.pre.instantiate(&mut *store)?;
+    Ok(())
+}
+
+/// Makes the instance and ties the context to it. A start section that the metering pass has not moved runs in here.
+///
+/// # Safety
+/// `context` is the one of `store`.
+pub unsafe fn instantiate(linked: &Linked, store: &mut Store<Data>, context: *mut Context, depth: i32) -> Result<(Instance, Places), Error> {
+    // SAFETY: the caller's contract.
+    unsafe {
+        fill_engine_fuel(linked, store, context)?;
+        let instance = linked.pre.instantiate(&mut *store)?;
+        let places = tie(linked, store, instance, context, depth)?;
+        Ok((instance, places))
+    }
+}
+
+/// Fills the private table of a new instance and lets the context know where its globals and its memory are.
+///
+/// # Safety
+/// `context` is the one of `store`.
+pub unsafe fn tie(linked: &Linked, store: &mut Store<Data>, instance: Instance, context: *mut Context, depth: i32) -> Result<Places, Error> {
     let module = &*linked.module;
     let layout = linked.layout.get_or_init(|| Layout::of(module, store, instance));
     let places = layout.places(module, store, instance);
@@ -164,7 +197,7 @@ pub unsafe fn instantiate(linked: &Linked, store: &mut Store<Data>, context: *mu
     }
     // SAFETY: the caller's contract; nothing else refers into the context here.
     unsafe { (*context).bind(module, store, instance, places, depth) };
-    Ok(instance)
+    Ok(places)
 }
 
 pub fn export(module: &Module, store: &mut Store<Data>, instance: Instance, index: u32) -> Option<Extern> {
@@ -173,7 +206,6 @@ pub fn export(module: &Module, store: &mut Store<Data>, instance: Instance, inde
 
 impl Context {
     fn bind(&mut self, module: &Module, store: &mut Store<Data>, instance: Instance, places: Places, depth: i32) {
-        self.instance = Some(instance);
         self.limits.instantiating = false;
         self.host.memory = places.memory;
         self.host.fuel = places.fuel;
@@ -190,16 +222,6 @@ impl Context {
             self.own_memory = MemoryDefinition { base: memory.data_ptr(&*store), size: memory.data_size(&*store) };
             self.host.memory = &raw const self.own_memory;
         }
-    }
-
-    pub fn fuel_used(&self, store: &Store<Data>) -> u64 {
-        // SAFETY: the place of the live instance, or null.
-        let rest = match unsafe { self.host.fuel.as_ref() } {
-            Some(rest) => (*rest).max(0),
-            None if self.linked().module.engine.options.engine_fuel => store.get_fuel().unwrap_or(0) as i64,
-            None => return 0,
-        };
-        (self.budget - rest).max(0) as u64
     }
 
     /// How guest code that came back by itself ended: the last comparison of the budget is made here, since functions
@@ -273,9 +295,23 @@ impl Context {
         report.error = Box::into_raw(Box::new(described));
     }
 
+    /// How an instance that cannot be had shows: the engine's error is no trap of guest code and no cause of ours.
+    pub fn is_refusal(&self, error: &Error) -> bool {
+        !error.is::<wasmtime::Trap>() && matches!(self.limits.failure, Failure::None)
+    }
+
     /// Fuel, memory and denials so far.
     pub fn report_usage(&self, store: &Store<Data>, report: &mut Report) {
-        report.fuel_used = self.fuel_used(store);
+        self.report_counted(report);
+        if self.host.fuel.is_null() && self.linked().module.engine.options.engine_fuel {
+            report.fuel_used = (self.budget as u64).saturating_sub(store.get_fuel().unwrap_or(0));
+        }
+    }
+
+    /// The same without what only the store knows.
+    pub fn report_counted(&self, report: &mut Report) {
+        // SAFETY: the place of the live instance, or null.
+        report.fuel_used = unsafe { self.host.fuel.as_ref() }.map_or(0, |rest| (self.budget - (*rest).max(0)).max(0) as u64);
         report.fuel_exact = matches!(report.outcome, Outcome::Returned | Outcome::OutOfFuel);
         if report.outcome == Outcome::OutOfFuel {
             report.fuel_used = self.budget as u64;
@@ -310,17 +346,50 @@ pub unsafe fn clear<'a>(report: *mut Report) -> &'a mut Report {
     }
 }
 
+/// Fills the report for how a call of `store` ended.
+pub fn account(context: &mut Context, store: &Store<Data>, ran: Result<(), Error>, report: &mut Report) {
+    match ran {
+        Ok(()) => report.outcome = context.returned(),
+        Err(error) => context.report_failure(&error, report),
+    }
+    context.report_usage(store, report);
+}
+
 pub fn not_started(report: &mut Report, error: CError) {
     report.outcome = Outcome::NotStarted;
     report.error = Box::into_raw(Box::new(error));
 }
 
-/// A function export that takes no more values than there is room for.
-pub fn function(module: &Module, store: &mut Store<Data>, instance: Instance, index: u32, room: usize) -> Result<Func, CError> {
+/// The function exports of an instance that were called before, by index; empty: not worth keeping.
+#[derive(Default)]
+pub struct Functions(Vec<Option<Func>>);
+
+impl Functions {
+    pub fn kept(module: &Module) -> Functions {
+        Functions(vec![None; module.exports.len()])
+    }
+
+    /// A function export that takes no more values than there is room for.
+    #[inline]
+    pub fn get(&mut self, module: &Module, store: &mut Store<Data>, instance: Instance, index: u32, room: usize) -> Result<Func, CError> {
+        if let Some(Some(known)) = self.0.get(index as usize) {
+            if module.exports[index as usize].value_count <= room {
+                return Ok(*known);
+            }
+        }
+        let function = look_up(module, store, instance, index, room)?;
+        if let Some(kept) = self.0.get_mut(index as usize) {
+            *kept = Some(function);
+        }
+        Ok(function)
+    }
+}
+
+fn look_up(module: &Module, store: &mut Store<Data>, instance: Instance, index: u32, room: usize) -> Result<Func, CError> {
     let described = module.exports.get(index as usize).filter(|export| export.kind == FUNCTION);
     let described = described.ok_or_else(|| CError::new(ErrorKind::NotFound, format!("export {index} is no function")))?;
-    if described.signature.value_count() > room {
-        let text = format!("{} takes {} values and was given room for {room}", described.name, described.signature.value_count());
+    if described.value_count > room {
+        let text = format!("{} takes {} values and was given room for {room}", described.name, described.value_count);
         return Err(CError::new(ErrorKind::NotFound, text));
     }
     match export(module, store, instance, index) {
@@ -329,29 +398,36 @@ pub fn function(module: &Module, store: &mut Store<Data>, instance: Instance, in
     }
 }
 
-/// The start section that the pass moved, `initialize`, then the export: as far as it comes.
+/// What is called: start section that the pass moved, initialiser, export (phases of the report), and its values.
+#[derive(Clone, Copy)]
+pub struct Plan {
+    pub exports: [u32; 3],
+    pub values: *mut ValRaw,
+    pub room: usize,
+}
+
+/// Runs the plan as far as it comes.
 ///
 /// # Safety
-/// `values` has room for `room` values of the right types; `context` is the one of `store`; its record is entered.
+/// `values` has room for `room` values of the right types; the store's record is entered.
 pub unsafe fn run(
     linked: &Linked,
     store: &mut Store<Data>,
     instance: Instance,
-    exports: [(u32, u32); 3],
-    values: *mut ValRaw,
-    room: usize,
+    functions: &mut Functions,
+    plan: Plan,
     report: &mut Report,
 ) -> Result<Result<(), Error>, CError> {
-    for (phase, index) in exports {
+    for (phase, index) in plan.exports.into_iter().enumerate() {
         if index == NO_EXPORT {
             continue;
         }
-        report.phase = phase;
+        report.phase = phase as u32;
         if stop::current_stopped() {
             return Ok(Err(Error::msg("stopped before it began")));
         }
-        let (values, room) = if phase == 2 { (values, room) } else { (std::ptr::NonNull::dangling().as_ptr(), 0) };
-        let function = function(&linked.module, store, instance, index, room)?;
+        let (values, room) = if phase == 2 { (plan.values, plan.room) } else { (std::ptr::NonNull::dangling().as_ptr(), 0) };
+        let function = functions.get(&linked.module, store, instance, index, room)?;
         // SAFETY: the room was checked against the signature; the types are the caller's contract.
         if let Err(error) = unsafe { function.call_unchecked(&mut *store, std::ptr::slice_from_raw_parts_mut(values, room)) } {
             return Ok(Err(error));
@@ -371,8 +447,11 @@ pub unsafe extern "C" fn berth_context_call(context: *mut HostContext, index: u3
         // SAFETY: a context handed to a host function is one of ours, and its caller is set while that function runs.
         unsafe {
             let linked = (*context).linked();
+            if linked.waiting {
+                return Outcome::NotStarted; // the engine cannot enter a guest on a fiber synchronously
+            }
             let Some(caller) = (*context).host.caller.cast::<Caller<'_, Data>>().as_mut() else { return Outcome::NotStarted };
-            let export = linked.module.exports.get(index as usize).filter(|export| export.kind == FUNCTION && export.signature.value_count() <= count);
+            let export = linked.module.exports.get(index as usize).filter(|export| export.kind == FUNCTION && export.value_count <= count);
             let Some(Extern::Func(function)) = export.and_then(|export| caller.get_module_export(&export.handle)) else { return Outcome::NotStarted };
             match function.call_unchecked(&mut *caller, std::ptr::slice_from_raw_parts_mut(values, count)) {
                 Ok(()) => Outcome::Returned,

@@ -8,6 +8,7 @@ use wasmtime::{Collector, Config, Enabled, Inlining, InstanceAllocationStrategy,
 
 use crate::abi::{Bytes, guard};
 use crate::error::{CError, ErrorKind};
+use crate::restore;
 use crate::stop::{self, StopStub};
 
 pub const VERSION: &str = "wasmtime 48.0.8";
@@ -64,6 +65,7 @@ pub struct Engine {
     page_scan_in_kernel: bool,
     swap_in_use: bool,
     stub: OnceLock<Result<StopStub, String>>,
+    restore: OnceLock<bool>,
 }
 
 /// The settings with every "chosen here" replaced.
@@ -117,7 +119,7 @@ impl Engine {
         if epochs {
             stop::add_epoch_engine(&engine);
         }
-        Ok(Engine { engine, options, epochs, page_scan, page_scan_in_kernel, swap_in_use, stub: OnceLock::new() })
+        Ok(Engine { engine, options, epochs, page_scan, page_scan_in_kernel, swap_in_use, stub: OnceLock::new(), restore: OnceLock::new() })
     }
 
     /// The trap that stopped guests are sent to; made and tried out at first need.
@@ -126,6 +128,11 @@ impl Engine {
             .get_or_init(|| if self.epochs { Err("this engine stops by epochs".into()) } else { StopStub::try_out(&self.engine) })
             .as_ref()
             .map_err(|text| CError::new(ErrorKind::Configuration, format!("guests cannot be stopped by signal here: {text}")))
+    }
+
+    /// Whether used instances are put back in place: switched on, and it passed its self-test.
+    pub fn restores(&self) -> bool {
+        self.options.restore && *self.restore.get_or_init(|| restore::self_test(&self.engine).is_ok())
     }
 
     fn configuration_key(&self) -> String {
@@ -258,6 +265,7 @@ pub unsafe extern "C" fn berth_engine_status_of(engine: *const Engine, status: *
     // SAFETY: the caller's contract.
     let engine = unsafe { &*engine };
     let signal_stop = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| engine.stop_stub().is_ok())).unwrap_or(false);
+    let restores = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| engine.restores())).unwrap_or(false);
     let pooling = engine.options.pooling != OFF;
     unsafe {
         status.write(Status {
@@ -266,7 +274,7 @@ pub unsafe extern "C" fn berth_engine_status_of(engine: *const Engine, status: *
             page_scan_in_kernel: engine.page_scan_in_kernel,
             swap_in_use: engine.swap_in_use,
             signal_stop,
-            restore: false,
+            restore: restores,
             instances: if pooling { engine.options.instances } else { 0 },
             stacks: if pooling { engine.options.stacks } else { 0 },
         })

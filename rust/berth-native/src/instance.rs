@@ -1,64 +1,170 @@
 //! Fresh instances called once, and instances that stay.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, PoisonError};
 
-use wasmtime::{Error, Extern, Func, Instance, Store, Val, ValRaw};
+use wasmtime::{Error, Extern, Instance, Store, Val, ValRaw};
 
-use crate::abi::{CallSetup, HostContext, NO_EXPORT, Outcome, Report, guard, panic_text};
-use crate::call::{self, Context, Data};
+use crate::abi::{CallSetup, HostContext, NO_EXPORT, Outcome, Record, Report, guard, panic_text};
+use crate::call::{self, Context, Data, Functions, Plan};
 use crate::error::{CError, ErrorKind};
+use crate::layout::Places;
 use crate::link::Linked;
 use crate::module::share;
+use crate::restore::Slot;
 use crate::stop;
 
 /// A store, its instance and the context they point at. The store is dropped first.
 pub struct Live {
     pub store: Store<Data>,
     pub instance: Instance,
+    pub places: Places,
+    pub functions: Functions,
     pub context: Box<Context>,
 }
 
-/// The phases of a call: number of the report, export.
-fn phases(linked: &Linked, initialize: u32, export: u32) -> [(u32, u32); 3] {
-    [(0, linked.module.private.start.unwrap_or(NO_EXPORT)), (1, initialize), (2, export)]
+fn plan(linked: &Linked, initialize: u32, export: u32, values: *mut ValRaw, room: usize) -> Plan {
+    Plan { exports: [linked.module.private.start.unwrap_or(NO_EXPORT), initialize, export], values, room }
 }
 
-/// Makes an instance and runs it; true when the instance may be used again.
+/// Makes an instance, runs it, and drops it.
 ///
 /// # Safety
-/// As `berth_invoke`; `context` is set up and outlives the store that is made into `made`.
-unsafe fn make_and_run(
-    linked: &Linked,
-    context: *mut Context,
-    setup: &CallSetup,
-    phases: [(u32, u32); 3],
-    values: *mut ValRaw,
-    count: usize,
-    report: &mut Report,
-    made: &mut Option<(Store<Data>, Instance)>,
-) -> Result<(), CError> {
+/// As `berth_invoke`.
+unsafe fn run_once(linked: &Linked, setup: &CallSetup, plan: Plan, report: &mut Report) -> Result<(), CError> {
+    let mut own = Context::new(linked);
+    own.set_up(setup);
+    let context = &raw mut own;
+    // Declared after the context, so dropped before it.
     let mut store = call::new_store(linked, context).map_err(|error| CError::instantiation(&error))?;
-    let ended = call::under_record(linked, setup.record, || {
-        // SAFETY: the caller's contract.
+    let ran = call::under_record(linked, setup.record, || {
+        // SAFETY: the context is the store's and lives longer; the rest is the caller's contract.
         match unsafe { call::instantiate(linked, &mut store, context, setup.depth) } {
-            Err(error) => Ok((None, Err(error))),
-            Ok(instance) => unsafe { call::run(linked, &mut store, instance, phases, values, count, report) }.map(|ran| (Some(instance), ran)),
+            // SAFETY: as above.
+            Err(error) if unsafe { (*context).is_refusal(&error) } => Err(CError::instantiation(&error)),
+            Err(error) => Ok(Err(error)),
+            Ok((instance, _)) => unsafe { call::run(linked, &mut store, instance, &mut Functions::default(), plan, report) },
         }
     })??;
     // SAFETY: no guest code runs any more, so nothing else refers into the context.
-    let context = unsafe { &mut *context };
-    let (instance, ran) = ended;
-    match ran {
-        Ok(()) => report.outcome = context.returned(),
-        Err(error) if instance.is_none() && !error.is::<wasmtime::Trap>() && matches!(context.limits.failure, call::Failure::None) => {
-            return Err(CError::instantiation(&error));
-        }
-        Err(error) => context.report_failure(&error, report),
-    }
-    context.report_usage(&store, report);
-    *made = instance.map(|instance| (store, instance));
+    call::account(unsafe { &mut *context }, &store, ran, report);
     Ok(())
+}
+
+/// An instance with its context; nothing but a start section that the pass has not moved has run in it.
+///
+/// # Safety
+/// As `berth_invoke`.
+unsafe fn make(linked: &Linked, setup: &CallSetup, report: &mut Report) -> Result<Option<Live>, CError> {
+    let mut context = Box::new(Context::new(linked));
+    context.set_up(setup);
+    let pointer = &raw mut *context;
+    let mut store = call::new_store(linked, pointer).map_err(|error| CError::instantiation(&error))?;
+    // SAFETY: the box outlives the store.
+    let made = call::under_record(linked, setup.record, || unsafe { call::instantiate(linked, &mut store, pointer, setup.depth) })?;
+    match made {
+        Ok((instance, places)) => Ok(Some(Live { store, instance, places, functions: Functions::kept(&linked.module), context })),
+        Err(error) if context.is_refusal(&error) => Err(CError::instantiation(&error)),
+        Err(error) => {
+            call::account(&mut context, &store, Err(error), report);
+            Ok(None)
+        }
+    }
+}
+
+/// Runs the plan in an instance that is set up.
+///
+/// # Safety
+/// As `berth_invoke`.
+unsafe fn run_live(linked: &Linked, live: &mut Live, record: *const Record, plan: Plan, report: &mut Report) -> Result<Result<(), Error>, CError> {
+    let Live { store, instance, functions, .. } = live;
+    // SAFETY: the caller's contract.
+    call::under_record(linked, record, || unsafe { call::run(linked, store, *instance, functions, plan, report) })?
+}
+
+/// So many calls go by before instances are kept, so that a module that is called once pays nothing for it; and so many
+/// in a row may turn out not to be fit before it is given up.
+const CALLS_BEFORE_KEEPING: u32 = 2;
+const UNFIT_IN_A_ROW: u32 = 4;
+
+fn may_restore(linked: &Linked, setup: &CallSetup) -> bool {
+    let module = &*linked.module;
+    setup.restore
+        && module.facts.restore_eligible
+        && module.private.fuel.is_some()
+        && linked.unfit.load(Relaxed) < UNFIT_IN_A_ROW
+        && module.initial_memory <= setup.memory_limit
+        && module.initial_table <= setup.table_limit
+        && linked.made.load(Relaxed) >= CALLS_BEFORE_KEEPING
+        && module.engine.restores()
+}
+
+/// A call in a kept instance, or in a new one that is then kept.
+///
+/// # Safety
+/// As `berth_invoke`.
+unsafe fn run_kept(linked: &Linked, setup: &CallSetup, plan: Plan, report: &mut Report) -> Result<(), CError> {
+    let kept = linked.slots.lock().unwrap_or_else(PoisonError::into_inner).pop();
+    let mut slot = match kept {
+        Some(mut slot) => {
+            linked.counters.restored.fetch_add(1, Relaxed);
+            report.restored = true;
+            let live = &mut slot.live;
+            live.context.set_up(setup);
+            live.context.set_budgets(setup.depth);
+            live.context.begin_again(linked.module.initial_memory);
+            if linked.module.engine.options.engine_fuel {
+                let _ = live.store.set_fuel(setup.fuel.max(0) as u64);
+            }
+            slot
+        }
+        None => {
+            linked.counters.created.fetch_add(1, Relaxed);
+            // SAFETY: the caller's contract.
+            let Some(live) = (unsafe { make(linked, setup, report) })? else { return Ok(()) };
+            // SAFETY: eligible modules are metered, so their start section has been moved: nothing has run.
+            match unsafe { Slot::new(linked, live) } {
+                Ok(slot) => Box::new(slot),
+                Err(mut live) => {
+                    linked.unfit.fetch_add(1, Relaxed);
+                    // SAFETY: the caller's contract.
+                    let ran = unsafe { run_live(linked, &mut live, setup.record, plan, report) }?;
+                    call::account(&mut live.context, &live.store, ran, report);
+                    return Ok(());
+                }
+            }
+        }
+    };
+    let Slot { image, live } = &mut *slot;
+    // SAFETY: the caller's contract.
+    let ran = image.entered(|| unsafe { run_live(linked, live, setup.record, plan, report) })?;
+    if image.has_failed() {
+        live.context.fail_machine();
+    }
+    call::account(&mut live.context, &live.store, ran, report);
+    if report.outcome == Outcome::Returned {
+        if slot.put_back() {
+            linked.unfit.store(0, Relaxed);
+            let mut slots = linked.slots.lock().unwrap_or_else(PoisonError::into_inner);
+            if slots.len() < linked.module.engine.options.restore_slots as usize {
+                slots.push(slot);
+                return Ok(());
+            }
+            return Ok(()); // more calls at once than are kept: this instance was one too many
+        }
+        linked.unfit.fetch_add(1, Relaxed);
+    }
+    linked.counters.dropped.fetch_add(1, Relaxed);
+    Ok(())
+}
+
+fn finish(report: &mut Report, done: std::thread::Result<Result<(), CError>>) {
+    match done {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => call::not_started(report, error),
+        Err(panic) => call::not_started(report, CError::new(ErrorKind::Internal, panic_text(&*panic))),
+    }
 }
 
 /// # Safety
@@ -77,25 +183,22 @@ pub unsafe extern "C" fn berth_invoke(
     // SAFETY: the caller's contract.
     let (linked, setup, report) = unsafe { (&*linked, &*setup, call::clear(report)) };
     let done = catch_unwind(AssertUnwindSafe(|| {
-        let mut context = Context::new(linked);
-        context.set_up(setup);
-        let mut made = None;
-        // SAFETY: the caller's contract; the context is declared before what points at it, so it is dropped after it.
-        unsafe { make_and_run(linked, &raw mut context, setup, phases(linked, initialize, export), values, count, report, &mut made) }
+        let plan = plan(linked, initialize, export, values, count);
+        if may_restore(linked, setup) {
+            // SAFETY: the caller's contract.
+            return unsafe { run_kept(linked, setup, plan, report) };
+        }
+        linked.made.fetch_add(1, Relaxed);
+        // SAFETY: the caller's contract.
+        unsafe { run_once(linked, setup, plan, report) }
     }));
-    match done {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => call::not_started(report, error),
-        Err(panic) => call::not_started(report, CError::new(ErrorKind::Internal, panic_text(&*panic))),
-    }
+    finish(report, done);
 }
 
 /// An instance that stays between calls.
 pub struct Lasting {
     live: Live,
     linked: Arc<Linked>,
-    /// Function exports by index, looked up at first use.
-    functions: Vec<Option<Func>>,
 }
 
 /// # Safety
@@ -108,25 +211,19 @@ pub unsafe extern "C" fn berth_instance_new(linked: *const Linked, setup: *const
         (share(linked), &*setup, call::clear(report))
     };
     let done = catch_unwind(AssertUnwindSafe(|| {
-        let mut context = Box::new(Context::new(&linked));
-        context.set_up(setup);
-        let mut made = None;
-        let none = std::ptr::NonNull::dangling().as_ptr();
-        // SAFETY: the caller's contract; the box outlives the store.
-        unsafe { make_and_run(&linked, &raw mut *context, setup, phases(&linked, NO_EXPORT, NO_EXPORT), none, 0, report, &mut made) }?;
-        if let Some((store, made)) = made.filter(|_| report.outcome == Outcome::Returned) {
-            let functions = vec![None; linked.module.exports.len()];
-            let lasting = Box::new(Lasting { live: Live { store, instance: made, context }, linked: linked.clone(), functions });
+        // SAFETY: the caller's contract.
+        let Some(mut live) = (unsafe { make(&linked, setup, report) })? else { return Ok(()) };
+        let plan = plan(&linked, NO_EXPORT, NO_EXPORT, std::ptr::NonNull::dangling().as_ptr(), 0);
+        // SAFETY: the caller's contract.
+        let ran = unsafe { run_live(&linked, &mut live, setup.record, plan, report) }?;
+        call::account(&mut live.context, &live.store, ran, report);
+        if report.outcome == Outcome::Returned {
             // SAFETY: the caller's contract.
-            unsafe { instance.write(Box::into_raw(lasting)) };
+            unsafe { instance.write(Box::into_raw(Box::new(Lasting { live, linked: linked.clone() }))) };
         }
         Ok(())
     }));
-    match done {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => call::not_started(report, error),
-        Err(panic) => call::not_started(report, CError::new(ErrorKind::Internal, panic_text(&*panic))),
-    }
+    finish(report, done);
 }
 
 /// # Safety
@@ -158,17 +255,9 @@ pub unsafe extern "C" fn berth_instance_set_up(instance: *mut Lasting, setup: *c
 pub unsafe extern "C" fn berth_instance_call(instance: *mut Lasting, export: u32, values: *mut ValRaw, count: usize, report: *mut Report) -> u32 {
     // SAFETY: the caller's contract.
     let lasting = unsafe { &mut *instance };
-    let Live { store, instance, context } = &mut lasting.live;
+    let Live { store, instance, functions, context, .. } = &mut lasting.live;
     let done = catch_unwind(AssertUnwindSafe(|| {
-        let known = lasting.functions.get(export as usize).copied().flatten();
-        let function = match known.filter(|_| lasting.linked.module.exports[export as usize].signature.value_count() <= count) {
-            Some(function) => function,
-            None => {
-                let function = call::function(&lasting.linked.module, store, *instance, export, count)?;
-                lasting.functions[export as usize] = Some(function);
-                function
-            }
-        };
+        let function = functions.get(&lasting.linked.module, store, *instance, export, count)?;
         call::under_record(&lasting.linked, context.host.record, || {
             if stop::current_stopped() {
                 return Err(Error::msg("stopped before it began"));
@@ -179,20 +268,15 @@ pub unsafe extern "C" fn berth_instance_call(instance: *mut Lasting, export: u32
     }));
     let failed = match done {
         Ok(Ok(Ok(()))) if context.returned() == Outcome::Returned => return Outcome::Returned as u32,
-        failed => failed,
+        Ok(Ok(ran)) => Ok(Ok(ran)),
+        Ok(Err(error)) => Ok(Err(error)),
+        Err(panic) => Err(panic),
     };
     // SAFETY: the caller's contract.
     let report = unsafe { call::clear(report) };
     report.phase = 2;
     match failed {
-        Ok(Ok(Err(error))) => {
-            context.report_failure(&error, report);
-            context.report_usage(store, report);
-        }
-        Ok(Ok(Ok(()))) => {
-            report.outcome = context.returned();
-            context.report_usage(store, report);
-        }
+        Ok(Ok(ran)) => call::account(context, store, ran, report),
         Ok(Err(error)) => call::not_started(report, error),
         Err(panic) => call::not_started(report, CError::new(ErrorKind::Internal, panic_text(&*panic))),
     }

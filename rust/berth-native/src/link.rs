@@ -1,16 +1,18 @@
 //! Modules with their imports resolved, and the one way from guest code into the host.
 
 use std::mem::MaybeUninit;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, OnceLock};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use wasmtime::{Caller, Error, FuncType, HeapType, InstancePre, Linker, RefType, ValRaw, ValType};
 
 use crate::abi::{HOST_PROCEED, HostEntry, Text, guard, slice};
 use crate::call::{Context, Data, Failure};
 use crate::error::{CError, ErrorKind};
+use crate::fiber;
 use crate::layout::{self, Layout};
 use crate::module::{FUNCTION, Module, Signature, share};
+use crate::restore::{self, Slot};
 use crate::stop;
 
 #[repr(C)]
@@ -34,6 +36,11 @@ pub struct Linked {
     pub layout: OnceLock<Layout>,
     pub waiting: bool,
     pub counters: Counters,
+    /// Instances kept for the next call; the last one used is the first one taken.
+    pub slots: Mutex<Vec<Box<Slot>>>,
+    /// Calls that took no kept instance so far, and instances in a row that could not be put back.
+    pub made: AtomicU32,
+    pub unfit: AtomicU32,
 }
 
 /// How instances were had; any thread.
@@ -42,7 +49,6 @@ pub struct Counters {
     pub restored: AtomicU64,
     pub created: AtomicU64,
     pub dropped: AtomicU64,
-    pub faults: AtomicU64,
 }
 
 #[repr(C)]
@@ -50,12 +56,12 @@ pub struct CounterValues {
     restored: u64,
     created: u64,
     dropped: u64,
-    faults: u64,
+    faults: u64, // of the whole process
 }
 
 pub const CHECK: (&str, &str) = ("\0berth", "check");
 
-fn value_type(code: u8) -> Option<ValType> {
+pub fn value_type(code: u8) -> Option<ValType> {
     Some(match code {
         0 => ValType::I32,
         1 => ValType::I64,
@@ -98,7 +104,7 @@ fn enter_host(mut caller: Caller<'_, Data>, entry: HostEntry, function: u32, val
 }
 
 #[cold]
-fn refuse(context: &mut Context, status: u32) -> Error {
+pub fn refuse(context: &mut Context, status: u32) -> Error {
     if stop::current_stopped() {
         context.limits.failure = Failure::Stopped;
         return Error::msg("stopped");
@@ -129,11 +135,20 @@ impl Linked {
                 Some(offered) if offered.2 != wanted.signature => {
                     missing.push(format!("{name} {} (the host offers {})", type_text(&wanted.signature), type_text(&offered.2)))
                 }
-                Some((_, _, signature, function, _may_wait)) => {
+                Some((_, _, signature, function, may_wait)) => {
                     let function = *function;
                     let ty = function_type(engine, signature)?;
                     if !defined.insert((&wanted.module, &wanted.name)) {
                         continue; // imported twice
+                    }
+                    if waiting && *may_wait {
+                        let signature = Arc::new(signature.clone());
+                        linker
+                            .func_new_async(&wanted.module, &wanted.name, ty, move |caller, params, results| {
+                                fiber::enter_host(caller, entry, function, signature.clone(), params, results)
+                            })
+                            .map_err(|error| CError::new(ErrorKind::Internal, format!("{error:#}")))?;
+                        continue;
                     }
                     // SAFETY: `enter_host` hands on the values as they are; the entry was given for this signature.
                     unsafe {
@@ -157,7 +172,7 @@ impl Linked {
             })
             .map_err(internal)?;
         let pre = linker.instantiate_pre(&module.module).map_err(internal)?;
-        Ok(Linked { module, pre, linker, layout: OnceLock::new(), waiting, counters: Counters::default() })
+        Ok(Linked { module, pre, linker, layout: OnceLock::new(), waiting, counters: Counters::default(), slots: Mutex::default(), made: AtomicU32::new(0), unfit: AtomicU32::new(0) })
     }
 }
 
@@ -209,7 +224,7 @@ pub unsafe extern "C" fn berth_linked_module_counters(linked: *const Linked, cou
         restored: own.restored.load(Relaxed),
         created: own.created.load(Relaxed),
         dropped: own.dropped.load(Relaxed),
-        faults: own.faults.load(Relaxed),
+        faults: restore::faults(),
     };
     unsafe { counters.write(values) };
 }

@@ -21,12 +21,6 @@ pub struct Signature {
     pub results: Vec<u8>,
 }
 
-impl Signature {
-    pub fn value_count(&self) -> usize {
-        self.params.len().max(self.results.len())
-    }
-}
-
 pub struct Import {
     pub module: String,
     pub name: String,
@@ -38,6 +32,8 @@ pub struct Export {
     pub name: String,
     pub kind: u32,
     pub signature: Signature,
+    /// Room that a call needs: the larger of parameters and results.
+    pub value_count: usize,
     pub handle: ModuleExport,
 }
 
@@ -49,6 +45,9 @@ pub struct Module {
     pub exports: Vec<Export>,
     pub map: CodeMap,
     pub private: PrivateExports,
+    /// Bytes of the memory and elements of the largest table that an instance begins with.
+    pub initial_memory: u64,
+    pub initial_table: u64,
 }
 
 /// What the metering pass added, by export index.
@@ -99,7 +98,7 @@ impl Module {
             .map(|export| {
                 let (kind, signature) = describe(export.ty());
                 let handle = module.get_export_index(export.name());
-                handle.map(|handle| Export { name: export.name().into(), kind, signature, handle })
+                handle.map(|handle| Export { name: export.name().into(), kind, value_count: signature.params.len().max(signature.results.len()), signature, handle })
             })
             .collect::<Option<Vec<_>>>()
             .ok_or_else(|| CError::new(ErrorKind::Internal, "an export has no index"))?;
@@ -111,7 +110,10 @@ impl Module {
             start: find("\0berth.start"),
         };
         let map = CodeMap::of(&module);
-        Ok(Module { engine, module, facts, imports, exports, map, private })
+        let required = module.resources_required();
+        let initial_memory = required.max_initial_memory_size.unwrap_or(0).saturating_mul(1 << 16);
+        let initial_table = required.max_initial_table_size.unwrap_or(0);
+        Ok(Module { engine, module, facts, imports, exports, map, private, initial_memory, initial_table })
     }
 }
 

@@ -346,7 +346,7 @@ typedef struct berth_restore_counters {
     uint64_t restored;   /* calls that took a restored instance */
     uint64_t created;    /* calls that made one */
     uint64_t dropped;    /* instances dropped after a call instead of being restored */
-    uint64_t faults;     /* first writes to a page */
+    uint64_t faults;     /* first writes to a page, in the whole process */
 } berth_restore_counters;
 void berth_linked_module_counters(const berth_linked_module* linked, berth_restore_counters* counters);
 
