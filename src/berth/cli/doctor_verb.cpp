@@ -1,0 +1,135 @@
+#include <CLI/CLI.hpp>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <fstream>
+
+#include "berth/base/format.hpp"
+#include "berth/base/json.hpp"
+#include "berth/capability/policy_file.hpp"
+#include "berth/cli/verbs.hpp"
+#include "berth/engine/code_cache.hpp"
+#include "berth/engine/wasm_engine.hpp"
+
+namespace berth::cli {
+namespace {
+
+enum class Level : std::uint8_t { good, note, problem };
+
+struct Finding {
+    Level level;
+    std::string what;
+    std::string found;
+    std::string remedy;
+};
+
+/// Runs a small module and looks at its answer: the engine is tried, not asked for its version.
+Finding try_engine(Application& application) {
+    constexpr std::string_view module = R"((module (memory 1) (func (export "sum") (result i32) (local $i i32) (local $s i32)
+        (loop $l (local.set $s (i32.add (local.get $s) (local.get $i))) (local.set $i (i32.add (local.get $i) (i32.const 1))) (br_if $l (i32.lt_u (local.get $i) (i32.const 10))))
+        (local.get $s))))";
+    const auto engine = application.engine();
+    if (!engine) return {Level::problem, "engine", engine.error().full_message(), "see the limits of this machine: memory, max_map_count"};
+    WasmProgramOptions options;
+    options.settle = [](World) { return Result<ProgramTerms>(ProgramTerms{}); };
+    const auto program = WasmProgram::load(*engine, application.worlds(), nullptr, as_bytes(module), options, no_progress());
+    if (!program) return {Level::problem, "engine", program.error().full_message(), "report this"};
+    return {Level::good, "engine", format("{} compiles and links", WasmEngine::version()), ""};
+}
+
+void look_at_engine(const EngineStatus& status, std::vector<Finding>& findings) {
+    findings.push_back(status.signal_stop ? Finding{Level::good, "stop", "guests are stopped asynchronously; the self-test passed", ""}
+                                          : Finding{Level::problem, "stop", "the self-test of the asynchronous stop failed; the slower epoch checks are used", "another part of this process may hold SIGURG"});
+    findings.push_back(status.restore ? Finding{Level::good, "restore", "used instances are put back in place; the self-test passed", ""}
+                                      : Finding{Level::note, "restore", "instances are made anew for each call", ""});
+    if (status.page_scan) {
+        findings.push_back({Level::good, "page scan", "used pool slots are reset by page-map scan", ""});
+    } else if (status.swap_in_use) {
+        findings.push_back({Level::note, "page scan", "off because swap is on: used pool slots are decommitted instead", "turn swap off for faster resets"});
+    } else {
+        findings.push_back({Level::note, "page scan", status.page_scan_in_kernel ? "off" : "this kernel has none: used pool slots are decommitted instead", "Linux 6.7 or newer has it"});
+    }
+    findings.push_back({Level::good, "pool", format("{} instances, {} stacks", status.instances, status.stacks), ""});
+}
+
+void look_at_cache(const ApplicationOptions& options, std::vector<Finding>& findings) {
+    const auto folder = options.folders.cache / "code";
+    struct stat raw{};
+    if (options.folders.cache.empty()) {
+        findings.push_back({Level::note, "cache", "no place for compiled code: neither XDG_CACHE_HOME nor HOME is set", "set one of them"});
+    } else if (::stat(folder.c_str(), &raw) != 0) {
+        findings.push_back({Level::good, "cache", format("{} (not there yet)", folder.string()), ""});
+    } else if (raw.st_uid != ::geteuid()) {
+        findings.push_back({Level::problem, "cache", format("{} belongs to another user; its files are ignored", folder.string()), format("chown it, or remove {}", folder.string())});
+    } else if ((raw.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
+        findings.push_back({Level::problem, "cache", format("{} can be written by others", folder.string()), format("chmod go-w {}", folder.string())});
+    } else {
+        findings.push_back({Level::good, "cache", folder.string(), ""});
+    }
+}
+
+void look_at_runtime(std::string_view name, std::string_view package, std::vector<Finding>& findings) {
+    const char* path = std::getenv("PATH");
+    std::string_view rest = path == nullptr ? "" : path;
+    while (!rest.empty()) {
+        const auto end = rest.find(':');
+        const auto candidate = std::string(rest.substr(0, end)) + "/" + std::string(name);
+        if (::access(candidate.c_str(), X_OK) == 0) {
+            findings.push_back({Level::good, std::string(name), candidate, ""});
+            return;
+        }
+        if (end == std::string_view::npos) break;
+        rest.remove_prefix(end + 1);
+    }
+    findings.push_back({Level::problem, std::string(name), format("{} is not on PATH; functions that need it answer runtime_not_found", name), format("install {}", package)});
+}
+
+Result<int> run(Context& context, const std::string& runtime) {
+    BERTH_TRY(const auto application, Application::create(context.application_options()));
+    std::vector<Finding> findings;
+    if (!runtime.empty()) {
+        if (runtime != "python" && runtime != "node") return fail(Code::not_found, format("this build has no runtime \"{}\"; it has python and node", runtime));
+        look_at_runtime(runtime == "python" ? "python3" : "node", runtime == "python" ? "python3" : "nodejs", findings);
+    } else {
+        findings.push_back(try_engine(*application));
+        if (const auto engine = application->engine()) look_at_engine((*engine)->status(), findings);
+        look_at_cache(application->options(), findings);
+        const auto preset = read_preset("wasi", application->options().folders.share / "policies");
+        findings.push_back(preset ? Finding{Level::good, "presets", application->options().folders.share.string(), ""}
+                                  : Finding{Level::problem, "presets", preset.error().full_message(), "install share/berth beside the binary's folder"});
+        look_at_runtime("python3", "python3", findings);
+        look_at_runtime("node", "nodejs", findings);
+    }
+    bool any = false;
+    JsonWriter json;
+    const bool as_json = context.console.format == Format::json;
+    if (as_json) json.begin_object().member("$type", "berth.doctor").key("findings").begin_array();
+    for (const auto& [level, what, found, remedy] : findings) {
+        any = any || level == Level::problem;
+        const auto* word = level == Level::good ? "ok" : level == Level::note ? "note" : "problem";
+        if (as_json) {
+            json.begin_object().member("level", word).member("what", what).member("found", found);
+            if (!remedy.empty()) json.member("remedy", remedy);
+            json.end_object();
+        } else {
+            context.console.line(format("{:<8} {:<10} {}{}", word, what, found, remedy.empty() ? "" : "; " + remedy));
+        }
+    }
+    if (as_json) {
+        json.end_array().end_object();
+        context.console.line(json.text());
+    }
+    return any ? 1 : 0;
+}
+
+void declare(CLI::App& app, Context& context, std::function<Result<int>()>& action) {
+    auto runtime = std::make_shared<std::string>();
+    app.add_option("--runtime", *runtime, "look at one runtime only: python or node")->type_name("NAME");
+    action = [&context, runtime] { return run(context, *runtime); };
+}
+
+}  // namespace
+
+const Verb doctor_verb{"doctor", "Try what this machine offers; 1 when something is wrong", declare};
+
+}  // namespace berth::cli
