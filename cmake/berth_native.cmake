@@ -9,13 +9,16 @@ endif()
 set(BERTH_CARGO_TARGET "${_berth_cache}/berth-build/cargo" CACHE PATH "Cargo target folder, shared between clones")
 set(_berth_native_library "${CMAKE_BINARY_DIR}/native/libberth_native.a")
 
+# Clones share the folder, and cargo would take one clone's library for another's: each gets a name of its own, and the
+# copy is made under a lock, since all are put in the same place in the end.
+string(MD5 _berth_clone "${CMAKE_SOURCE_DIR}")
+file(MAKE_DIRECTORY "${BERTH_CARGO_TARGET}" "${CMAKE_BINARY_DIR}/native")
 add_custom_target(berth_native_build
-  COMMAND "${CMAKE_COMMAND}" -E env "CARGO_TARGET_DIR=${BERTH_CARGO_TARGET}" "${BERTH_CARGO}" build --release --locked --quiet
-          --manifest-path "${CMAKE_SOURCE_DIR}/rust/berth-native/Cargo.toml"
-  COMMAND "${CMAKE_COMMAND}" -E make_directory "${CMAKE_BINARY_DIR}/native"
-  COMMAND "${CMAKE_COMMAND}" -E copy_if_different "${BERTH_CARGO_TARGET}/release/libberth_native.a" "${_berth_native_library}"
+  COMMAND flock "${BERTH_CARGO_TARGET}/berth-native.lock" sh -c
+          "'${CMAKE_COMMAND}' -E env 'CARGO_TARGET_DIR=${BERTH_CARGO_TARGET}' '${BERTH_CARGO}' rustc --lib --release --locked --quiet --manifest-path '${CMAKE_SOURCE_DIR}/rust/berth-native/Cargo.toml' -- -C metadata=${_berth_clone} && '${CMAKE_COMMAND}' -E copy_if_different '${BERTH_CARGO_TARGET}/release/libberth_native.a' '${_berth_native_library}'"
   BYPRODUCTS "${_berth_native_library}"
   USES_TERMINAL
+  VERBATIM
   COMMENT "cargo build berth-native")
 
 add_library(berth_native INTERFACE)

@@ -1,9 +1,12 @@
 //! One entry into guest code after another: instance, start section, initialisation, export; and what came of it.
 
+use std::sync::Arc;
+
 use wasmtime::{Caller, Error, Extern, Func, Instance, Ref, Store, UpdateDeadline, ValRaw};
 
 use crate::abi::{CallSetup, HostContext, MemoryDefinition, NO_EXPORT, Outcome, Record, Report, UNLIMITED};
 use crate::code_map::CodeMap;
+use crate::fiber::Operation;
 use crate::error::{CError, ErrorKind};
 use crate::layout::{Layout, Places};
 use crate::limits::Limits;
@@ -39,6 +42,8 @@ pub struct Context {
     pub host: HostContext,
     pub limits: Limits,
     pub nested: Option<Box<Nested>>,
+    /// Made by the host function that is about to suspend the call.
+    pub pending: Option<Arc<Operation>>,
     linked: *const Linked,
     /// Stands in for the engine's definition in modules whose layout could not be checked.
     own_memory: MemoryDefinition,
@@ -49,6 +54,9 @@ pub struct Context {
 pub struct Data {
     pub context: *mut Context,
 }
+
+// SAFETY: a store and its context are used by one thread at a time, which may change between polls of a waiting call.
+unsafe impl Send for Data {}
 
 impl Context {
     pub fn new(linked: &Linked) -> Context {
@@ -65,6 +73,7 @@ impl Context {
             },
             limits: Limits::new(),
             nested: None,
+            pending: None,
             linked,
             own_memory: MemoryDefinition { base: std::ptr::null_mut(), size: 0 },
             budget: UNLIMITED,
@@ -147,16 +156,37 @@ pub fn new_store(linked: &Linked, context: *mut Context) -> Result<Store<Data>, 
     Ok(store)
 }
 
+/// The budget of engines that count by themselves.
+///
+/// # Safety
+/// `context` is the one of `store`.
+pub unsafe fn fill_engine_fuel(linked: &Linked, store: &mut Store<Data>, context: *mut Context) -> Result<(), Error> {
+    if linked.module.engine.options.engine_fuel {
+        // SAFETY: the caller's contract.
+        store.set_fuel(unsafe { (*context).budget } as u64)?;
+    }
+    Ok(())
+}
+
 /// Makes the instance and ties the context to it. A start section that the metering pass has not moved runs in here.
 ///
 /// # Safety
 /// `context` is the one of `store`.
 pub unsafe fn instantiate(linked: &Linked, store: &mut Store<Data>, context: *mut Context, depth: i32) -> Result<(Instance, Places), Error> {
-    if linked.module.engine.options.engine_fuel {
-        // SAFETY: the caller's contract.
-        store.set_fuel(unsafe { (*context).budget } as u64)?;
+    // SAFETY: the caller's contract.
+    unsafe {
+        fill_engine_fuel(linked, store, context)?;
+        let instance = linked.pre.instantiate(&mut *store)?;
+        let places = tie(linked, store, instance, context, depth)?;
+        Ok((instance, places))
     }
-    let instance = linked.pre.instantiate(&mut *store)?;
+}
+
+/// Fills the private table of a new instance and lets the context know where its globals and its memory are.
+///
+/// # Safety
+/// `context` is the one of `store`.
+pub unsafe fn tie(linked: &Linked, store: &mut Store<Data>, instance: Instance, context: *mut Context, depth: i32) -> Result<Places, Error> {
     let module = &*linked.module;
     let layout = linked.layout.get_or_init(|| Layout::of(module, store, instance));
     let places = layout.places(module, store, instance);
@@ -167,7 +197,7 @@ pub unsafe fn instantiate(linked: &Linked, store: &mut Store<Data>, context: *mu
     }
     // SAFETY: the caller's contract; nothing else refers into the context here.
     unsafe { (*context).bind(module, store, instance, places, depth) };
-    Ok((instance, places))
+    Ok(places)
 }
 
 pub fn export(module: &Module, store: &mut Store<Data>, instance: Instance, index: u32) -> Option<Extern> {
@@ -192,16 +222,6 @@ impl Context {
             self.own_memory = MemoryDefinition { base: memory.data_ptr(&*store), size: memory.data_size(&*store) };
             self.host.memory = &raw const self.own_memory;
         }
-    }
-
-    pub fn fuel_used(&self, store: &Store<Data>) -> u64 {
-        // SAFETY: the place of the live instance, or null.
-        let rest = match unsafe { self.host.fuel.as_ref() } {
-            Some(rest) => (*rest).max(0),
-            None if self.linked().module.engine.options.engine_fuel => store.get_fuel().unwrap_or(0) as i64,
-            None => return 0,
-        };
-        (self.budget - rest).max(0) as u64
     }
 
     /// How guest code that came back by itself ended: the last comparison of the budget is made here, since functions
@@ -275,9 +295,23 @@ impl Context {
         report.error = Box::into_raw(Box::new(described));
     }
 
+    /// How an instance that cannot be had shows: the engine's error is no trap of guest code and no cause of ours.
+    pub fn is_refusal(&self, error: &Error) -> bool {
+        !error.is::<wasmtime::Trap>() && matches!(self.limits.failure, Failure::None)
+    }
+
     /// Fuel, memory and denials so far.
     pub fn report_usage(&self, store: &Store<Data>, report: &mut Report) {
-        report.fuel_used = self.fuel_used(store);
+        self.report_counted(report);
+        if self.host.fuel.is_null() && self.linked().module.engine.options.engine_fuel {
+            report.fuel_used = (self.budget as u64).saturating_sub(store.get_fuel().unwrap_or(0));
+        }
+    }
+
+    /// The same without what only the store knows.
+    pub fn report_counted(&self, report: &mut Report) {
+        // SAFETY: the place of the live instance, or null.
+        report.fuel_used = unsafe { self.host.fuel.as_ref() }.map_or(0, |rest| (self.budget - (*rest).max(0)).max(0) as u64);
         report.fuel_exact = matches!(report.outcome, Outcome::Returned | Outcome::OutOfFuel);
         if report.outcome == Outcome::OutOfFuel {
             report.fuel_used = self.budget as u64;
@@ -310,6 +344,15 @@ pub unsafe fn clear<'a>(report: *mut Report) -> &'a mut Report {
         report.error = std::ptr::null_mut();
         report
     }
+}
+
+/// Fills the report for how a call of `store` ended.
+pub fn account(context: &mut Context, store: &Store<Data>, ran: Result<(), Error>, report: &mut Report) {
+    match ran {
+        Ok(()) => report.outcome = context.returned(),
+        Err(error) => context.report_failure(&error, report),
+    }
+    context.report_usage(store, report);
 }
 
 pub fn not_started(report: &mut Report, error: CError) {
@@ -404,6 +447,9 @@ pub unsafe extern "C" fn berth_context_call(context: *mut HostContext, index: u3
         // SAFETY: a context handed to a host function is one of ours, and its caller is set while that function runs.
         unsafe {
             let linked = (*context).linked();
+            if linked.waiting {
+                return Outcome::NotStarted; // the engine cannot enter a guest on a fiber synchronously
+            }
             let Some(caller) = (*context).host.caller.cast::<Caller<'_, Data>>().as_mut() else { return Outcome::NotStarted };
             let export = linked.module.exports.get(index as usize).filter(|export| export.kind == FUNCTION && export.value_count <= count);
             let Some(Extern::Func(function)) = export.and_then(|export| caller.get_module_export(&export.handle)) else { return Outcome::NotStarted };

@@ -7,7 +7,7 @@ use std::sync::{Arc, PoisonError};
 use wasmtime::{Error, Extern, Instance, Store, Val, ValRaw};
 
 use crate::abi::{CallSetup, HostContext, NO_EXPORT, Outcome, Record, Report, guard, panic_text};
-use crate::call::{self, Context, Data, Failure, Functions, Plan};
+use crate::call::{self, Context, Data, Functions, Plan};
 use crate::error::{CError, ErrorKind};
 use crate::layout::Places;
 use crate::link::Linked;
@@ -28,20 +28,6 @@ fn plan(linked: &Linked, initialize: u32, export: u32, values: *mut ValRaw, room
     Plan { exports: [linked.module.private.start.unwrap_or(NO_EXPORT), initialize, export], values, room }
 }
 
-/// Fills the report for how a call of `store` ended.
-fn account(context: &mut Context, store: &Store<Data>, ran: Result<(), Error>, report: &mut Report) {
-    match ran {
-        Ok(()) => report.outcome = Outcome::Returned,
-        Err(error) => context.report_failure(&error, report),
-    }
-    context.report_usage(store, report);
-}
-
-/// How an instance that cannot be had shows: the engine's error is no trap of guest code and no cause of ours.
-fn is_refusal(context: &Context, error: &Error) -> bool {
-    !error.is::<wasmtime::Trap>() && matches!(context.limits.failure, Failure::None)
-}
-
 /// Makes an instance, runs it, and drops it.
 ///
 /// # Safety
@@ -56,13 +42,13 @@ unsafe fn run_once(linked: &Linked, setup: &CallSetup, plan: Plan, report: &mut 
         // SAFETY: the context is the store's and lives longer; the rest is the caller's contract.
         match unsafe { call::instantiate(linked, &mut store, context, setup.depth) } {
             // SAFETY: as above.
-            Err(error) if is_refusal(unsafe { &*context }, &error) => Err(CError::instantiation(&error)),
+            Err(error) if unsafe { (*context).is_refusal(&error) } => Err(CError::instantiation(&error)),
             Err(error) => Ok(Err(error)),
             Ok((instance, _)) => unsafe { call::run(linked, &mut store, instance, &mut Functions::default(), plan, report) },
         }
     })??;
     // SAFETY: no guest code runs any more, so nothing else refers into the context.
-    account(unsafe { &mut *context }, &store, ran, report);
+    call::account(unsafe { &mut *context }, &store, ran, report);
     Ok(())
 }
 
@@ -79,9 +65,9 @@ unsafe fn make(linked: &Linked, setup: &CallSetup, report: &mut Report) -> Resul
     let made = call::under_record(linked, setup.record, || unsafe { call::instantiate(linked, &mut store, pointer, setup.depth) })?;
     match made {
         Ok((instance, places)) => Ok(Some(Live { store, instance, places, functions: Functions::kept(&linked.module), context })),
-        Err(error) if is_refusal(&context, &error) => Err(CError::instantiation(&error)),
+        Err(error) if context.is_refusal(&error) => Err(CError::instantiation(&error)),
         Err(error) => {
-            account(&mut context, &store, Err(error), report);
+            call::account(&mut context, &store, Err(error), report);
             Ok(None)
         }
     }
@@ -144,7 +130,7 @@ unsafe fn run_kept(linked: &Linked, setup: &CallSetup, plan: Plan, report: &mut 
                     linked.unfit.fetch_add(1, Relaxed);
                     // SAFETY: the caller's contract.
                     let ran = unsafe { run_live(linked, &mut live, setup.record, plan, report) }?;
-                    account(&mut live.context, &live.store, ran, report);
+                    call::account(&mut live.context, &live.store, ran, report);
                     return Ok(());
                 }
             }
@@ -156,7 +142,7 @@ unsafe fn run_kept(linked: &Linked, setup: &CallSetup, plan: Plan, report: &mut 
     if image.has_failed() {
         live.context.fail_machine();
     }
-    account(&mut live.context, &live.store, ran, report);
+    call::account(&mut live.context, &live.store, ran, report);
     if report.outcome == Outcome::Returned {
         if slot.put_back() {
             linked.unfit.store(0, Relaxed);
@@ -230,7 +216,7 @@ pub unsafe extern "C" fn berth_instance_new(linked: *const Linked, setup: *const
         let plan = plan(&linked, NO_EXPORT, NO_EXPORT, std::ptr::NonNull::dangling().as_ptr(), 0);
         // SAFETY: the caller's contract.
         let ran = unsafe { run_live(&linked, &mut live, setup.record, plan, report) }?;
-        account(&mut live.context, &live.store, ran, report);
+        call::account(&mut live.context, &live.store, ran, report);
         if report.outcome == Outcome::Returned {
             // SAFETY: the caller's contract.
             unsafe { instance.write(Box::into_raw(Box::new(Lasting { live, linked: linked.clone() }))) };
@@ -281,8 +267,8 @@ pub unsafe extern "C" fn berth_instance_call(instance: *mut Lasting, export: u32
         })
     }));
     let failed = match done {
-        Ok(Ok(Ok(()))) => return Outcome::Returned as u32,
-        Ok(Ok(Err(error))) => Ok(Ok(error)),
+        Ok(Ok(Ok(()))) if context.returned() == Outcome::Returned => return Outcome::Returned as u32,
+        Ok(Ok(ran)) => Ok(Ok(ran)),
         Ok(Err(error)) => Ok(Err(error)),
         Err(panic) => Err(panic),
     };
@@ -290,7 +276,7 @@ pub unsafe extern "C" fn berth_instance_call(instance: *mut Lasting, export: u32
     let report = unsafe { call::clear(report) };
     report.phase = 2;
     match failed {
-        Ok(Ok(error)) => account(context, store, Err(error), report),
+        Ok(Ok(ran)) => call::account(context, store, ran, report),
         Ok(Err(error)) => call::not_started(report, error),
         Err(panic) => call::not_started(report, CError::new(ErrorKind::Internal, panic_text(&*panic))),
     }

@@ -9,6 +9,7 @@ pub mod call;
 pub mod code_map;
 pub mod config;
 pub mod error;
+pub mod fiber;
 pub mod instance;
 pub mod layout;
 pub mod limits;

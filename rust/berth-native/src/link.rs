@@ -9,6 +9,7 @@ use wasmtime::{Caller, Error, FuncType, HeapType, InstancePre, Linker, RefType, 
 use crate::abi::{HOST_PROCEED, HostEntry, Text, guard, slice};
 use crate::call::{Context, Data, Failure};
 use crate::error::{CError, ErrorKind};
+use crate::fiber;
 use crate::layout::{self, Layout};
 use crate::module::{FUNCTION, Module, Signature, share};
 use crate::restore::{self, Slot};
@@ -60,7 +61,7 @@ pub struct CounterValues {
 
 pub const CHECK: (&str, &str) = ("\0berth", "check");
 
-fn value_type(code: u8) -> Option<ValType> {
+pub fn value_type(code: u8) -> Option<ValType> {
     Some(match code {
         0 => ValType::I32,
         1 => ValType::I64,
@@ -103,7 +104,7 @@ fn enter_host(mut caller: Caller<'_, Data>, entry: HostEntry, function: u32, val
 }
 
 #[cold]
-fn refuse(context: &mut Context, status: u32) -> Error {
+pub fn refuse(context: &mut Context, status: u32) -> Error {
     if stop::current_stopped() {
         context.limits.failure = Failure::Stopped;
         return Error::msg("stopped");
@@ -134,11 +135,20 @@ impl Linked {
                 Some(offered) if offered.2 != wanted.signature => {
                     missing.push(format!("{name} {} (the host offers {})", type_text(&wanted.signature), type_text(&offered.2)))
                 }
-                Some((_, _, signature, function, _may_wait)) => {
+                Some((_, _, signature, function, may_wait)) => {
                     let function = *function;
                     let ty = function_type(engine, signature)?;
                     if !defined.insert((&wanted.module, &wanted.name)) {
                         continue; // imported twice
+                    }
+                    if waiting && *may_wait {
+                        let signature = Arc::new(signature.clone());
+                        linker
+                            .func_new_async(&wanted.module, &wanted.name, ty, move |caller, params, results| {
+                                fiber::enter_host(caller, entry, function, signature.clone(), params, results)
+                            })
+                            .map_err(|error| CError::new(ErrorKind::Internal, format!("{error:#}")))?;
+                        continue;
                     }
                     // SAFETY: `enter_host` hands on the values as they are; the entry was given for this signature.
                     unsafe {

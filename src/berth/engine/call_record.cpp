@@ -64,7 +64,15 @@ bool CallRecord::mark(StopCause cause) noexcept {
     if (!cause_.compare_exchange_strong(none, static_cast<std::uint32_t>(cause), std::memory_order_acq_rel)) return false;
     stop_.store(1, std::memory_order_seq_cst);
     syscall(SYS_futex, &stop_, FUTEX_WAKE_PRIVATE, INT_MAX, nullptr, nullptr, 0);
+    const std::lock_guard lock(waker_mutex_);
+    if (waker_) (*waker_)();
     return true;
+}
+
+void CallRecord::set_waker(std::shared_ptr<std::function<void()>> waker) noexcept {
+    const std::lock_guard lock(waker_mutex_);
+    waker_ = std::move(waker);
+    if (waker_ && stopped()) (*waker_)();
 }
 
 bool CallRecord::request_stop(StopCause cause) noexcept {

@@ -3,6 +3,9 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
 #include <string_view>
 
 namespace berth {
@@ -41,6 +44,10 @@ public:
     StopCause cause() const noexcept { return static_cast<StopCause>(cause_.load(std::memory_order_acquire)); }
     Clock::time_point deadline() const noexcept { return Clock::time_point(Clock::duration(deadline_.load(std::memory_order_relaxed))); }
 
+    /// Called once more when the record is stopped, from the thread that stops it; it must not block. Null takes it away;
+    /// afterwards it is not called any more.
+    void set_waker(std::shared_ptr<std::function<void()>> waker) noexcept;
+
     /// For a host function that blocks: sleeps, and wakes at once when the call must end.
     Wait wait_for(std::chrono::nanoseconds duration) noexcept;
 
@@ -66,6 +73,8 @@ private:
     std::atomic<std::uint32_t> cause_{0};
     std::atomic<std::int64_t> deadline_{0};           // nanoseconds of Clock
     std::atomic<WatchdogSlot*> slot_{nullptr};        // while armed
+    std::mutex waker_mutex_;
+    std::shared_ptr<std::function<void()>> waker_;    // guarded by waker_mutex_; owners: this and the waiting call
 };
 
 }  // namespace berth

@@ -45,14 +45,17 @@ public:
     PendingCall& operator=(const PendingCall&) = delete;
 
     /// Runs the guest until it waits (false) or has ended (true: `values` and `report` are set). A call that was
-    /// stopped while it waited ends at the next poll; stopping its record wakes it.
+    /// stopped while it waited ends at the next poll; stopping its record wakes it. HostContext::call_export does not
+    /// work in such a call.
     bool poll(std::span<RawValue> values, InvokeReport& report);
 
 private:
     struct Deleter { void operator()(berth_waiting_call* call) const noexcept; };
-    PendingCall(std::shared_ptr<LinkedModule> linked, berth_waiting_call* handle);
+    PendingCall(std::shared_ptr<LinkedModule> linked, CallRecord* record, std::shared_ptr<std::function<void()>> wake);
 
-    std::shared_ptr<LinkedModule> linked_;
+    std::shared_ptr<LinkedModule> linked_;                // owners: this, and the function that calls are made of
+    CallRecord* record_;
+    std::shared_ptr<std::function<void()>> wake_;         // owners: this, the record, operations that are not completed
     std::unique_ptr<berth_waiting_call, Deleter> handle_;
 };
 

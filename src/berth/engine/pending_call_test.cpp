@@ -1,0 +1,154 @@
+#include "berth/engine/pending_call.hpp"
+
+#include <gmock/gmock.h>
+
+#include <atomic>
+#include <optional>
+#include <thread>
+
+#include "berth/engine/testing/wasm_fixture.hpp"
+
+namespace berth {
+namespace {
+
+using testing::WasmFixture;
+
+constexpr std::string_view guest = R"((module (import "h" "later" (func $later (param i32) (result i32)))
+  (global $fuel (export "\00berth.fuel") (mut i64) (i64.const 0))
+  (func (export "twice") (param i32) (result i32)
+    (global.set $fuel (i64.sub (global.get $fuel) (i64.const 10)))
+    (i32.add (call $later (local.get 0)) (call $later (i32.const 100))))
+  (func (export "spin") (loop $l (br $l)))
+  (func (export "fail") (drop (call $later (i32.const 1))) unreachable)))";
+
+struct Waiting {
+    Waiting()
+        : wasm(guest, {{"h", "later", {{ValueType::i32}, {ValueType::i32}}, [this](HostContext& context, RawValue* values) {
+                            argument = values[0].i32;
+                            if (argument < 0) return HostStatus::proceed;
+                            operation = PendingOperation::make(context);
+                            return HostStatus::suspend;
+                        }}},
+               {}, WasmFixture::engine(), Linkage::waiting) {}
+
+    std::unique_ptr<PendingCall> start(std::string_view name, std::vector<RawValue> values = {}, CallSetup setup = {}) {
+        InvokeRequest request;
+        request.export_index = wasm.index(name);
+        request.values = values;
+        request.setup = wasm.with_state(setup);
+        return PendingCall::start(wasm.shared(), request, [this] { ++wakes; });
+    }
+    void complete(std::int32_t result) {
+        const auto value = RawValue::of(result);
+        auto taken = std::move(*operation);
+        operation.reset();
+        std::move(taken).complete(HostStatus::proceed, {&value, 1});
+    }
+
+    std::optional<PendingOperation> operation;
+    std::int32_t argument = 0;
+    std::atomic<int> wakes{0};
+    WasmFixture wasm;
+    RawValue value;
+    InvokeReport report;
+};
+
+TEST(PendingCall, AHostCallSuspendsTheGuestAndResumesItWithItsResult) {
+    Waiting host;
+    auto call = host.start("twice", {RawValue::of(7)}, {.fuel = 50});
+    EXPECT_FALSE(call->poll({&host.value, 1}, host.report));
+    EXPECT_EQ(host.argument, 7);
+    EXPECT_EQ(host.wakes, 0);
+    host.complete(30);
+    EXPECT_EQ(host.wakes, 1);
+    EXPECT_FALSE(call->poll({&host.value, 1}, host.report));
+    EXPECT_EQ(host.argument, 100);
+    std::thread([&] { host.complete(12); }).join();
+    ASSERT_TRUE(call->poll({&host.value, 1}, host.report));
+    EXPECT_EQ(host.report.outcome, CallOutcome::returned);
+    EXPECT_EQ(host.value.i32, 42);
+    EXPECT_EQ(host.report.fuel_used, 10u);
+}
+
+TEST(PendingCall, AHostCallThatDoesNotWaitGoesStraightOn) {
+    Waiting host;
+    auto call = host.start("twice", {RawValue::of(-5)});
+    EXPECT_FALSE(call->poll({&host.value, 1}, host.report)) << "only the second one waits";
+    EXPECT_EQ(host.argument, 100);
+    host.complete(1);
+    ASSERT_TRUE(call->poll({&host.value, 1}, host.report));
+    EXPECT_EQ(host.value.i32, -4);
+}
+
+TEST(PendingCall, MayBePolledByAnotherThread) {
+    Waiting host;
+    auto call = host.start("twice", {RawValue::of(1)});
+    EXPECT_FALSE(call->poll({&host.value, 1}, host.report));
+    host.complete(1);
+    std::thread([&] { EXPECT_FALSE(call->poll({&host.value, 1}, host.report)); }).join();
+    host.complete(2);
+    EXPECT_TRUE(call->poll({&host.value, 1}, host.report));
+    EXPECT_EQ(host.value.i32, 3);
+}
+
+TEST(PendingCall, AStopWakesASuspendedCallAndEndsIt) {
+    Waiting host;
+    CallRecord record;
+    record.arm();
+    auto call = host.start("twice", {RawValue::of(1)}, {.record = &record, .fuel = 50});
+    EXPECT_FALSE(call->poll({&host.value, 1}, host.report));
+    std::thread([&] { record.request_stop(StopCause::cancelled); }).join();
+    EXPECT_EQ(host.wakes, 1);
+    ASSERT_TRUE(call->poll({&host.value, 1}, host.report));
+    EXPECT_EQ(host.report.outcome, CallOutcome::stopped);
+    EXPECT_EQ(host.report.fuel_used, 10u);
+    host.complete(5);  // comes too late and reaches nobody
+}
+
+TEST(PendingCall, ASpinningGuestOnAFiberIsStopped) {
+    Waiting host;
+    CallRecord record;
+    record.arm(CallRecord::Clock::now());
+    auto call = host.start("spin", {}, {.record = &record});
+    ASSERT_TRUE(call->poll({}, host.report));
+    EXPECT_EQ(host.report.outcome, CallOutcome::stopped);
+    EXPECT_EQ(record.cause(), StopCause::timeout);
+}
+
+TEST(PendingCall, TrapsAndRefusalsEndIt) {
+    Waiting host;
+    auto call = host.start("fail");
+    EXPECT_FALSE(call->poll({}, host.report));
+    host.complete(0);
+    ASSERT_TRUE(call->poll({}, host.report));
+    EXPECT_EQ(host.report.outcome, CallOutcome::trapped);
+
+    call = host.start("fail");
+    EXPECT_FALSE(call->poll({}, host.report));
+    host.operation.reset();
+    ASSERT_TRUE(call->poll({}, host.report));
+    EXPECT_EQ(host.report.outcome, CallOutcome::host_trapped) << "an operation that is dropped ends the call";
+}
+
+TEST(PendingCall, AnAbandonedCallIsUnwound) {
+    Waiting host;
+    for (int i = 0; i < 200; ++i) {
+        auto call = host.start("twice", {RawValue::of(1)});
+        EXPECT_FALSE(call->poll({&host.value, 1}, host.report)) << "no slot is lost";
+        call.reset();
+        host.operation.reset();
+    }
+}
+
+TEST(PendingCall, AModuleLinkedForSynchronousCallsIsRefused) {
+    WasmFixture wasm(R"((module (func (export "f"))))");
+    InvokeRequest request;
+    request.export_index = 0;
+    auto call = PendingCall::start(wasm.shared(), request, [] {});
+    InvokeReport report;
+    ASSERT_TRUE(call->poll({}, report));
+    EXPECT_EQ(report.outcome, CallOutcome::not_started);
+}
+
+}  // namespace
+}  // namespace berth
