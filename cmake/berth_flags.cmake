@@ -12,6 +12,9 @@ add_library(berth_flags INTERFACE)
 target_include_directories(berth_flags INTERFACE "${CMAKE_SOURCE_DIR}/src" "${CMAKE_SOURCE_DIR}/rust/berth-native/include")
 target_compile_options(berth_flags INTERFACE
   -Wall -Wextra -Wpedantic -Wno-missing-field-initializers -fno-omit-frame-pointer "-ffile-prefix-map=${CMAKE_SOURCE_DIR}/=")
+if(CMAKE_CXX_COMPILER_ID STREQUAL Clang)
+  target_compile_options(berth_flags INTERFACE -Wno-c2y-extensions)  # __COUNTER__ in BERTH_TRY
+endif()
 if(BERTH_WERROR)
   target_compile_options(berth_flags INTERFACE -Werror)
 endif()

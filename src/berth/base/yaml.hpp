@@ -23,7 +23,7 @@ struct TextPlace {
 class YamlNode {
 public:
     enum class Kind : std::uint8_t { null, boolean, integer, real, string, sequence, mapping };
-    using Member = std::pair<YamlNode, YamlNode>;
+    struct Member;  // key `first`, value `second`
 
     Kind kind = Kind::null;
     TextPlace place;
@@ -45,6 +45,12 @@ public:
     /// The value of this key; null when there is none or this is no mapping.
     const YamlNode* find(std::string_view key) const noexcept;
 };
+
+struct YamlNode::Member {
+    YamlNode first;
+    YamlNode second;
+};
+
 std::string_view name(YamlNode::Kind kind) noexcept;
 
 /// Reads one document strictly: UTF-8 without byte order mark, no tags, no duplicate keys, scalar keys, aliases that

@@ -70,11 +70,11 @@ private:
     void* state_ = nullptr;
     const MemoryDefinition* memory_ = nullptr;
     std::int64_t* fuel_ = nullptr;
-    std::int32_t* depth_ = nullptr;
+    [[maybe_unused]] std::int32_t* depth_ = nullptr;
     void* record_ = nullptr;
-    void* caller_ = nullptr;
-    void* instance_ = nullptr;
-    std::uint64_t operation_ = 0;
+    [[maybe_unused]] void* caller_ = nullptr;
+    [[maybe_unused]] void* instance_ = nullptr;
+    [[maybe_unused]] std::uint64_t operation_ = 0;
 };
 
 /// The one C++ entry of all synchronous host functions: parameters in, results out, in `values`. Never throws.

@@ -232,27 +232,27 @@ TEST(SectionReader, ModuleThatNeedsAProposalThatIsOffIsRefusedNamingIt) {
         {"multi-memory", code({0x41, 0x00, 0x28, 0x42, 0x01, 0x00, 0x1a})},
         {"multi-memory", code({0x3f, 0x01, 0x1a})},
         {"multi-memory", wasm_module({wasm_section(5, items({{0x00, 0x01}})), wasm_section(11, items({{0x02, 0x01, 0x41, 0x00, 0x0b, 0x00}}))})},
-        {"custom-page-sizes", memory({0x08, 0x01, 0x00})},
-        {"tail-call", code({0x12, 0x00})},
-        {"tail-call", code({0x41, 0x00, 0x13, 0x00, 0x00})},
-        {"exception-handling", code({0x06, 0x40, 0x0b})},
-        {"exception-handling", code({0x08, 0x00})},
-        {"exception-handling", code({0x1f, 0x40, 0x00, 0x0b})},
-        {"exception-handling", wasm_module({wasm_section(13, {0x00})})},
-        {"exception-handling", wasm_module({wasm_section(2, items({join({wasm_name("m"), wasm_name("t"), {0x04, 0x00, 0x00}})}))})},
-        {"gc", types({0x5f, 0x00})},
-        {"gc", types({0x4e, 0x00})},
-        {"gc", types({0x60, 0x01, 0x6e, 0x00})},
-        {"gc", code({0xfb, 0x00, 0x00})},
-        {"gc", code({0xd0, 0x6e, 0x1a})},
-        {"function-references", types({0x60, 0x01, 0x63, 0x70, 0x00})},
-        {"function-references", code({0x14, 0x00})},
-        {"function-references", code({0xd0, 0x00, 0x1a})},
-        {"function-references", code({0x00, 0x1c, 0x01, 0x64, 0x70, 0x1a})},
-        {"function-references", wasm_module({wasm_section(4, items({{0x40, 0x00, 0x70, 0x00, 0x00, 0xd0, 0x70, 0x0b}}))})},
-        {"stack-switching", types({0x5d, 0x00})},
-        {"stack-switching", code({0xe0, 0x00})},
-        {"wide-arithmetic", code({0xfc, 0x13})},
+        {"custom page sizes", memory({0x08, 0x01, 0x00})},
+        {"tail calls", code({0x12, 0x00})},
+        {"tail calls", code({0x41, 0x00, 0x13, 0x00, 0x00})},
+        {"exceptions", code({0x06, 0x40, 0x0b})},
+        {"exceptions", code({0x08, 0x00})},
+        {"exceptions", code({0x1f, 0x40, 0x00, 0x0b})},
+        {"exceptions", wasm_module({wasm_section(13, {0x00})})},
+        {"exceptions", wasm_module({wasm_section(2, items({join({wasm_name("m"), wasm_name("t"), {0x04, 0x00, 0x00}})}))})},
+        {"GC", types({0x5f, 0x00})},
+        {"GC", types({0x4e, 0x00})},
+        {"GC", types({0x60, 0x01, 0x6e, 0x00})},
+        {"GC", code({0xfb, 0x00, 0x00})},
+        {"GC", code({0xd0, 0x6e, 0x1a})},
+        {"typed function references", types({0x60, 0x01, 0x63, 0x70, 0x00})},
+        {"typed function references", code({0x14, 0x00})},
+        {"typed function references", code({0xd0, 0x00, 0x1a})},
+        {"typed function references", code({0x00, 0x1c, 0x01, 0x64, 0x70, 0x1a})},
+        {"typed function references", wasm_module({wasm_section(4, items({{0x40, 0x00, 0x70, 0x00, 0x00, 0xd0, 0x70, 0x0b}}))})},
+        {"stack switching", types({0x5d, 0x00})},
+        {"stack switching", code({0xe0, 0x00})},
+        {"wide arithmetic", code({0xfc, 0x13})},
     };
     for (const auto& [proposal, wasm] : cases) {
         EXPECT_THAT(refusal(wasm), HasSubstr(format("the module needs the proposal {}, which is off", proposal))) << to_hex(wasm);
@@ -266,10 +266,10 @@ TEST(SectionReader, SimdIsNotedAndCanBeSwitchedOff) {
     ASSERT_TRUE(read) << read.error().full_message();
     EXPECT_TRUE(read->uses_simd);
     EXPECT_FALSE(read->uses_relaxed_simd);
-    EXPECT_THAT(refusal(simd, {.simd = false}), HasSubstr("proposal simd, which is off"));
+    EXPECT_THAT(refusal(simd, {.simd = false}), HasSubstr("proposal SIMD, which is off"));
     ASSERT_TRUE(ModuleInfo::read(relaxed, {}));
     EXPECT_TRUE(ModuleInfo::read(relaxed, {})->uses_relaxed_simd);
-    EXPECT_THAT(refusal(relaxed, {.relaxed_simd = false}), HasSubstr("proposal relaxed-simd, which is off"));
+    EXPECT_THAT(refusal(relaxed, {.relaxed_simd = false}), HasSubstr("proposal relaxed SIMD, which is off"));
 }
 
 TEST(SectionReader, CountsAndSizesUpToTheirBoundAndNotBeyond) {

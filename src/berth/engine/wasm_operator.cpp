@@ -84,19 +84,19 @@ Immediate simd_immediate(std::uint32_t number) noexcept {
 std::string_view name(Proposal proposal) noexcept {
     switch (proposal) {
         case Proposal::none: return "none";
-        case Proposal::simd: return "simd";
-        case Proposal::relaxed_simd: return "relaxed-simd";
+        case Proposal::simd: return "SIMD";
+        case Proposal::relaxed_simd: return "relaxed SIMD";
         case Proposal::threads: return "threads";
         case Proposal::memory64: return "memory64";
         case Proposal::multi_memory: return "multi-memory";
-        case Proposal::tail_calls: return "tail-call";
-        case Proposal::exceptions: return "exception-handling";
-        case Proposal::gc: return "gc";
-        case Proposal::typed_function_references: return "function-references";
-        case Proposal::stack_switching: return "stack-switching";
-        case Proposal::custom_page_sizes: return "custom-page-sizes";
-        case Proposal::wide_arithmetic: return "wide-arithmetic";
-        case Proposal::memory_control: return "memory-control";
+        case Proposal::tail_calls: return "tail calls";
+        case Proposal::exceptions: return "exceptions";
+        case Proposal::gc: return "GC";
+        case Proposal::typed_function_references: return "typed function references";
+        case Proposal::stack_switching: return "stack switching";
+        case Proposal::custom_page_sizes: return "custom page sizes";
+        case Proposal::wide_arithmetic: return "wide arithmetic";
+        case Proposal::memory_control: return "memory control";
     }
     return "none";
 }

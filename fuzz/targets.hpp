@@ -1,0 +1,27 @@
+#pragma once
+
+#include <array>
+#include <string_view>
+
+#include "berth/base/bytes.hpp"
+
+namespace berth::fuzz {
+
+// Each takes any bytes, aborts on a finding and returns 0. One function a file, `<name>_fuzz.cpp`.
+int section_reader(ByteView input);
+int instrument(ByteView input);
+int metered_module(ByteView input);
+
+struct Target {
+    std::string_view name;  // folder below fuzz/corpus
+    int (*run)(ByteView input);
+};
+
+/// All of them; the fuzz programs and the replay of the corpus in the tests find them here.
+inline constexpr std::array targets{
+    Target{"section_reader", section_reader},
+    Target{"instrument", instrument},
+    Target{"metered_module", metered_module},
+};
+
+}  // namespace berth::fuzz

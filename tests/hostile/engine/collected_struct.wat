@@ -1,0 +1,2 @@
+;; refuse: proposal GC, which is off
+(module (type (struct (field i32))))

@@ -1,0 +1,7 @@
+;; call: run 99 -> returned
+;; call: run 100000000 -> stack_overflow
+(module
+  (func $even (export "run") (param i32) (result i32)
+    (if (result i32) (i32.eqz (local.get 0)) (then (i32.const 1)) (else (i32.add (i32.const 1) (call $odd (i32.sub (local.get 0) (i32.const 1)))))))
+  (func $odd (param i32) (result i32)
+    (if (result i32) (i32.eqz (local.get 0)) (then (i32.const 0)) (else (i32.add (i32.const 1) (call $even (i32.sub (local.get 0) (i32.const 1))))))))

@@ -1,0 +1,6 @@
+;; call: run 99 -> returned
+;; call: run 100000000 -> stack_overflow
+(module (table 1 funcref) (elem (i32.const 0) $run) (type $t (func (param i32) (result i32)))
+  (func $run (export "run") (param i32) (result i32)
+    (if (result i32) (i32.eqz (local.get 0)) (then (i32.const 0))
+      (else (i32.add (i32.const 1) (call_indirect (type $t) (i32.sub (local.get 0) (i32.const 1)) (i32.const 0)))))))

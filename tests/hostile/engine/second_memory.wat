@@ -1,0 +1,2 @@
+;; refuse: proposal multi-memory, which is off
+(module (memory 1) (memory 1))

@@ -1,0 +1,2 @@
+;; refuse: proposal threads, which is off
+(module (memory 1 2 shared))
