@@ -26,14 +26,14 @@ Result<std::unique_ptr<GrantSet>> GrantSet::resolve(std::span<const AskedCapabil
     set->rule_ = policy == nullptr ? "no policy matches" : policy->from;
     std::uint64_t bits = 0;
     std::vector<Denial> refused;
-    for (const auto& [capability, why] : asked) {
+    for (const auto& [capability, why, required] : asked) {
         const auto granted = policy == nullptr ? nullptr : [&]() -> const Grant* {
             const auto found = policy->grants.find(capability);
             return found == policy->grants.end() ? nullptr : &found->second;
         }();
         const bool scoped = row(capability).scope != ScopeKind::none;
         if (granted == nullptr || (scoped && granted->scope.patterns.empty())) {
-            refused.push_back(set->denial(capability, {}));
+            if (required) refused.push_back(set->denial(capability, {}));
             continue;
         }
         bits |= bit(capability);

@@ -20,7 +20,8 @@ namespace berth {
 /// What a package or module asks for: a plain module asks for what its imports need.
 struct AskedCapability {
     Capability capability;
-    std::string why;  // for people: `imports wasi_snapshot_preview1.clock_time_get`
+    std::string why;       // for people: `imports wasi_snapshot_preview1.clock_time_get`
+    bool required = true;  // false: used where it is granted, and its absence is no refusal
 };
 
 /// One refused use of a capability, as it is logged, counted and shown.

@@ -51,7 +51,7 @@ void print_text(Console& console, const Report& report) {
     console.line(format("exports ({})", report.info.exports.size()));
     for (const auto& each : report.info.exports) console.line(format("  {} {}", terminal_safe(each.name), extern_text(report.info, each.kind, each.index)));
     console.line(format("asks for ({})", report.asked.size()));
-    for (const auto& [capability, why] : report.asked) console.line(format("  {:<14} {}", name(capability), terminal_safe(why)));
+    for (const auto& [capability, why, required] : report.asked) console.line(format("  {:<14} {}{}", name(capability), terminal_safe(why), required ? "" : " (used where granted)"));
     console.line(format("holds {} functions, {} globals, {} tables, {} memories{}", report.info.functions.size(), report.info.globals.size(), report.info.tables.size(), report.info.memories.size(),
                         report.info.start ? ", a start function" : ""));
 }
@@ -66,7 +66,7 @@ void print_json(Console& console, const Report& report) {
     json.end_array().key("exports").begin_array();
     for (const auto& each : report.info.exports) json.begin_object().member("name", each.name).member("type", extern_text(report.info, each.kind, each.index)).end_object();
     json.end_array().key("asks").begin_array();
-    for (const auto& [capability, why] : report.asked) json.begin_object().member("capability", name(capability)).member("why", why).end_object();
+    for (const auto& [capability, why, required] : report.asked) json.begin_object().member("capability", name(capability)).member("why", why).member("required", required).end_object();
     json.end_array().member("functions", static_cast<std::uint64_t>(report.info.functions.size())).member("globals", static_cast<std::uint64_t>(report.info.globals.size()));
     json.member("tables", static_cast<std::uint64_t>(report.info.tables.size())).member("memories", static_cast<std::uint64_t>(report.info.memories.size())).end_object();
     console.line(json.text());

@@ -60,8 +60,9 @@ Result<int> explain(Context& context, const std::string& file) {
         context.console.line(format("{}: world {}, policy: {}", name, table.world().name, from));
         context.console.line(format("digest {}", digest));
     }
-    for (const auto& [capability, why] : asked) {
+    for (const auto& [capability, why, required] : asked) {
         const bool held = program->grants().holds(capability);
+        if (!held && !required) continue;
         const auto granted = policy != nullptr ? policy->grants.find(capability) : std::map<Capability, Grant>::const_iterator{};
         const auto rule = held ? granted->second.from : from;
         const auto denial = program->grants().denial(capability, {});

@@ -30,16 +30,21 @@ HostTable::HostTable(const HostWorld& world) : world_(world) {
 std::vector<AskedCapability> HostTable::asked_by(std::span<const ModuleImport> imports) const {
     std::vector<AskedCapability> asked;
     std::uint64_t seen = 0;
-    for (const auto& import : imports) {
-        for (std::size_t i = 0; i < functions_.size(); ++i) {
-            if (modules_[i] != import.module || functions_[i]->name != import.name) continue;
-            std::uint64_t fresh = functions_[i]->row.needs.asked() & ~seen;
-            seen |= fresh;
-            for (; fresh != 0; fresh &= fresh - 1) {
-                asked.push_back({static_cast<Capability>(std::countr_zero(fresh)), format("imports {}.{}", import.module, import.name)});
+    const auto collect = [&](bool required) {
+        for (const auto& import : imports) {
+            for (std::size_t i = 0; i < functions_.size(); ++i) {
+                if (modules_[i] != import.module || functions_[i]->name != import.name) continue;
+                const auto& needs = functions_[i]->row.needs;
+                std::uint64_t fresh = (required ? needs.asked() : needs.mask()) & ~seen;
+                seen |= fresh;
+                for (; fresh != 0; fresh &= fresh - 1) {
+                    asked.push_back({static_cast<Capability>(std::countr_zero(fresh)), format("imports {}.{}", import.module, import.name), required});
+                }
             }
         }
-    }
+    };
+    collect(true);
+    collect(false);
     return asked;
 }
 
