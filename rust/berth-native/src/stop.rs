@@ -14,7 +14,7 @@
 
 use std::cell::Cell;
 use std::ptr::null;
-use std::sync::atomic::{AtomicU32, Ordering::*, compiler_fence};
+use std::sync::atomic::{AtomicI32, AtomicU32, Ordering::*, compiler_fence};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use wasmtime::{EngineWeak, Instance, Module, Store, Trap};
@@ -98,6 +98,15 @@ pub unsafe fn enter<R>(record: *const Record, place: StopPlace<'_>, body: impl F
     let _leave = Leave(&activation, outer);
     body()
 }
+
+/// Whether this thread runs guest code already, further up its stack.
+#[inline]
+pub fn is_inside() -> bool {
+    !CURRENT.get().is_null()
+}
+
+/// Stands for the record of calls that have none.
+pub static NEVER: Record = Record { stop: AtomicU32::new(0), thread: AtomicI32::new(0), redirects: AtomicU32::new(0), reserved: 0 };
 
 /// Whether this thread's innermost call, or one around it, must end: for host functions before they return.
 #[inline]
