@@ -133,6 +133,7 @@ impl Context {
 
 /// Where guest code of `linked` may be interrupted. In engines that stop by epochs nowhere: their calls are registered
 /// all the same, so that host functions and the epoch callback find the record.
+#[inline]
 fn stop_place(linked: &Linked) -> Result<StopPlace<'_>, CError> {
     let engine = &linked.module.engine;
     if engine.epochs {
@@ -145,6 +146,7 @@ fn stop_place(linked: &Linked) -> Result<StopPlace<'_>, CError> {
 ///
 /// # Safety
 /// `context` belongs to the instance that is entered, or is to be.
+#[inline(always)]
 pub unsafe fn under_record<R>(linked: &Linked, context: *mut Context, body: impl FnOnce() -> R) -> Result<R, CError> {
     // SAFETY: the caller's contract; no guest code of the instance runs yet.
     let record = unsafe {
@@ -242,6 +244,7 @@ impl Context {
 
     /// How guest code that came back by itself ended: the last comparison of the budget is made here, since functions
     /// without calls and loops are charged without one.
+    #[inline]
     pub fn returned(&self) -> Outcome {
         // SAFETY: the place of the live instance, or null.
         if unsafe { self.host.fuel.as_ref() }.is_some_and(|rest| *rest < 0) { Outcome::OutOfFuel } else { Outcome::Returned }
@@ -379,7 +382,13 @@ pub fn not_started(report: &mut Report, error: CError) {
 
 /// The function exports of an instance that were called before, by index; empty: not worth keeping.
 #[derive(Default)]
-pub struct Functions(Vec<Option<Func>>);
+pub struct Functions(Vec<Option<Known>>);
+
+#[derive(Clone, Copy)]
+struct Known {
+    function: Func,
+    value_count: usize,
+}
 
 impl Functions {
     pub fn kept(module: &Module) -> Functions {
@@ -387,16 +396,19 @@ impl Functions {
     }
 
     /// A function export that takes no more values than there is room for.
-    #[inline]
+    #[inline(always)]
     pub fn get(&mut self, module: &Module, store: &mut Store<Data>, instance: Instance, index: u32, room: usize) -> Result<Func, CError> {
-        if let Some(Some(known)) = self.0.get(index as usize) {
-            if module.exports[index as usize].value_count <= room {
-                return Ok(*known);
-            }
+        match self.0.get(index as usize) {
+            Some(Some(known)) if known.value_count <= room => Ok(known.function),
+            _ => self.find(module, store, instance, index, room),
         }
+    }
+
+    #[cold]
+    fn find(&mut self, module: &Module, store: &mut Store<Data>, instance: Instance, index: u32, room: usize) -> Result<Func, CError> {
         let function = look_up(module, store, instance, index, room)?;
         if let Some(kept) = self.0.get_mut(index as usize) {
-            *kept = Some(function);
+            *kept = Some(Known { function, value_count: module.exports[index as usize].value_count });
         }
         Ok(function)
     }

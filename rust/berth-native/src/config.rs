@@ -123,7 +123,16 @@ impl Engine {
     }
 
     /// The trap that stopped guests are sent to; made and tried out at first need.
+    #[inline]
     pub fn stop_stub(&self) -> Result<&StopStub, CError> {
+        match self.stub.get() {
+            Some(Ok(stub)) => Ok(stub),
+            _ => self.make_stop_stub(),
+        }
+    }
+
+    #[cold]
+    fn make_stop_stub(&self) -> Result<&StopStub, CError> {
         self.stub
             .get_or_init(|| if self.epochs { Err("this engine stops by epochs".into()) } else { StopStub::try_out(&self.engine) })
             .as_ref()

@@ -16,14 +16,14 @@ use crate::restore::{self, Slot};
 
 #[repr(C)]
 pub struct HostImport {
-    module: Text,
-    name: Text,
-    params: *const u8,
-    param_count: usize,
-    results: *const u8,
-    result_count: usize,
-    function: u32,
-    may_wait: bool,
+    pub module: Text,
+    pub name: Text,
+    pub params: *const u8,
+    pub param_count: usize,
+    pub results: *const u8,
+    pub result_count: usize,
+    pub function: u32,
+    pub may_wait: bool,
 }
 
 /// A module ready to be instantiated.

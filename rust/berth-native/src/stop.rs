@@ -39,14 +39,17 @@ thread_local! {
     static THREAD: Cell<i32> = const { Cell::new(0) };
 }
 
+#[inline]
 fn thread_id() -> i32 {
-    THREAD.with(|cached| {
-        if cached.get() == 0 {
-            // SAFETY: no preconditions.
-            cached.set(unsafe { libc::gettid() });
-        }
-        cached.get()
-    })
+    let known = THREAD.get();
+    if known != 0 { known } else { look_up_thread() }
+}
+
+#[cold]
+fn look_up_thread() -> i32 {
+    // SAFETY: no preconditions.
+    THREAD.set(unsafe { libc::gettid() });
+    THREAD.get()
 }
 
 impl Activation {
