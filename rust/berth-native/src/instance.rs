@@ -196,6 +196,9 @@ pub unsafe extern "C" fn berth_invoke(
     finish(report, done);
 }
 
+/// How an entry that did not simply return came back: from the guest, or refused before it.
+type Ended = Result<Result<(), Error>, CError>;
+
 /// An instance that stays between calls.
 pub struct Lasting {
     live: Live,
@@ -257,32 +260,40 @@ pub unsafe extern "C" fn berth_instance_call(instance: *mut Lasting, export: u32
     // SAFETY: the caller's contract.
     let lasting = unsafe { &mut *instance };
     let Live { store, instance, functions, context, .. } = &mut lasting.live;
-    let done = catch_unwind(AssertUnwindSafe(|| {
-        let function = functions.get(&lasting.linked.module, store, *instance, export, count)?;
+    // One word comes out of it: nothing, when all is well.
+    let done = catch_unwind(AssertUnwindSafe(|| -> Option<Box<Ended>> {
+        let function = match functions.get(&lasting.linked.module, store, *instance, export, count) {
+            Ok(function) => function,
+            Err(refused) => return Some(Box::new(Err(refused))),
+        };
         let pointer = &raw mut **context;
         // SAFETY: the context is the instance's own; the room was checked against the signature, and the types are the
         // caller's contract.
-        unsafe {
+        let ended = unsafe {
             call::under_record(&lasting.linked, pointer, || {
                 if (*pointer).must_end() {
                     return Err(Error::msg("stopped before it began"));
                 }
                 function.call_unchecked(&mut *store, std::ptr::slice_from_raw_parts_mut(values, count))
             })
+        };
+        match ended {
+            Ok(Ok(())) if context.returned() == Outcome::Returned => None,
+            ended => Some(Box::new(ended)),
         }
     }));
-    let failed = match done {
-        Ok(Ok(Ok(()))) if context.returned() == Outcome::Returned => return Outcome::Returned as u32,
-        Ok(Ok(ran)) => Ok(Ok(ran)),
-        Ok(Err(error)) => Ok(Err(error)),
-        Err(panic) => Err(panic),
-    };
+    if let Ok(None) = done {
+        return Outcome::Returned as u32;
+    }
     // SAFETY: the caller's contract.
     let report = unsafe { call::clear(report) };
     report.phase = 2;
-    match failed {
-        Ok(Ok(ran)) => call::account(context, store, ran, report),
-        Ok(Err(error)) => call::not_started(report, error),
+    match done {
+        Ok(None) => report.outcome = Outcome::Returned,
+        Ok(Some(ended)) => match *ended {
+            Ok(ran) => call::account(context, store, ran, report),
+            Err(error) => call::not_started(report, error),
+        },
         Err(panic) => call::not_started(report, CError::new(ErrorKind::Internal, panic_text(&*panic))),
     }
     report.outcome as u32
