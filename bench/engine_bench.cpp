@@ -301,7 +301,7 @@ constexpr std::string_view marking = R"((module (memory (export "memory") 4) (gl
     (loop $next (local.set $found (i64.or (local.get $found) (i64.load (local.get $i))))
       (local.set $i (i32.add (local.get $i) (i32.const 8))) (br_if $next (i32.lt_u (local.get $i) (i32.const 262144))))
     (i64.or (i64.or (local.get $found) (global.get $g))
-            (i64.or (i64.reinterpret_f64 (global.get $h)) (i64.or (local.get $a) (i64.reinterpret_f64 (local.get $b)))))))";
+            (i64.or (i64.reinterpret_f64 (global.get $h)) (i64.or (local.get $a) (i64.reinterpret_f64 (local.get $b))))))))";
 
 int markers(std::uint64_t count) {
     int found = 0;
