@@ -45,10 +45,20 @@ fn thread_id() -> i32 {
     if known != 0 { known } else { look_up_thread() }
 }
 
+/// The first entry of a thread under a record; servers start their threads with signals blocked, and ours and those of
+/// traps must come through.
 #[cold]
 fn look_up_thread() -> i32 {
-    // SAFETY: no preconditions.
-    THREAD.set(unsafe { libc::gettid() });
+    // SAFETY: a local set; no other preconditions.
+    unsafe {
+        let mut ours: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&mut ours);
+        for signal in [SIGNAL, libc::SIGSEGV, libc::SIGILL, libc::SIGFPE, libc::SIGBUS] {
+            libc::sigaddset(&mut ours, signal);
+        }
+        libc::pthread_sigmask(libc::SIG_UNBLOCK, &ours, std::ptr::null_mut());
+        THREAD.set(libc::gettid());
+    }
     THREAD.get()
 }
 
