@@ -1,10 +1,11 @@
 //! One entry into guest code after another: instance, start section, initialisation, export; and what came of it.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering::Acquire};
 
 use wasmtime::{Caller, Error, Extern, Func, Instance, Ref, Store, UpdateDeadline, ValRaw};
 
-use crate::abi::{CallSetup, HostContext, MemoryDefinition, NO_EXPORT, Outcome, Record, Report, UNLIMITED};
+use crate::abi::{CallSetup, HostContext, MemoryDefinition, NO_EXPORT, Outcome, Report, UNLIMITED};
 use crate::code_map::CodeMap;
 use crate::fiber::Operation;
 use crate::error::{CError, ErrorKind};
@@ -44,6 +45,9 @@ pub struct Context {
     pub nested: Option<Box<Nested>>,
     /// Made by the host function that is about to suspend the call.
     pub pending: Option<Arc<Operation>>,
+    /// The mark of this call, and whether there are calls around it with marks of their own.
+    mark: *const AtomicU32,
+    is_inner: bool,
     linked: *const Linked,
     /// Stands in for the engine's definition in modules whose layout could not be checked.
     own_memory: MemoryDefinition,
@@ -74,6 +78,8 @@ impl Context {
             limits: Limits::new(),
             nested: None,
             pending: None,
+            mark: &raw const stop::NEVER.stop,
+            is_inner: false,
             linked,
             own_memory: MemoryDefinition { base: std::ptr::null_mut(), size: 0 },
             budget: UNLIMITED,
@@ -84,6 +90,8 @@ impl Context {
         let largest = self.linked().module.engine.options.memory_size;
         self.host.state = setup.state;
         self.host.record = setup.record;
+        // SAFETY: null, or a record that outlives the calls under it.
+        self.mark = unsafe { setup.record.as_ref() }.map_or(&raw const stop::NEVER.stop, |record| &raw const record.stop);
         self.limits.memory = setup.memory_limit.min(largest);
         self.limits.table = setup.table_limit;
         self.limits.trap = setup.trap_on_limit;
@@ -125,6 +133,7 @@ impl Context {
 
 /// Where guest code of `linked` may be interrupted. In engines that stop by epochs nowhere: their calls are registered
 /// all the same, so that host functions and the epoch callback find the record.
+#[inline]
 fn stop_place(linked: &Linked) -> Result<StopPlace<'_>, CError> {
     let engine = &linked.module.engine;
     if engine.epochs {
@@ -134,7 +143,16 @@ fn stop_place(linked: &Linked) -> Result<StopPlace<'_>, CError> {
 }
 
 /// Runs `body`, which enters guest code, under the context's record if it has one.
-pub fn under_record<R>(linked: &Linked, record: *const Record, body: impl FnOnce() -> R) -> Result<R, CError> {
+///
+/// # Safety
+/// `context` belongs to the instance that is entered, or is to be.
+#[inline(always)]
+pub unsafe fn under_record<R>(linked: &Linked, context: *mut Context, body: impl FnOnce() -> R) -> Result<R, CError> {
+    // SAFETY: the caller's contract; no guest code of the instance runs yet.
+    let record = unsafe {
+        (*context).is_inner = stop::is_inside();
+        (*context).host.record
+    };
     if record.is_null() {
         return Ok(body());
     }
@@ -226,6 +244,7 @@ impl Context {
 
     /// How guest code that came back by itself ended: the last comparison of the budget is made here, since functions
     /// without calls and loops are charged without one.
+    #[inline]
     pub fn returned(&self) -> Outcome {
         // SAFETY: the place of the live instance, or null.
         if unsafe { self.host.fuel.as_ref() }.is_some_and(|rest| *rest < 0) { Outcome::OutOfFuel } else { Outcome::Returned }
@@ -273,10 +292,11 @@ impl Context {
         (outcome, code, Frames::of(error))
     }
 
-    fn must_end(&self) -> bool {
-        // SAFETY: null, or the record of the running call.
-        let own = unsafe { self.host.record.as_ref() }.is_some_and(|record| record.stop.load(std::sync::atomic::Ordering::Acquire) != 0);
-        own || stop::current_stopped()
+    /// Whether this call or one around it must end. While it runs that is one load, as long as it is the outermost one.
+    #[inline]
+    pub fn must_end(&self) -> bool {
+        // SAFETY: the mark of a record that outlives the call, or the one that is never set.
+        unsafe { (*self.mark).load(Acquire) != 0 || (self.is_inner && stop::current_stopped()) }
     }
 
     /// Fills `report` for a call that did not return.
@@ -362,7 +382,13 @@ pub fn not_started(report: &mut Report, error: CError) {
 
 /// The function exports of an instance that were called before, by index; empty: not worth keeping.
 #[derive(Default)]
-pub struct Functions(Vec<Option<Func>>);
+pub struct Functions(Vec<Option<Known>>);
+
+#[derive(Clone, Copy)]
+struct Known {
+    function: Func,
+    value_count: usize,
+}
 
 impl Functions {
     pub fn kept(module: &Module) -> Functions {
@@ -370,16 +396,19 @@ impl Functions {
     }
 
     /// A function export that takes no more values than there is room for.
-    #[inline]
+    #[inline(always)]
     pub fn get(&mut self, module: &Module, store: &mut Store<Data>, instance: Instance, index: u32, room: usize) -> Result<Func, CError> {
-        if let Some(Some(known)) = self.0.get(index as usize) {
-            if module.exports[index as usize].value_count <= room {
-                return Ok(*known);
-            }
+        match self.0.get(index as usize) {
+            Some(Some(known)) if known.value_count <= room => Ok(known.function),
+            _ => self.find(module, store, instance, index, room),
         }
+    }
+
+    #[cold]
+    fn find(&mut self, module: &Module, store: &mut Store<Data>, instance: Instance, index: u32, room: usize) -> Result<Func, CError> {
         let function = look_up(module, store, instance, index, room)?;
         if let Some(kept) = self.0.get_mut(index as usize) {
-            *kept = Some(function);
+            *kept = Some(Known { function, value_count: module.exports[index as usize].value_count });
         }
         Ok(function)
     }

@@ -122,10 +122,19 @@ impl Engine {
         Ok(Engine { engine, options, epochs, page_scan, page_scan_in_kernel, swap_in_use, stub: OnceLock::new(), restore: OnceLock::new() })
     }
 
-    /// The trap that stopped guests are sent to; made and tried out at first need.
+    /// The trap that stopped guests are sent to; made at first need.
+    #[inline]
     pub fn stop_stub(&self) -> Result<&StopStub, CError> {
+        match self.stub.get() {
+            Some(Ok(stub)) => Ok(stub),
+            _ => self.make_stop_stub(),
+        }
+    }
+
+    #[cold]
+    fn make_stop_stub(&self) -> Result<&StopStub, CError> {
         self.stub
-            .get_or_init(|| if self.epochs { Err("this engine stops by epochs".into()) } else { StopStub::try_out(&self.engine) })
+            .get_or_init(|| if self.epochs { Err("this engine stops by epochs".into()) } else { StopStub::new(&self.engine) })
             .as_ref()
             .map_err(|text| CError::new(ErrorKind::Configuration, format!("guests cannot be stopped by signal here: {text}")))
     }
@@ -264,7 +273,7 @@ pub unsafe extern "C" fn berth_engine_delete(engine: *const Engine) {
 pub unsafe extern "C" fn berth_engine_status_of(engine: *const Engine, status: *mut Status) {
     // SAFETY: the caller's contract.
     let engine = unsafe { &*engine };
-    let signal_stop = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| engine.stop_stub().is_ok())).unwrap_or(false);
+    let signal_stop = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| engine.stop_stub().is_ok_and(|stub| stub.self_test(&engine.engine).is_ok()))).unwrap_or(false);
     let restores = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| engine.restores())).unwrap_or(false);
     let pooling = engine.options.pooling != OFF;
     unsafe {

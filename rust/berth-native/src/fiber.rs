@@ -106,8 +106,8 @@ pub fn enter_host<'a>(mut caller: Caller<'a, Data>, entry: HostEntry, function: 
             (HOST_SUSPEND, Some(operation)) => Completion(operation).await,
             (status, _) => (status, values),
         };
-        if status != HOST_PROCEED || crate::stop::current_stopped() {
-            // SAFETY: no other reference into the context is held here.
+        // SAFETY: no other reference into the context is held here.
+        if status != HOST_PROCEED || unsafe { (*context.get()).must_end() } {
             return Err(refuse(unsafe { &mut *context.get() }, status));
         }
         if values.len() < results.len() {
@@ -276,7 +276,8 @@ impl WaitingCall {
         }
         let Some(guest) = &mut self.guest else { return Err(CError::new(ErrorKind::Internal, "the call has ended before")) };
         let mut task = TaskContext::from_waker(&self.waker);
-        let polled = call::under_record(&self.linked, self.record, || guest.as_mut().poll(&mut task))?;
+        // SAFETY: the context is the one of the guest's store.
+        let polled = unsafe { call::under_record(&self.linked, &raw mut *self.context, || guest.as_mut().poll(&mut task)) }?;
         let ended = match polled {
             Poll::Ready(ended) => ended,
             // A stop that came while the guest ran and found it leaving: it ends here instead of waiting on.

@@ -6,14 +6,13 @@ use std::sync::{Arc, PoisonError};
 
 use wasmtime::{Error, Extern, Instance, Store, Val, ValRaw};
 
-use crate::abi::{CallSetup, HostContext, NO_EXPORT, Outcome, Record, Report, guard, panic_text};
+use crate::abi::{CallSetup, HostContext, NO_EXPORT, Outcome, Report, guard, panic_text};
 use crate::call::{self, Context, Data, Functions, Plan};
 use crate::error::{CError, ErrorKind};
 use crate::layout::Places;
 use crate::link::Linked;
 use crate::module::share;
 use crate::restore::Slot;
-use crate::stop;
 
 /// A store, its instance and the context they point at. The store is dropped first.
 pub struct Live {
@@ -38,7 +37,7 @@ unsafe fn run_once(linked: &Linked, setup: &CallSetup, plan: Plan, report: &mut 
     let context = &raw mut own;
     // Declared after the context, so dropped before it.
     let mut store = call::new_store(linked, context).map_err(|error| CError::instantiation(&error))?;
-    let ran = call::under_record(linked, setup.record, || {
+    let in_guest = || {
         // SAFETY: the context is the store's and lives longer; the rest is the caller's contract.
         match unsafe { call::instantiate(linked, &mut store, context, setup.depth) } {
             // SAFETY: as above.
@@ -46,7 +45,9 @@ unsafe fn run_once(linked: &Linked, setup: &CallSetup, plan: Plan, report: &mut 
             Err(error) => Ok(Err(error)),
             Ok((instance, _)) => unsafe { call::run(linked, &mut store, instance, &mut Functions::default(), plan, report) },
         }
-    })??;
+    };
+    // SAFETY: as above.
+    let ran = unsafe { call::under_record(linked, context, in_guest) }??;
     // SAFETY: no guest code runs any more, so nothing else refers into the context.
     call::account(unsafe { &mut *context }, &store, ran, report);
     Ok(())
@@ -62,7 +63,7 @@ unsafe fn make(linked: &Linked, setup: &CallSetup, report: &mut Report) -> Resul
     let pointer = &raw mut *context;
     let mut store = call::new_store(linked, pointer).map_err(|error| CError::instantiation(&error))?;
     // SAFETY: the box outlives the store.
-    let made = call::under_record(linked, setup.record, || unsafe { call::instantiate(linked, &mut store, pointer, setup.depth) })?;
+    let made = unsafe { call::under_record(linked, pointer, || call::instantiate(linked, &mut store, pointer, setup.depth)) }?;
     match made {
         Ok((instance, places)) => Ok(Some(Live { store, instance, places, functions: Functions::kept(&linked.module), context })),
         Err(error) if context.is_refusal(&error) => Err(CError::instantiation(&error)),
@@ -77,10 +78,10 @@ unsafe fn make(linked: &Linked, setup: &CallSetup, report: &mut Report) -> Resul
 ///
 /// # Safety
 /// As `berth_invoke`.
-unsafe fn run_live(linked: &Linked, live: &mut Live, record: *const Record, plan: Plan, report: &mut Report) -> Result<Result<(), Error>, CError> {
-    let Live { store, instance, functions, .. } = live;
-    // SAFETY: the caller's contract.
-    call::under_record(linked, record, || unsafe { call::run(linked, store, *instance, functions, plan, report) })?
+unsafe fn run_live(linked: &Linked, live: &mut Live, plan: Plan, report: &mut Report) -> Result<Result<(), Error>, CError> {
+    let Live { store, instance, functions, context, .. } = live;
+    // SAFETY: the caller's contract; the context is the one of the store.
+    unsafe { call::under_record(linked, &raw mut **context, || call::run(linked, store, *instance, functions, plan, report)) }?
 }
 
 /// So many calls go by before instances are kept, so that a module that is called once pays nothing for it; and so many
@@ -129,7 +130,7 @@ unsafe fn run_kept(linked: &Linked, setup: &CallSetup, plan: Plan, report: &mut 
                 Err(mut live) => {
                     linked.unfit.fetch_add(1, Relaxed);
                     // SAFETY: the caller's contract.
-                    let ran = unsafe { run_live(linked, &mut live, setup.record, plan, report) }?;
+                    let ran = unsafe { run_live(linked, &mut live, plan, report) }?;
                     call::account(&mut live.context, &live.store, ran, report);
                     return Ok(());
                 }
@@ -138,7 +139,7 @@ unsafe fn run_kept(linked: &Linked, setup: &CallSetup, plan: Plan, report: &mut 
     };
     let Slot { image, live } = &mut *slot;
     // SAFETY: the caller's contract.
-    let ran = image.entered(|| unsafe { run_live(linked, live, setup.record, plan, report) })?;
+    let ran = image.entered(|| unsafe { run_live(linked, live, plan, report) })?;
     if image.has_failed() {
         live.context.fail_machine();
     }
@@ -195,6 +196,9 @@ pub unsafe extern "C" fn berth_invoke(
     finish(report, done);
 }
 
+/// How an entry that did not simply return came back: from the guest, or refused before it.
+type Ended = Result<Result<(), Error>, CError>;
+
 /// An instance that stays between calls.
 pub struct Lasting {
     live: Live,
@@ -215,7 +219,7 @@ pub unsafe extern "C" fn berth_instance_new(linked: *const Linked, setup: *const
         let Some(mut live) = (unsafe { make(&linked, setup, report) })? else { return Ok(()) };
         let plan = plan(&linked, NO_EXPORT, NO_EXPORT, std::ptr::NonNull::dangling().as_ptr(), 0);
         // SAFETY: the caller's contract.
-        let ran = unsafe { run_live(&linked, &mut live, setup.record, plan, report) }?;
+        let ran = unsafe { run_live(&linked, &mut live, plan, report) }?;
         call::account(&mut live.context, &live.store, ran, report);
         if report.outcome == Outcome::Returned {
             // SAFETY: the caller's contract.
@@ -256,28 +260,40 @@ pub unsafe extern "C" fn berth_instance_call(instance: *mut Lasting, export: u32
     // SAFETY: the caller's contract.
     let lasting = unsafe { &mut *instance };
     let Live { store, instance, functions, context, .. } = &mut lasting.live;
-    let done = catch_unwind(AssertUnwindSafe(|| {
-        let function = functions.get(&lasting.linked.module, store, *instance, export, count)?;
-        call::under_record(&lasting.linked, context.host.record, || {
-            if stop::current_stopped() {
-                return Err(Error::msg("stopped before it began"));
-            }
-            // SAFETY: the room was checked against the signature; the types are the caller's contract.
-            unsafe { function.call_unchecked(&mut *store, std::ptr::slice_from_raw_parts_mut(values, count)) }
-        })
+    // One word comes out of it: nothing, when all is well.
+    let done = catch_unwind(AssertUnwindSafe(|| -> Option<Box<Ended>> {
+        let function = match functions.get(&lasting.linked.module, store, *instance, export, count) {
+            Ok(function) => function,
+            Err(refused) => return Some(Box::new(Err(refused))),
+        };
+        let pointer = &raw mut **context;
+        // SAFETY: the context is the instance's own; the room was checked against the signature, and the types are the
+        // caller's contract.
+        let ended = unsafe {
+            call::under_record(&lasting.linked, pointer, || {
+                if (*pointer).must_end() {
+                    return Err(Error::msg("stopped before it began"));
+                }
+                function.call_unchecked(&mut *store, std::ptr::slice_from_raw_parts_mut(values, count))
+            })
+        };
+        match ended {
+            Ok(Ok(())) if context.returned() == Outcome::Returned => None,
+            ended => Some(Box::new(ended)),
+        }
     }));
-    let failed = match done {
-        Ok(Ok(Ok(()))) if context.returned() == Outcome::Returned => return Outcome::Returned as u32,
-        Ok(Ok(ran)) => Ok(Ok(ran)),
-        Ok(Err(error)) => Ok(Err(error)),
-        Err(panic) => Err(panic),
-    };
+    if let Ok(None) = done {
+        return Outcome::Returned as u32;
+    }
     // SAFETY: the caller's contract.
     let report = unsafe { call::clear(report) };
     report.phase = 2;
-    match failed {
-        Ok(Ok(ran)) => call::account(context, store, ran, report),
-        Ok(Err(error)) => call::not_started(report, error),
+    match done {
+        Ok(None) => report.outcome = Outcome::Returned,
+        Ok(Some(ended)) => match *ended {
+            Ok(ran) => call::account(context, store, ran, report),
+            Err(error) => call::not_started(report, error),
+        },
         Err(panic) => call::not_started(report, CError::new(ErrorKind::Internal, panic_text(&*panic))),
     }
     report.outcome as u32

@@ -13,18 +13,17 @@ use crate::fiber;
 use crate::layout::{self, Layout};
 use crate::module::{FUNCTION, Module, Signature, share};
 use crate::restore::{self, Slot};
-use crate::stop;
 
 #[repr(C)]
 pub struct HostImport {
-    module: Text,
-    name: Text,
-    params: *const u8,
-    param_count: usize,
-    results: *const u8,
-    result_count: usize,
-    function: u32,
-    may_wait: bool,
+    pub module: Text,
+    pub name: Text,
+    pub params: *const u8,
+    pub param_count: usize,
+    pub results: *const u8,
+    pub result_count: usize,
+    pub function: u32,
+    pub may_wait: bool,
 }
 
 /// A module ready to be instantiated.
@@ -99,13 +98,13 @@ fn enter_host(mut caller: Caller<'_, Data>, entry: HostEntry, function: u32, val
         (*context).host.caller = layout::as_context_pointer(&mut caller);
         let status = entry(&raw mut (*context).host, function, values.as_mut_ptr().cast());
         (*context).host.caller = outer;
-        if status == HOST_PROCEED && !stop::current_stopped() { Ok(()) } else { Err(refuse(&mut *context, status)) }
+        if status == HOST_PROCEED && !(*context).must_end() { Ok(()) } else { Err(refuse(&mut *context, status)) }
     }
 }
 
 #[cold]
 pub fn refuse(context: &mut Context, status: u32) -> Error {
-    if stop::current_stopped() {
+    if context.must_end() {
         context.limits.failure = Failure::Stopped;
         return Error::msg("stopped");
     }
@@ -164,11 +163,9 @@ impl Linked {
         let internal = |error: wasmtime::Error| CError::new(ErrorKind::Internal, format!("{error:#}"));
         linker
             .func_wrap(CHECK.0, CHECK.1, |caller: Caller<'_, Data>| -> Result<(), Error> {
-                if stop::current_stopped() {
-                    // SAFETY: as in `enter_host`.
-                    return Err(refuse(unsafe { &mut *caller.data().context }, HOST_PROCEED));
-                }
-                Ok(())
+                // SAFETY: as in `enter_host`.
+                let context = unsafe { &mut *caller.data().context };
+                if context.must_end() { Err(refuse(context, HOST_PROCEED)) } else { Ok(()) }
             })
             .map_err(internal)?;
         let pre = linker.instantiate_pre(&module.module).map_err(internal)?;

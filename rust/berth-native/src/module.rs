@@ -46,6 +46,7 @@ pub struct Module {
     pub map: CodeMap,
     pub private: PrivateExports,
     /// Bytes of the memory and elements of the largest table that an instance begins with.
+    pub has_memory: bool,
     pub initial_memory: u64,
     pub initial_table: u64,
 }
@@ -113,7 +114,7 @@ impl Module {
         let required = module.resources_required();
         let initial_memory = required.max_initial_memory_size.unwrap_or(0).saturating_mul(1 << 16);
         let initial_table = required.max_initial_table_size.unwrap_or(0);
-        Ok(Module { engine, module, facts, imports, exports, map, private, initial_memory, initial_table })
+        Ok(Module { engine, module, facts, imports, exports, map, private, has_memory: required.num_memories > 0, initial_memory, initial_table })
     }
 }
 

@@ -275,6 +275,9 @@ impl Slot {
     pub unsafe fn new(linked: &Linked, live: Live) -> Result<Slot, Live> {
         let vmctx = live.places.vmctx;
         let Some(layout) = linked.layout.get().filter(|layout| layout.globals_size > 0 && !vmctx.is_null()) else { return Err(live) };
+        if live.places.memory.is_null() && linked.module.has_memory {
+            return Err(live); // a memory that cannot be seen cannot be put back
+        }
         // SAFETY: the definition of the live instance, or null when there is no memory.
         let (base, size) = unsafe { live.places.memory.as_ref() }.map_or((null_mut(), 0), |memory| (memory.base, memory.size));
         let capacity = linked.module.engine.options.restore_pages as usize;

@@ -14,7 +14,7 @@
 
 use std::cell::Cell;
 use std::ptr::null;
-use std::sync::atomic::{AtomicU32, Ordering::*, compiler_fence};
+use std::sync::atomic::{AtomicI32, AtomicU32, Ordering::*, compiler_fence};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use wasmtime::{EngineWeak, Instance, Module, Store, Trap};
@@ -39,14 +39,27 @@ thread_local! {
     static THREAD: Cell<i32> = const { Cell::new(0) };
 }
 
+#[inline]
 fn thread_id() -> i32 {
-    THREAD.with(|cached| {
-        if cached.get() == 0 {
-            // SAFETY: no preconditions.
-            cached.set(unsafe { libc::gettid() });
+    let known = THREAD.get();
+    if known != 0 { known } else { look_up_thread() }
+}
+
+/// The first entry of a thread under a record; servers start their threads with signals blocked, and ours and those of
+/// traps must come through.
+#[cold]
+fn look_up_thread() -> i32 {
+    // SAFETY: a local set; no other preconditions.
+    unsafe {
+        let mut ours: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&mut ours);
+        for signal in [SIGNAL, libc::SIGSEGV, libc::SIGILL, libc::SIGFPE, libc::SIGBUS] {
+            libc::sigaddset(&mut ours, signal);
         }
-        cached.get()
-    })
+        libc::pthread_sigmask(libc::SIG_UNBLOCK, &ours, std::ptr::null_mut());
+        THREAD.set(libc::gettid());
+    }
+    THREAD.get()
 }
 
 impl Activation {
@@ -98,6 +111,15 @@ pub unsafe fn enter<R>(record: *const Record, place: StopPlace<'_>, body: impl F
     let _leave = Leave(&activation, outer);
     body()
 }
+
+/// Whether this thread runs guest code already, further up its stack.
+#[inline]
+pub fn is_inside() -> bool {
+    !CURRENT.get().is_null()
+}
+
+/// Stands for the record of calls that have none.
+pub static NEVER: Record = Record { stop: AtomicU32::new(0), thread: AtomicI32::new(0), redirects: AtomicU32::new(0), reserved: 0 };
 
 /// Whether this thread's innermost call, or one around it, must end: for host functions before they return.
 #[inline]
@@ -209,23 +231,23 @@ fn is_installed() -> bool {
 
 /// A module with a trap instruction, one per engine: any trap pc the engine knows will do for every module of it.
 pub struct StopStub {
-    _module: Module,
+    module: Module,
     pub pc: usize,
 }
 
 const STUB: &str = r#"(module (func (export "stop") unreachable) (func (export "spin") (loop $again (br $again))))"#;
 
 impl StopStub {
-    /// Compiles the stub, installs the handler and tries the mechanism out: the trap is the expected one, and a spin
-    /// loop ends through it.
-    pub fn try_out(engine: &wasmtime::Engine) -> Result<StopStub, String> {
+    /// Installs the handler and compiles the stub; its trap must be the expected one.
+    pub fn new(engine: &wasmtime::Engine) -> Result<StopStub, String> {
         if !cfg!(any(target_arch = "x86_64", target_arch = "aarch64")) {
             return Err("no asynchronous stop on this processor".into());
         }
         if !install() {
             return Err("the signal handler could not be installed".into());
         }
-        let module = Module::new(engine, STUB).map_err(|error| format!("the stub does not compile: {error:#}"))?;
+        let text = |error: wasmtime::Error| format!("the stub does not run: {error:#}");
+        let module = Module::new(engine, STUB).map_err(text)?;
         let body = module.functions().next().ok_or("the stub has no code")?;
         let code = &module.text()[body.offset..body.offset + body.len];
         #[cfg(target_arch = "x86_64")]
@@ -233,16 +255,21 @@ impl StopStub {
         #[cfg(target_arch = "aarch64")]
         let at = code.chunks_exact(4).position(|word| word == [0x1f, 0xc1, 0x00, 0x00]).map(|index| index * 4);
         let pc = code.as_ptr() as usize + at.ok_or("the stub has no trap instruction")?;
-        let stub = StopStub { _module: module, pc };
-        stub.self_test(engine)?;
-        Ok(stub)
+        let mut store = Store::new(engine, ());
+        let instance = Instance::new(&mut store, &module, &[]).map_err(text)?;
+        let stop = instance.get_typed_func::<(), ()>(&mut store, "stop").map_err(text)?;
+        match stop.call(&mut store, ()) {
+            Err(error) if error.downcast_ref::<Trap>() == Some(&Trap::UnreachableCodeReached) => Ok(StopStub { module, pc }),
+            _ => Err("the stub's trap is another one".into()),
+        }
     }
 
+    /// Tries the whole mechanism out: a spin loop ends through the stub. Takes a thread and some milliseconds.
     pub fn self_test(&self, engine: &wasmtime::Engine) -> Result<(), String> {
         if !is_installed() {
             return Err("another part of the process has replaced the signal handler".into());
         }
-        let map = CodeMap::of(&self._module);
+        let map = CodeMap::of(&self.module);
         let record = Arc::new(Record { stop: AtomicU32::new(0), thread: Default::default(), redirects: AtomicU32::new(0), reserved: 0 });
         let ended = Arc::new(AtomicU32::new(0));
         let watcher = std::thread::spawn({
@@ -260,7 +287,7 @@ impl StopStub {
         });
         let result = (|| {
             let mut store = Store::new(engine, ());
-            let instance = Instance::new(&mut store, &self._module, &[])?;
+            let instance = Instance::new(&mut store, &self.module, &[])?;
             let spin = instance.get_typed_func::<(), ()>(&mut store, "spin")?;
             // SAFETY: the record lives until the watcher is joined.
             unsafe { enter(&*record, StopPlace { map: &map, stop_pc: self.pc }, || spin.call(&mut store, ())) }

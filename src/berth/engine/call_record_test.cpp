@@ -1,6 +1,8 @@
 #include "berth/engine/call_record.hpp"
 
 #include <gmock/gmock.h>
+#include <pthread.h>
+#include <signal.h>
 
 #include <thread>
 
@@ -66,6 +68,23 @@ TEST(CallRecord, AStoppedInstanceCanBeEnteredAgain) {
     RawValue value;
     EXPECT_EQ(instance->call(wasm.index("six"), {&value, 1}, report), CallOutcome::returned);
     EXPECT_EQ(value.i32, 6);
+}
+
+TEST(CallRecord, AThreadThatBlocksSignalsIsStoppedAllTheSame) {
+    WasmFixture wasm(R"((module (func (export "spin") (loop $l br $l))))");
+    std::jthread([&] {
+        sigset_t all;
+        sigfillset(&all);
+        ASSERT_EQ(pthread_sigmask(SIG_BLOCK, &all, nullptr), 0);
+        CallRecord record;
+        record.arm(CallRecord::Clock::now());
+        EXPECT_EQ(wasm.invoke("spin", {.record = &record}).outcome, CallOutcome::stopped);
+    }).join();
+}
+
+TEST(CallRecord, TheHandlerBeforeOursGetsItsSignals) {
+    static_cast<void>(WasmFixture::engine()->status());
+    EXPECT_EQ(::raise(SIGURG), 0) << "nobody had one: ignored, as by default";
 }
 
 TEST(CallRecord, EpochsStopWhereSignalsCannot) {

@@ -30,9 +30,10 @@ void Instance::set_up(const CallSetup& setup) noexcept {
 }
 
 CallOutcome Instance::call(std::uint32_t export_index, std::span<RawValue> values, InvokeReport& report) {
-    berth_report native;
+    berth_report native;  // written only by calls that do not return
     const auto outcome = berth_instance_call(handle_.get(), export_index, native::to_native(values.data()), values.size(), &native);
-    if (outcome != BERTH_RETURNED) native::to_report(native, report);
+    if (outcome == BERTH_RETURNED) [[likely]] return CallOutcome::returned;
+    native::to_report(native, report);
     return static_cast<CallOutcome>(outcome);
 }
 

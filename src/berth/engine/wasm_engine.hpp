@@ -58,6 +58,7 @@ public:
     static Result<std::shared_ptr<WasmEngine>> create(const EngineOptions& options);
 
     const EngineOptions& options() const noexcept { return options_; }
+    /// Tries stop and restore out: some milliseconds, once before a server begins to serve.
     EngineStatus status() const noexcept;
     /// Equal keys: compiled code can be exchanged. Contains the settings, the engine's version and the target.
     const std::string& configuration_key() const noexcept { return key_; }

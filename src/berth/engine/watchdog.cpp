@@ -24,11 +24,9 @@ constexpr std::int64_t awake = std::numeric_limits<std::int64_t>::min();
 constexpr std::int64_t microsecond = 1'000;
 constexpr std::uint32_t quick_retries = 20;  // then a guest lives in code that is rarely left: 1 ms is enough
 
-/// Unused slots of one thread; they go to whoever asks next when it ends.
-struct FreeSlots {
-    WatchdogSlot* first = nullptr;
-    ~FreeSlots();
-};
+/// Unused slots of this thread; they go to whoever asks next when it ends.
+constinit thread_local WatchdogSlot* free_slots = nullptr;
+constinit thread_local bool leaves_slots = false;
 
 std::atomic_flag orphans_lock = ATOMIC_FLAG_INIT;
 WatchdogSlot* orphans = nullptr;  // guarded by orphans_lock
@@ -40,22 +38,32 @@ struct OrphansGuard {
     ~OrphansGuard() { orphans_lock.clear(std::memory_order_release); }
 };
 
-FreeSlots::~FreeSlots() {
-    const OrphansGuard guard;
-    while (first) {
-        auto* slot = first;
-        first = slot->next_free;
-        slot->next_free = orphans;
-        orphans = slot;
+struct LeaveSlots {
+    ~LeaveSlots() {
+        const OrphansGuard guard;
+        while (free_slots) {
+            auto* slot = free_slots;
+            free_slots = slot->next_free;
+            slot->next_free = orphans;
+            orphans = slot;
+        }
     }
-}
+};
 
-thread_local FreeSlots free_slots;
+/// Once a thread, so that the way that is taken often needs no look at a guard.
+void leave_slots_at_end() noexcept {
+    thread_local const LeaveSlots at_end;
+    static_cast<void>(at_end);
+    leaves_slots = true;
+}
 
 }  // namespace
 
-Watchdog& Watchdog::instance() noexcept {
+std::atomic<Watchdog*> Watchdog::instance_{nullptr};
+
+Watchdog& Watchdog::start() noexcept {
     static Watchdog* const watchdog = new Watchdog;  // used by its own thread until the process ends
+    instance_.store(watchdog, std::memory_order_release);
     return *watchdog;
 }
 
@@ -70,8 +78,8 @@ Watchdog::Watchdog() noexcept : next_wake_(awake) {
 std::int64_t Watchdog::now() noexcept { return std::chrono::steady_clock::now().time_since_epoch().count(); }
 
 WatchdogSlot* Watchdog::take_slot() noexcept {
-    if (auto* slot = free_slots.first) {
-        free_slots.first = slot->next_free;
+    if (auto* slot = free_slots) {
+        free_slots = slot->next_free;
         return slot;
     }
     {
@@ -89,8 +97,9 @@ WatchdogSlot* Watchdog::take_slot() noexcept {
 }
 
 void Watchdog::give_back(WatchdogSlot* slot) noexcept {
-    slot->next_free = free_slots.first;
-    free_slots.first = slot;
+    slot->next_free = free_slots;
+    free_slots = slot;
+    if (!leaves_slots) leave_slots_at_end();
 }
 
 void Watchdog::light_barrier() const noexcept {

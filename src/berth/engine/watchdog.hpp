@@ -24,7 +24,10 @@ struct alignas(64) WatchdogSlot {
 /// that this needs are on its own side (membarrier), where the kernel has them. One per process, never destroyed.
 class Watchdog {
 public:
-    static Watchdog& instance() noexcept;
+    static Watchdog& instance() noexcept {
+        auto* running = instance_.load(std::memory_order_acquire);
+        return running ? *running : start();
+    }
 
     WatchdogSlot* take_slot() noexcept;
     void give_back(WatchdogSlot* slot) noexcept;
@@ -47,6 +50,7 @@ public:
 
 private:
     Watchdog() noexcept;
+    static Watchdog& start() noexcept;
 
     void run() noexcept;
     /// The earliest time at which a slot is due after looking at those that are.
@@ -54,6 +58,7 @@ private:
     void look(WatchdogSlot& slot, std::int64_t due, std::int64_t now) noexcept;
     void poke() noexcept;
 
+    static std::atomic<Watchdog*> instance_;
     std::atomic<WatchdogSlot*> slots_{nullptr};
     std::atomic<std::int64_t> next_wake_;         // earlier deadlines must poke; the least value while it is awake
     std::atomic<std::uint32_t> signal_{0};        // futex: counts pokes

@@ -92,6 +92,7 @@ typedef struct berth_engine_status {
 
 berth_error* berth_engine_new(const berth_engine_options* options, berth_engine** engine);
 void berth_engine_delete(berth_engine* engine);
+/* Runs the self-tests of stop and restore: some milliseconds. */
 void berth_engine_status_of(const berth_engine* engine, berth_engine_status* status);
 /* What must be equal for compiled code to be exchangeable: settings, engine version, target. */
 berth_bytes berth_engine_configuration_key(const berth_engine* engine);
