@@ -150,7 +150,8 @@ private:
             const auto content = header.leb();
             formats.push_back({.content = content, .form = header.leb()});
         }
-        for (std::uint64_t left = header.leb(); left > 0 && header.ok() && !header.at_end(); --left) {
+        // Entries without a field take no bytes, so nothing would bound their number.
+        for (std::uint64_t left = header.leb(); left > 0 && !formats.empty() && header.ok() && !header.at_end(); --left) {
             FileName entry;
             for (const auto& format : formats) {
                 std::string_view text;
