@@ -289,6 +289,20 @@ TEST(SectionReader, CountsAndSizesUpToTheirBoundAndNotBeyond) {
     at_bound(&ModuleBounds::memory, 65536, "memory");
 }
 
+TEST(SectionReader, MoreThanTheEngineTakesIsRefusedBeforeItCostsMemory) {
+    const auto repeated = [](std::uint8_t id, std::uint32_t count, const Bytes& item) {
+        Bytes payload = leb(count);
+        for (std::uint32_t i = 0; i < count; ++i) payload.insert(payload.end(), item.begin(), item.end());
+        return wasm_module({wasm_section(id, payload)});
+    };
+    EXPECT_EQ(refusal(repeated(1, 1'000'000, {0x60, 0x00, 0x00})), "accepted");
+    EXPECT_THAT(refusal(repeated(1, 1'000'001, {0x60, 0x00, 0x00})), HasSubstr("the number of types is 1000001; at most 1000000 are possible"));
+    EXPECT_THAT(refusal(repeated(11, 100'001, {0x01, 0x00})), HasSubstr("the number of data segments is 100001; at most 100000 are possible"));
+    Bytes sections = wasm_module({});
+    for (int i = 0; i < 100'001; ++i) sections.insert(sections.end(), {0x00, 0x01, 0x00});
+    EXPECT_THAT(refusal(sections), HasSubstr("more than 100000 sections"));
+}
+
 TEST(SectionReader, CodeAndSegmentsMatchWhatWasDeclared) {
     const auto type = wasm_section(1, items({{0x60, 0x00, 0x00}}));
     EXPECT_THAT(refusal(wasm_module({type, wasm_section(3, items({{0x00}}))})), HasSubstr("expected a code section with 1 bodies"));
