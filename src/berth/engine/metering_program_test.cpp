@@ -1,4 +1,4 @@
-// A Go program of some megabytes, with its scheduler and collector: the total of the pass equals the engine's.
+// Go programs of some megabytes, with their scheduler and collector: the totals of the pass equal the engine's.
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -70,9 +70,16 @@ std::vector<WasmFixture::Import> imports(const ModuleInfo& info, std::string& ou
     return made;
 }
 
-TEST(MeteringProgram, GoProgramUsesWhatTheEngineCounts) {
-    const auto source = testing::source_dir() / "tests" / "programs" / "go_words";
-    const auto target = testing::build_dir() / "go_words.wasm";
+struct Program {
+    const char* name;
+    const char* output;  // as it prints natively
+};
+
+class MeteringProgram : public ::testing::TestWithParam<Program> {};
+
+TEST_P(MeteringProgram, UsesWhatTheEngineCounts) {
+    const auto source = testing::source_dir() / "tests" / "programs" / GetParam().name;
+    const auto target = testing::build_dir() / (std::string(GetParam().name) + ".wasm");
     const auto command = format("cd '{}' && GOOS=wasip1 GOARCH=wasm GOFLAGS=-mod=mod go build -o '{}' .", source.string(), target.string());
     ASSERT_EQ(std::system(command.c_str()), 0) << command;
     std::ifstream in(target, std::ios::binary);
@@ -90,11 +97,15 @@ TEST(MeteringProgram, GoProgramUsesWhatTheEngineCounts) {
     // The program ends by proc_exit, so both are what was saved at that call.
     EXPECT_EQ(run.report.outcome, CallOutcome::host_trapped) << run.report.message;
     EXPECT_EQ(oracle.report.outcome, CallOutcome::host_trapped) << oracle.report.message;
-    EXPECT_EQ(printed, "69790 253 1 986\n");
+    EXPECT_EQ(printed, GetParam().output);
     EXPECT_EQ(output, printed);
     EXPECT_EQ(run.report.fuel_used, oracle.report.fuel_used);
     EXPECT_GT(run.report.fuel_used, 10'000'000u);
 }
+
+INSTANTIATE_TEST_SUITE_P(, MeteringProgram,
+                         ::testing::Values(Program{"go_digest", "86404 432 a7028f12 2887\n"}, Program{"go_words", "69790 253 1 986\n"}),
+                         [](const auto& info) { return std::string(info.param.name); });
 
 }  // namespace
 }  // namespace berth
