@@ -11,6 +11,7 @@ namespace berth::fuzz {
 int section_reader(ByteView input);
 int instrument(ByteView input);
 int metered_module(ByteView input);
+int source_lines(ByteView input);
 
 struct Target {
     std::string_view name;  // folder below fuzz/corpus
@@ -22,6 +23,7 @@ inline constexpr std::array targets{
     Target{"section_reader", section_reader},
     Target{"instrument", instrument},
     Target{"metered_module", metered_module},
+    Target{"source_lines", source_lines},
 };
 
 }  // namespace berth::fuzz

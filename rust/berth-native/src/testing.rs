@@ -194,6 +194,7 @@ pub unsafe extern "C" fn berth_test_store_new(engine: *const Engine, store: *mut
     guard(|| {
         // SAFETY: the caller's contract.
         let made = TestStore::new(unsafe { &*engine })?;
+        // SAFETY: as above; written last.
         unsafe { store.write(Box::into_raw(Box::new(made))) };
         Ok(())
     })
@@ -261,6 +262,7 @@ pub unsafe extern "C" fn berth_test_call(
             // SAFETY: the caller's contract, and it was just compared with the room.
             unsafe { count.write(values.len()) };
             for (index, value) in values.into_iter().enumerate() {
+                // SAFETY: as above.
                 unsafe { results.add(index).write(value) };
             }
             (Outcome::Returned, trap::NONE)

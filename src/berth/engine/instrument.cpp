@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
 #include <optional>
 #include <string>
 
@@ -47,7 +48,7 @@ private:
     void plan();
     void plan_exports();
     void plan_wrap_types();
-    std::uint32_t type_index(const FunctionType& type);
+    std::uint32_t type_index(const std::vector<ValueType>& results);
     Bytes block_type(const FunctionType& type);
     void add_export(std::string_view name, ExternKind kind, std::uint32_t index);
     RestoreFacts restore_facts() const;
@@ -65,6 +66,7 @@ private:
     std::array<Additions, 13> additions_;
     std::array<bool, 13> written_{};
     std::vector<FunctionType> added_types_;
+    std::map<std::vector<ValueType>, std::uint32_t> by_results_;  // types without parameters; a module may have many
     std::vector<Bytes> wrap_types_;  // by type index; empty where no body needs it
     std::vector<std::uint32_t> depth_costs_;
     Instrumented result_;
@@ -148,18 +150,20 @@ Bytes Instrumenter::block_type(const FunctionType& type) {
     if (type.results.empty()) return {0x40};
     if (type.results.size() == 1) return {encoded(type.results.front())};
     Bytes code;
-    wasm::append_s64(code, type_index({.params = {}, .results = type.results}));
+    wasm::append_s64(code, type_index(type.results));
     return code;
 }
 
-/// An equal type of the module, else one that is appended.
-std::uint32_t Instrumenter::type_index(const FunctionType& type) {
-    if (const auto found = std::ranges::find(info_.types, type); found != info_.types.end()) {
-        return static_cast<std::uint32_t>(found - info_.types.begin());
+/// The type `[] -> results`: the first equal one of the module, else one that is appended.
+std::uint32_t Instrumenter::type_index(const std::vector<ValueType>& results) {
+    if (by_results_.empty()) {
+        for (std::size_t i = 0; i < info_.types.size(); ++i) {
+            if (info_.types[i].params.empty()) by_results_.try_emplace(info_.types[i].results, static_cast<std::uint32_t>(i));
+        }
     }
-    auto found = std::ranges::find(added_types_, type);
-    if (found == added_types_.end()) found = added_types_.insert(added_types_.end(), type);
-    return static_cast<std::uint32_t>(info_.types.size() + static_cast<std::size_t>(found - added_types_.begin()));
+    const auto [found, added] = by_results_.try_emplace(results, static_cast<std::uint32_t>(info_.types.size() + added_types_.size()));
+    if (added) added_types_.push_back({.params = {}, .results = results});
+    return found->second;
 }
 
 void Instrumenter::add_export(std::string_view name, ExternKind kind, std::uint32_t index) {

@@ -2,6 +2,9 @@
 
 #include <gmock/gmock.h>
 
+#include <algorithm>
+#include <array>
+
 #include "support/wasm_bytes.hpp"
 
 namespace berth {
@@ -108,6 +111,25 @@ TEST(Instrument, BlockAroundABodyHasItsResults) {
     EXPECT_THAT(to_hex(part(with_params.output.wasm, with_params.info.code[0].range)), HasSubstr("0201"));
     const auto without = metered(function_module({0x00, 0x41, 0x07, 0x41, 0x08, 0x0c, 0x00, 0x0b}, {0x00, 0x02, 0x7f, 0x7f}));
     EXPECT_EQ(without.info.types.size(), 1u);
+}
+
+TEST(Instrument, ManyTypesWithManyResultsTakeTimeInProportion) {
+    // Each function leaves by a branch and has two results of its own combination behind ten parameters, so each needs
+    // a type without parameters.
+    constexpr std::uint32_t count = 20'000;
+    constexpr std::array<std::uint8_t, 4> codes{0x7f, 0x7e, 0x7d, 0x7c};
+    Bytes types = leb(count);
+    Bytes functions = leb(count);
+    Bytes code = leb(count);
+    for (std::uint32_t i = 0; i < count; ++i) {
+        types.insert(types.end(), {0x60, 0x01, 0x7f, 0x08});
+        for (unsigned n = 0; n < 8; ++n) types.push_back(codes[(i >> (2 * n)) & 3]);
+        const auto index = leb(i);
+        functions.insert(functions.end(), index.begin(), index.end());
+        code.insert(code.end(), {0x05, 0x00, 0x00, 0x0c, 0x00, 0x0b});  // unreachable; br 0
+    }
+    const auto result = metered(wasm_module({wasm_section(1, types), wasm_section(3, functions), wasm_section(10, code)}));
+    EXPECT_EQ(result.info.types.size(), 2 * count);
 }
 
 TEST(Instrument, CodeThatCannotBeReachedIsLeftAlone) {

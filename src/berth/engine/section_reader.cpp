@@ -67,7 +67,7 @@ Result<> SectionReader::read_component_sections(WasmReader file) {
         BERTH_TRYV(done(file));
         section.range.size = file.offset() - section.range.offset;
         if (section.id == 0) BERTH_TRYV(read_section(0, WasmReader(wasm_, section.payload.offset, section.payload.size)));
-        info_.sections.push_back(section);
+        BERTH_TRYV(add_section(section));
     }
     return {};
 }
@@ -99,7 +99,7 @@ Result<> SectionReader::read_sections(WasmReader file) {
             last_id = section.id;
         }
         BERTH_TRYV(read_section(section.id, WasmReader(wasm_, section.payload.offset, section.payload.size)));
-        info_.sections.push_back(section);
+        BERTH_TRYV(add_section(section));
     }
     if (declared_functions_.value_or(0) != 0 && !code_seen_) {
         return refuse(wasm_.size(), format("expected a code section with {} bodies", *declared_functions_));
@@ -108,6 +108,12 @@ Result<> SectionReader::read_sections(WasmReader file) {
         return refuse(wasm_.size(), format("expected {} data segments as the data count section says, found {}", *declared_data_,
                                            info_.data_segments));
     }
+    return {};
+}
+
+Result<> SectionReader::add_section(const WasmSection& section) {
+    if (info_.sections.size() == most_sections) return refuse(section.range.offset, format("more than {} sections", most_sections));
+    info_.sections.push_back(section);
     return {};
 }
 
@@ -143,6 +149,14 @@ Result<> SectionReader::read_section(std::uint8_t id, WasmReader in) {
         return refuse(in.offset(), format("expected the end of the {} section, found {} more bytes", section_name(id), in.remaining()));
     }
     return {};
+}
+
+Result<std::uint32_t> SectionReader::read_count(WasmReader& in, const char* what, std::uint32_t most) const {
+    const std::size_t at = in.offset();
+    const std::uint32_t count = in.count(what);
+    BERTH_TRYV(done(in));
+    if (count > most) return refuse(at, format("{} is {}; at most {} are possible", what, count, most));
+    return count;
 }
 
 // ---- checks --------------------------------------------------------------------------------------------------------
@@ -250,7 +264,7 @@ Result<GlobalType> SectionReader::read_global_type(WasmReader& in) {
 }
 
 Result<> SectionReader::read_types(WasmReader& in) {
-    const std::uint32_t count = in.count("the number of types");
+    BERTH_TRY(const std::uint32_t count, read_count(in, "the number of types", most_definitions));
     for (std::uint32_t i = 0; i < count && in.ok(); ++i) {
         const std::size_t at = in.offset();
         const std::uint8_t form = in.byte("a type");
@@ -282,7 +296,7 @@ Result<> SectionReader::read_types(WasmReader& in) {
 // ---- what the module brings and takes ------------------------------------------------------------------------------
 
 Result<> SectionReader::read_imports(WasmReader& in) {
-    const std::uint32_t count = in.count("the number of imports");
+    BERTH_TRY(const std::uint32_t count, read_count(in, "the number of imports", most_definitions));
     for (std::uint32_t i = 0; i < count && in.ok(); ++i) {
         WasmImport import;
         const std::size_t module_at = in.offset();
@@ -339,7 +353,7 @@ Result<> SectionReader::read_imports(WasmReader& in) {
 }
 
 Result<> SectionReader::read_functions(WasmReader& in) {
-    const std::uint32_t count = in.count("the number of functions");
+    BERTH_TRY(const std::uint32_t count, read_count(in, "the number of functions", most_definitions));
     BERTH_TRYV(check_bound(std::uint64_t{count} + info_.functions.size(), bounds_.functions, "functions, imports included", Limit::functions));
     info_.functions.reserve(info_.functions.size() + count);
     for (std::uint32_t i = 0; i < count && in.ok(); ++i) {
@@ -354,7 +368,7 @@ Result<> SectionReader::read_functions(WasmReader& in) {
 }
 
 Result<> SectionReader::read_tables(WasmReader& in) {
-    const std::uint32_t count = in.count("the number of tables");
+    BERTH_TRY(const std::uint32_t count, read_count(in, "the number of tables", most_definitions));
     BERTH_TRYV(check_bound(std::uint64_t{count} + info_.tables.size(), bounds_.tables, "tables, imports included", Limit::tables));
     for (std::uint32_t i = 0; i < count && in.ok(); ++i) {
         const std::size_t at = in.offset();
@@ -366,7 +380,7 @@ Result<> SectionReader::read_tables(WasmReader& in) {
 }
 
 Result<> SectionReader::read_memories(WasmReader& in) {
-    const std::uint32_t count = in.count("the number of memories");
+    BERTH_TRY(const std::uint32_t count, read_count(in, "the number of memories", most_definitions));
     for (std::uint32_t i = 0; i < count && in.ok(); ++i) {
         const std::size_t at = in.offset();
         if (!info_.memories.empty()) BERTH_TRYV(check_proposal(at, Proposal::multi_memory));
@@ -377,7 +391,7 @@ Result<> SectionReader::read_memories(WasmReader& in) {
 }
 
 Result<> SectionReader::read_globals(WasmReader& in) {
-    const std::uint32_t count = in.count("the number of globals");
+    BERTH_TRY(const std::uint32_t count, read_count(in, "the number of globals", most_definitions));
     BERTH_TRYV(check_bound(std::uint64_t{count} + info_.globals.size(), bounds_.globals, "globals, imports included", Limit::globals));
     for (std::uint32_t i = 0; i < count && in.ok(); ++i) {
         BERTH_TRY(const auto type, read_global_type(in));
@@ -388,7 +402,7 @@ Result<> SectionReader::read_globals(WasmReader& in) {
 }
 
 Result<> SectionReader::read_exports(WasmReader& in) {
-    const std::uint32_t count = in.count("the number of exports");
+    BERTH_TRY(const std::uint32_t count, read_count(in, "the number of exports", most_definitions));
     for (std::uint32_t i = 0; i < count && in.ok(); ++i) {
         WasmExport exported;
         const std::size_t name_at = in.offset();

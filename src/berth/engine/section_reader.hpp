@@ -15,8 +15,14 @@ public:
     Result<> read();
 
 private:
+    // What the engine takes at most, whatever the limits say. Known here so that no module costs many times its size.
+    static constexpr std::uint32_t most_definitions = 1'000'000;
+    static constexpr std::uint32_t most_segments = 100'000;
+    static constexpr std::uint32_t most_sections = 100'000;
+
     Result<> read_sections(WasmReader file);
     Result<> read_component_sections(WasmReader file);
+    Result<> add_section(const WasmSection& section);
     Result<> read_section(std::uint8_t id, WasmReader section);
 
     Result<> read_types(WasmReader& in);
@@ -32,6 +38,7 @@ private:
     Result<> read_code(WasmReader& in);
     Result<> read_data(WasmReader& in);
 
+    Result<std::uint32_t> read_count(WasmReader& in, const char* what, std::uint32_t most) const;
     Result<ValueType> read_value_type(WasmReader& in, const char* expected);
     Result<ValueType> read_reference_type(WasmReader& in);
     Result<TableType> read_table_type(WasmReader& in);

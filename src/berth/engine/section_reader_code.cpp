@@ -43,7 +43,7 @@ Result<> SectionReader::read_constant(WasmReader& in) {
 }
 
 Result<> SectionReader::read_elements(WasmReader& in) {
-    const std::uint32_t count = in.count("the number of element segments");
+    BERTH_TRY(const std::uint32_t count, read_count(in, "the number of element segments", most_segments));
     for (std::uint32_t i = 0; i < count && in.ok(); ++i) {
         const std::size_t flags_at = in.offset();
         const std::uint32_t flags = in.u32("the flags of an element segment");
@@ -88,7 +88,7 @@ Result<> SectionReader::read_elements(WasmReader& in) {
 }
 
 Result<> SectionReader::read_data(WasmReader& in) {
-    const std::uint32_t count = in.count("the number of data segments");
+    BERTH_TRY(const std::uint32_t count, read_count(in, "the number of data segments", most_segments));
     for (std::uint32_t i = 0; i < count && in.ok(); ++i) {
         const std::size_t flags_at = in.offset();
         const std::uint32_t flags = in.u32("the flags of a data segment");
@@ -112,8 +112,7 @@ Result<> SectionReader::read_data(WasmReader& in) {
 
 Result<> SectionReader::read_code(WasmReader& in) {
     const std::size_t count_at = in.offset();
-    const std::uint32_t count = in.count("the number of function bodies");
-    BERTH_TRYV(done(in));
+    BERTH_TRY(const std::uint32_t count, read_count(in, "the number of function bodies", most_definitions));
     if (count != declared_functions_.value_or(0)) {
         return refuse(count_at, format("expected {} function bodies as the function section says, found {}", declared_functions_.value_or(0), count));
     }

@@ -1,7 +1,13 @@
 #include <gmock/gmock.h>
 
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+
 #include "berth/base/format.hpp"
 #include "berth/engine/module_info.hpp"
+#include "support/source_dir.hpp"
 #include "support/wasm_bytes.hpp"
 
 namespace berth {
@@ -93,6 +99,29 @@ TEST(SectionReader, TruncatedAtAnyByteIsRefused) {
     }
     // The preamble, it with the first custom section, and each cut between two sections that promise nothing later.
     EXPECT_EQ(accepted, 5u);
+}
+
+TEST(SectionReader, CompiledModulesTruncatedAtAnyByteAreRefusedOrWhole) {
+    std::size_t modules = 0;
+    for (const auto& entry : std::filesystem::directory_iterator(testing::source_dir() / "tests" / "kernels")) {
+        if (entry.path().extension() != ".wasm") continue;
+        ++modules;
+        std::ifstream in(entry.path(), std::ios::binary);
+        const Bytes whole((std::istreambuf_iterator<char>(in)), {});
+        const auto info = ModuleInfo::read(whole, {});
+        ASSERT_TRUE(info) << entry.path() << info.error().full_message();
+        for (std::size_t size = 0; size < whole.size(); ++size) {
+            const auto part = ModuleInfo::read(ByteView(whole).first(size), {});
+            if (!part) {
+                EXPECT_EQ(part.error().code(), Code::invalid_module);
+                continue;
+            }
+            // Accepted only where a section ends.
+            const bool at_end = size == 8 || std::ranges::any_of(info->sections, [&](const WasmSection& section) { return section.range.end() == size; });
+            EXPECT_TRUE(at_end) << entry.path() << " at " << size;
+        }
+    }
+    EXPECT_GE(modules, 11u);
 }
 
 TEST(SectionReader, EveryFlippedByteIsReadWithoutHarm) {
@@ -287,6 +316,20 @@ TEST(SectionReader, CountsAndSizesUpToTheirBoundAndNotBeyond) {
     at_bound(&ModuleBounds::tables, 1, "tables");
     at_bound(&ModuleBounds::table_elements, 2, "table_elements");
     at_bound(&ModuleBounds::memory, 65536, "memory");
+}
+
+TEST(SectionReader, MoreThanTheEngineTakesIsRefusedBeforeItCostsMemory) {
+    const auto repeated = [](std::uint8_t id, std::uint32_t count, const Bytes& item) {
+        Bytes payload = leb(count);
+        for (std::uint32_t i = 0; i < count; ++i) payload.insert(payload.end(), item.begin(), item.end());
+        return wasm_module({wasm_section(id, payload)});
+    };
+    EXPECT_EQ(refusal(repeated(1, 1'000'000, {0x60, 0x00, 0x00})), "accepted");
+    EXPECT_THAT(refusal(repeated(1, 1'000'001, {0x60, 0x00, 0x00})), HasSubstr("the number of types is 1000001; at most 1000000 are possible"));
+    EXPECT_THAT(refusal(repeated(11, 100'001, {0x01, 0x00})), HasSubstr("the number of data segments is 100001; at most 100000 are possible"));
+    Bytes sections = wasm_module({});
+    for (int i = 0; i < 100'001; ++i) sections.insert(sections.end(), {0x00, 0x01, 0x00});
+    EXPECT_THAT(refusal(sections), HasSubstr("more than 100000 sections"));
 }
 
 TEST(SectionReader, CodeAndSegmentsMatchWhatWasDeclared) {

@@ -122,6 +122,7 @@ Result<std::shared_ptr<const WasmProgram>> WasmProgram::load(std::shared_ptr<Was
         program->name_section_.assign(part.begin(), part.end());
     }
 
+    program->lines_ = SourceLines::of(bytes, program->info_);
     BERTH_TRY(const auto compiled, compile(engine, cache, bytes, *program, options, progress));
     program->offsets_ = compiled->offsets;
     const auto& module = compiled->module;
@@ -189,8 +190,10 @@ std::string WasmProgram::function_name(std::uint32_t function) const {
 
 std::string WasmProgram::frame_text(const TrapFrame& frame) const {
     if (frame.module_offset == UINT32_MAX) return function_name(frame.function);
-    const auto original = offsets_.original(frame.module_offset);
-    return format("{} at offset {:#x}", function_name(frame.function), original.value_or(frame.module_offset));
+    const auto original = offsets_.original(frame.module_offset).value_or(frame.module_offset);
+    auto text = format("{} at offset {:#x}", function_name(frame.function), original);
+    if (const auto place = lines_.find(original)) text += format(" ({}:{})", place->file, place->line);
+    return text;
 }
 
 }  // namespace berth

@@ -17,6 +17,7 @@
 #include "berth/engine/invocation.hpp"
 #include "berth/engine/module_info.hpp"
 #include "berth/engine/offset_map.hpp"
+#include "berth/engine/source_lines.hpp"
 
 namespace berth {
 
@@ -78,7 +79,7 @@ public:
     std::optional<std::uint32_t> initialize() const noexcept { return initialize_; }
     std::vector<std::string> function_exports() const;
 
-    /// A frame of a trap as people read it: the original's function and offset.
+    /// A frame of a trap as people read it: the original's function and offset, and the line where the module tells.
     std::string frame_text(const TrapFrame& frame) const;
 
 private:
@@ -93,6 +94,7 @@ private:
     Digest digest_{};
     Bytes name_section_;  // kept for frames
     OffsetMap offsets_;
+    SourceLines lines_;
     std::shared_ptr<LinkedModule> linked_;
     std::optional<Policy> policy_;
     Limits limits_;

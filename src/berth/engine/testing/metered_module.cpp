@@ -63,7 +63,7 @@ MeteredRun MeteredModule::run(std::string_view export_name, std::vector<RawValue
 MeteredRun MeteredModule::oracle(std::string_view export_name, std::vector<RawValue> arguments, CallSetup setup) {
     if (!counted_) counted_ = link(counting_engine(), original_, {});
     auto run = call(*counted_, export_name, std::move(arguments), setup);
-    if (run.report.outcome == CallOutcome::returned) {
+    if (run.report.outcome == CallOutcome::returned || run.report.outcome == CallOutcome::host_trapped) {
         // The engine charges its own code that fills tables and memory; what the module itself does at its start stays.
         const auto engine_start = call(*counted_, {}, {}, setup).report.fuel_used;
         const auto module_start = info_.start ? call(*metered_, {}, {}, setup).report.fuel_used : 0;

@@ -1,0 +1,3 @@
+module go_digest
+
+go 1.24

@@ -1,0 +1,3 @@
+module go_words
+
+go 1.24
