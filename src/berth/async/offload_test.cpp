@@ -113,7 +113,8 @@ TEST(RunGuest, WhatTheGuestHoldsIsReleasedOnce) {
         GuestProfile profile;
         if (computes) profile.was_long();
         const auto text = sync_wait(run_on(reactors->at(0), [](GuestProfile& profile, std::shared_ptr<int> held) -> Task<std::string> {
-            co_return co_await run_guest(profile, [held] { return std::string(100, 'x') + std::to_string(*held); });
+            const auto guest = [held] { return std::string(100, 'x') + std::to_string(*held); };
+            co_return co_await run_guest(profile, guest);
         }(profile, held)));
         EXPECT_EQ(text.size(), 101U);
     }
