@@ -5,6 +5,7 @@
 #include "berth/base/format.hpp"
 #include "berth/net/http_server.hpp"
 #include "berth/runtime/runtime.hpp"
+#include "berth/runtime/subprocess.hpp"
 #include "berth/server/http_front.hpp"
 
 namespace berth {
@@ -26,6 +27,7 @@ Result<std::unique_ptr<Serving>> Serving::start(Application& application, ServeO
     http.host = options_now.host;
     http.port = options_now.port;
     BERTH_TRY(serving->server_, HttpServer::open(*serving->reactors_, http, *serving->front_, application.metrics()));
+    if (serving->functions_.processes) serving->functions_.processes->set_url(serving->server_->url());
     serving->front_->set_ready();
     serving->server_->serve();
     return serving;
