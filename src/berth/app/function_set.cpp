@@ -1,9 +1,14 @@
 #include "berth/app/function_set.hpp"
 
 #include <algorithm>
+#include <map>
+#include <thread>
 
 #include "berth/base/format.hpp"
 #include "berth/base/hash.hpp"
+#include "berth/process/tree.hpp"
+#include "berth/runtime/discovery.hpp"
+#include "berth/runtime/subprocess.hpp"
 #include "berth/runtime/wasm_functions.hpp"
 
 namespace berth {
@@ -16,71 +21,64 @@ std::vector<Engine*> FunctionSet::engine_pointers() const {
 
 namespace {
 
-struct WasmFile {
-    std::string name;
-    std::filesystem::path file;
-};
-
-bool is_wasm(const std::filesystem::path& path) { return path.extension() == ".wasm" || path.extension() == ".wat"; }
-
-Result<void> scan(const std::filesystem::path& path, std::vector<WasmFile>& found) {
-    std::error_code error;
-    if (!std::filesystem::is_directory(path, error)) {
-        if (!std::filesystem::exists(path, error)) return fail(Code::file_not_found, format("{} does not exist", path.string()));
-        found.push_back({path.stem().string(), path});
-        return {};
-    }
-    std::vector<std::filesystem::path> children;
-    for (const auto& entry : std::filesystem::directory_iterator(path, error)) children.push_back(entry.path());
-    if (error) return fail(Code::file_not_found, format("the folder {} cannot be read", path.string()));
-    std::sort(children.begin(), children.end());
-    for (const auto& child : children) {
-        const auto name = child.filename().string();
-        if (name.starts_with('.') || name.starts_with('_')) continue;
-        if (std::filesystem::is_directory(child, error)) {
-            for (const auto* entry : {"main.wasm", "main.wat"}) {
-                if (std::filesystem::exists(child / entry, error)) {
-                    found.push_back({name, child / entry});
-                    break;
-                }
-            }
-        } else if (is_wasm(child)) {
-            found.push_back({child.stem().string(), child});
+/// Loads one wasm function; what is wrong with it becomes its diagnostics.
+WasmFunctions::Served load_wasm(Application& application, DiscoveredFunction found, const PolicyRequest& policy, Progress& progress, std::string& preset) {
+    WasmFunctions::Served served;
+    auto function = std::make_shared<Function>(std::move(found.function));
+    const auto invalid = [&](std::string_view number, std::string text) {
+        function->state = FunctionState::invalid;
+        function->diagnostics.push_back({std::string(number), function->entry.string(), std::move(text)});
+    };
+    served.entry = found.manifest.entry.value_or("");
+    served.arguments = found.manifest.args;
+    if (!served.arguments.empty()) served.arguments.insert(served.arguments.begin(), function->name);
+    if (!found.manifest.capabilities.empty()) invalid("M031", "capabilities: this build grants by policy files only; write them there");
+    if (!found.manifest.env.empty()) invalid("M031", "env: this build gives wasm functions variables by policy only");
+    if (function->state == FunctionState::ready) {
+        auto request = policy;
+        request.limits.tighten(function->limits);
+        auto program = application.load(function->entry, function->name, request, progress, &preset);
+        if (!program) {
+            invalid(name(program.error().code()), program.error().full_message());
+        } else if (!(*program)->is_command() && served.entry.empty()) {
+            invalid("M008", format("it has no _start; name the export to call in {}", found.manifest.file.empty() ? "a manifest.yaml beside it, as entry: NAME" : found.manifest.file + ", as entry: NAME"));
+        } else if (const auto entry = served.entry.empty() ? Result<WasmProgram::Entry>() : (*program)->entry(served.entry); !entry) {
+            invalid("M008", entry.error().full_message());
+        } else {
+            served.program = *program;
+            function->world = name((*program)->world_kind());
+            function->version = to_hex((*program)->digest());
+            function->limits = (*program)->limits();
         }
     }
-    return {};
+    served.function = std::move(function);
+    return served;
 }
 
 }  // namespace
 
-Result<FunctionSet> find_functions(Application& application, std::span<const std::filesystem::path> paths, const PolicyRequest& policy, Reactors&, Progress& progress) {
+Result<FunctionSet> find_functions(Application& application, std::span<const std::filesystem::path> paths, const PolicyRequest& policy, Reactors& reactors, Progress& progress) {
     FunctionSet set;
-    std::vector<WasmFile> files;
-    for (const auto& path : paths) BERTH_TRYV(scan(path, files));
+    std::map<std::string, std::string, std::less<>> environment;
+    for (const auto& variable : application.environment()) {
+        if (const auto equals = variable.find('='); equals != std::string::npos) environment.emplace(variable.substr(0, equals), variable.substr(equals + 1));
+    }
+    BERTH_TRY(auto discovery, discover(paths, [&](std::string_view name) -> std::optional<std::string> {
+                  const auto found = environment.find(name);
+                  return found == environment.end() ? std::nullopt : std::optional(found->second);
+              }));
+    set.notices = std::move(discovery.warnings);
     std::vector<WasmFunctions::Served> served;
+    std::vector<DiscoveredFunction> programs;
     std::string under_preset;
-    for (const auto& [name, file] : files) {
-        auto function = std::make_shared<Function>();
-        function->name = name;
-        function->engine = EngineKind::wasm;
-        function->entry = std::filesystem::absolute(file);
-        function->directory = function->entry.parent_path();
-        WasmFunctions::Served one;
-        std::string preset;
-        const auto program = is_function_name(name) ? application.load(file, name, policy, progress, &preset) : Result<std::shared_ptr<const WasmProgram>>(fail(Code::function_invalid, format("\"{}\" is no name for a function", name)));
-        if (program) {
-            one.program = *program;
-            function->world = berth::name((*program)->world_kind());
-            function->version = to_hex((*program)->digest());
-            function->limits = (*program)->limits();
-            if (!preset.empty()) under_preset += (under_preset.empty() ? "" : ", ") + name;
-        } else {
-            function->state = FunctionState::invalid;
-            function->diagnostics.push_back({std::string(berth::name(program.error().code())), file.string(), program.error().full_message()});
-            set.notices.push_back(format("{} is not served: {}", name, program.error().full_message()));
+    for (auto& found : discovery.functions) {
+        if (found.function.engine != EngineKind::wasm) {
+            programs.push_back(std::move(found));
+            continue;
         }
-        one.function = function;
-        served.push_back(std::move(one));
+        std::string preset;
+        served.push_back(load_wasm(application, std::move(found), policy, progress, preset));
+        if (!preset.empty()) under_preset += (under_preset.empty() ? "" : ", ") + served.back().function->name;
     }
     if (!under_preset.empty()) set.notices.push_back(format("preset wasi applies to {}; berth policy explain FILE shows what it grants", under_preset));
     set.engines.push_back(std::make_unique<WasmFunctions>(WasmHost{.clock = application.clock(),
@@ -89,6 +87,26 @@ Result<FunctionSet> find_functions(Application& application, std::span<const std
                                                                    .environment = application.environment(),
                                                                    .metrics = [&application](World world) { return application.host_metrics(world); }},
                                                           std::move(served)));
+    if (!programs.empty()) {
+        adopt_orphans();  // so that what leaves a function's process tree is found and ended
+        SubprocessOptions options;
+        options.environment = std::move(environment);
+        options.home = application.options().folders.state / "home";
+        options.defaults = default_limits("subprocess", std::max(1U, std::thread::hardware_concurrency()));
+        options.max_processes = std::max<std::size_t>(32, 8 * std::size_t{std::max(1U, std::thread::hardware_concurrency())});
+        auto engine = SubprocessEngine::create(std::move(options), std::move(programs), reactors, application.log());
+        set.processes = engine.get();
+        set.engines.push_back(std::move(engine));
+    }
+    for (const auto& engine : set.engines) {
+        for (const auto& function : engine->list()) {
+            for (const auto& problem : function->diagnostics) {
+                const auto number = problem.number.empty() ? std::string() : format(" [{}]", problem.number);
+                const bool warning = is_warning(problem);
+                set.notices.push_back(format("{}{}: {}: {}{}", function->name, warning ? "" : " is not served", problem.place, problem.text, number));
+            }
+        }
+    }
     return set;
 }
 

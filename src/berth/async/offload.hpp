@@ -46,7 +46,8 @@ bool took_long(SteadyTime since) noexcept;
 /// In a reactor's loop it runs inline. When it computes for more than a millisecond the loop moves to another thread,
 /// this one drops to nice 19, and the coroutine returns to its reactor when `f` has ended. A function known to compute
 /// starts on a worker thread at nice 19. Outside a reactor `f` just runs. `f` does not throw, does not touch what
-/// belongs to the reactor, and nothing is allocated when it is short.
+/// belongs to the reactor, and nothing is allocated when it is short. Written in the call it captures by reference only;
+/// one that owns something is named first (g++ 12 destroys what a lambda inside an awaited expression owns twice).
 template <class F>
 auto run_guest(GuestProfile& profile, F f) {
     using T = std::invoke_result_t<F&>;

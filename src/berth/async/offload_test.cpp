@@ -4,6 +4,8 @@
 #include <sys/resource.h>
 
 #include <atomic>
+#include <memory>
+#include <string>
 #include <thread>
 
 #include "berth/async/task_scope.hpp"
@@ -102,6 +104,21 @@ TEST(RunGuest, AFunctionKnownToComputeStartsOnAWorkerAtTheLowestPriority) {
     EXPECT_EQ(seen.after, &reactors->at(0));
     EXPECT_EQ(nice, 19);
     EXPECT_EQ(reactors->takeovers(), 0U);
+}
+
+TEST(RunGuest, WhatTheGuestHoldsIsReleasedOnce) {
+    const auto reactors = Reactors::start(1);
+    const auto held = std::make_shared<int>(1);
+    for (const bool computes : {false, true}) {
+        GuestProfile profile;
+        if (computes) profile.was_long();
+        const auto text = sync_wait(run_on(reactors->at(0), [](GuestProfile& profile, std::shared_ptr<int> held) -> Task<std::string> {
+            const auto guest = [held] { return std::string(100, 'x') + std::to_string(*held); };
+            co_return co_await run_guest(profile, guest);
+        }(profile, held)));
+        EXPECT_EQ(text.size(), 101U);
+    }
+    EXPECT_EQ(held.use_count(), 1);
 }
 
 TEST(RunGuest, AFunctionThatBecameQuickReturnsToTheLoop) {

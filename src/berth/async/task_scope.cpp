@@ -70,7 +70,7 @@ std::size_t TaskScope::running() const noexcept {
 
 Task<void> TaskScope::join() {
     struct Awaiter {
-        std::shared_ptr<Shared> shared;
+        Shared* shared;  // trivial: the compiler in use destroys other members of an awaited aggregate twice
         bool await_ready() const noexcept { return false; }
         bool await_suspend(std::coroutine_handle<> awaiting) const {
             const std::lock_guard lock(shared->mutex);
@@ -81,7 +81,8 @@ Task<void> TaskScope::join() {
         }
         void await_resume() const noexcept {}
     };
-    co_await Awaiter{shared_};
+    const auto keep = shared_;
+    co_await Awaiter{keep.get()};
 }
 
 }  // namespace berth

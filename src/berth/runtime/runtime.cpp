@@ -88,7 +88,7 @@ Result<const FunctionTable::Entry*> Runtime::admit(const Call& call) const {
         case FunctionState::ready: break;
         case FunctionState::disabled: return fail(Code::not_found, format("the function {} is disabled", function.name));
         case FunctionState::invalid: return fail(Code::function_invalid, problems());
-        case FunctionState::runtime_missing: return fail(Code::runtime_not_found, problems());
+        case FunctionState::runtime_missing: break;  // its engine looks again: it may have been installed since
         case FunctionState::build_required:
         case FunctionState::building: return fail(Code::build_required, problems());
         case FunctionState::build_failed: return fail(Code::build_failed, problems());

@@ -8,7 +8,6 @@
 #include "berth/base/json.hpp"
 #include "berth/server/envelope.hpp"
 #include "berth/server/request_body.hpp"
-#include "berth/telemetry/log.hpp"
 
 namespace berth {
 
@@ -89,8 +88,8 @@ std::string problems_of(const Function& function) {
 
 }  // namespace
 
-HttpFront::HttpFront(Invoker& invoker, Log& log, HttpFrontOptions options)
-    : invoker_(invoker), log_(log), options_(std::move(options)), started_(std::chrono::steady_clock::now()) {}
+HttpFront::HttpFront(Invoker& invoker, HttpFrontOptions options)
+    : invoker_(invoker), options_(std::move(options)), started_(std::chrono::steady_clock::now()) {}
 
 Task<HttpResponse> HttpFront::handle(HttpRequest& request) {
     const auto path = request.path;
@@ -194,10 +193,6 @@ Task<HttpResponse> HttpFront::call(HttpRequest& request, FunctionRef function) {
         outcome.error = std::move(refused);
     } else {
         outcome = co_await invoker_.call(std::move(call));
-    }
-    if (outcome.error && row(outcome.error->code()).http >= 500 && outcome.error->origin() == Origin::host) {
-        log_.write(LogLevel::warn, "http", outcome.error->full_message(),
-                   {{"code", name(outcome.error->code())}, {"function", function->name}, {"request_id", request_id}, {"where", outcome.error->where()}});
     }
     auto response = raw ? raw_response(outcome, *function, request_id, options_.detail) : envelope_response(outcome, envelope_id, since(request.received));
     response.route = function_route;

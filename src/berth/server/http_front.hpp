@@ -14,8 +14,6 @@
 
 namespace berth {
 
-class Log;
-
 /// What the routes need besides functions.
 struct HttpFrontOptions {
     Detail detail = Detail::withheld;                   // of 5xx failures
@@ -33,7 +31,7 @@ struct HttpFrontOptions {
 /// Safe from any thread. The invoker outlives it.
 class HttpFront final : public HttpHandler {
 public:
-    HttpFront(Invoker& invoker, Log& log, HttpFrontOptions options);
+    HttpFront(Invoker& invoker, HttpFrontOptions options);
 
     Task<HttpResponse> handle(HttpRequest& request) override;
 
@@ -49,7 +47,6 @@ private:
     HttpResponse functions_route(HttpRequest& request, std::string_view name, FunctionRef& to_call);
 
     Invoker& invoker_;
-    Log& log_;
     HttpFrontOptions options_;
     SteadyTime started_;
     std::atomic<bool> ready_{false};

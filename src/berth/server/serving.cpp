@@ -5,6 +5,7 @@
 #include "berth/base/format.hpp"
 #include "berth/net/http_server.hpp"
 #include "berth/runtime/runtime.hpp"
+#include "berth/runtime/subprocess.hpp"
 #include "berth/server/http_front.hpp"
 
 namespace berth {
@@ -18,7 +19,7 @@ Result<std::unique_ptr<Serving>> Serving::start(Application& application, ServeO
     // Everything is found and compiled before the port answers, so that the first request waits for nothing.
     BERTH_TRY(serving->functions_, find_functions(application, options_now.paths, options_now.policy, *serving->reactors_, progress));
     serving->runtime_ = std::make_unique<Runtime>(Runtime::Setup{.clock = application.clock(), .log = application.log(), .metrics = application.metrics()}, serving->functions_.engine_pointers());
-    serving->front_ = std::make_unique<HttpFront>(*serving->runtime_, application.log(),
+    serving->front_ = std::make_unique<HttpFront>(*serving->runtime_,
                                                   HttpFrontOptions{.detail = options_now.expose_errors ? Detail::exposed : Detail::withheld,
                                                                    .metrics_text = [&application] { return application.metrics().prometheus_text(); },
                                                                    .checks = [] { return std::vector<std::pair<std::string, std::string>>{}; }});
@@ -26,6 +27,7 @@ Result<std::unique_ptr<Serving>> Serving::start(Application& application, ServeO
     http.host = options_now.host;
     http.port = options_now.port;
     BERTH_TRY(serving->server_, HttpServer::open(*serving->reactors_, http, *serving->front_, application.metrics()));
+    if (serving->functions_.processes) serving->functions_.processes->set_url(serving->server_->url());
     serving->front_->set_ready();
     serving->server_->serve();
     return serving;

@@ -1,0 +1,54 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "berth/base/error.hpp"
+#include "berth/process/descriptor.hpp"
+
+namespace berth {
+
+/// What a child process is started with. Nothing else of this process reaches it.
+struct LaunchPlan {
+    std::string program;                       // absolute path
+    std::vector<std::string> arguments;        // argv, with argv[0]
+    std::vector<std::string> environment;      // NAME=VALUE
+    std::string directory;                     // working directory
+    std::uint64_t open_files_soft = 1024;      // bounded by what this process may have itself
+    std::uint64_t open_files_hard = 4096;
+    std::optional<std::uint64_t> cpu_seconds;  // of each process
+    std::optional<std::uint64_t> file_size;    // bytes
+    bool no_new_privileges = true;
+};
+
+/// The step of a launch that failed, and why.
+struct LaunchFailure {
+    const char* step = "";
+    int problem = 0;  // errno
+};
+
+struct LaunchedProcess {
+    pid_t pid = -1;      // also its process group and session
+    Descriptor handle;   // pidfd
+    Descriptor input;    // our ends of its three pipes, not blocking
+    Descriptor output;
+    Descriptor errors;
+};
+
+/// Starts a child in its own session and process group, with clean signals, no descriptors but its three pipes, limits
+/// set and no way to gain privileges. What it costs does not depend on the size of this process. Blocks the calling
+/// thread until the program runs or has failed to; the child is killed when that thread ends, so it must be one that
+/// lives as long as the child may.
+std::expected<LaunchedProcess, LaunchFailure> launch(const LaunchPlan& plan);
+
+/// `ENOENT` and the like; the number when it has no name here.
+std::string errno_name(int problem);
+
+/// `SIGSEGV` and the like.
+std::string signal_name(int signal);
+
+}  // namespace berth

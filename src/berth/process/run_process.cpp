@@ -1,0 +1,307 @@
+#include "berth/process/run_process.hpp"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+#include <boost/asio/buffer.hpp>
+
+#include "berth/async/asio.hpp"
+#include "berth/process/tree.hpp"
+
+namespace berth {
+
+namespace {
+
+constexpr std::size_t first_chunk = 64 * 1024;
+constexpr std::size_t largest_chunk = 1 << 20;
+constexpr int large_pipe = 1 << 20;
+
+/// Keeps the beginning and the end of a stream.
+class Excerpt {
+public:
+    explicit Excerpt(std::uint64_t limit) : half_(static_cast<std::size_t>(limit / 2)) {}
+
+    void add(std::string_view part) {
+        const auto to_head = std::min(part.size(), half_ - std::min(half_, head_.size()));
+        head_.append(part.substr(0, to_head));
+        part.remove_prefix(to_head);
+        tail_.append(part);
+        if (tail_.size() > 2 * half_ + first_chunk) cut();
+    }
+    std::string take(std::uint64_t& dropped) {
+        cut();
+        dropped = dropped_;
+        return std::move(head_) + tail_;
+    }
+
+private:
+    void cut() {
+        if (tail_.size() <= half_) return;
+        dropped_ += tail_.size() - half_;
+        tail_.erase(0, tail_.size() - half_);
+    }
+
+    std::size_t half_;
+    std::string head_, tail_;
+    std::uint64_t dropped_ = 0;
+};
+
+/// What the parts of one run share. Used in the loop of its reactor only.
+struct Run : std::enable_shared_from_this<Run> {
+    Run(Reactor& reactor, ProcessPlan plan, LaunchedProcess process)
+        : reactor(reactor),
+          plan(std::move(plan)),
+          pid(process.pid),
+          handle(io_context_of(reactor), process.handle.release()),
+          input(io_context_of(reactor), process.input.release()),
+          output(io_context_of(reactor), process.output.release()),
+          errors(io_context_of(reactor), process.errors.release()),
+          timer(io_context_of(reactor)),
+          kept(this->plan.errors_kept) {}
+
+    Reactor& reactor;
+    ProcessPlan plan;
+    const pid_t pid;
+    PipeEnd handle, input, output, errors;
+    LoopTimer timer;
+    SteadyTime launched = std::chrono::steady_clock::now();
+    std::string out;
+    Excerpt kept;
+    bool exited = false;         // ended, not reaped
+    bool output_ended = false;
+    bool errors_ended = false;
+    bool output_over = false;    // passed its limit
+    bool cancelled = false;
+    std::coroutine_handle<> waiting;  // the supervisor
+
+    void changed() {
+        if (const auto waiter = std::exchange(waiting, {})) reactor.post(waiter);
+    }
+    /// Until something has changed, or `time`.
+    auto change_until(SteadyTime time) {
+        struct Awaiter {
+            Run& run;
+            SteadyTime time;
+            bool await_ready() const noexcept { return false; }
+            void await_suspend(std::coroutine_handle<> awaiting) {
+                run.waiting = awaiting;
+                run.timer.expires_at(time);
+                run.timer.async_wait([run = run.shared_from_this()](const boost::system::error_code& error) {
+                    if (!error) run->changed();
+                });
+            }
+            void await_resume() const { run.timer.cancel(); }
+        };
+        return Awaiter{*this, time};
+    }
+};
+using RunRef = std::shared_ptr<Run>;  // with the streams, the watch for the end and the supervisor, which end one by one
+
+void close_end(PipeEnd& end) {
+    boost::system::error_code ignored;
+    if (end.is_open()) end.close(ignored);
+}
+
+Task<void> write_input(RunRef run) {
+    std::string_view rest = run->plan.input;
+    if (rest.size() > 256 * 1024) ::fcntl(run->input.native_handle(), F_SETPIPE_SZ, large_pipe);
+    while (!rest.empty() && run->input.is_open()) {
+        const auto written = ::write(run->input.native_handle(), rest.data(), std::min(rest.size(), largest_chunk));
+        if (written > 0) {
+            rest.remove_prefix(static_cast<std::size_t>(written));
+            continue;
+        }
+        if (errno == EINTR) continue;
+        if (errno != EAGAIN) break;  // it does not read: no error, its exit and output decide
+        const auto writable = co_await asio_op([&run](auto handler) { run->input.async_wait(PipeEnd::wait_write, handler); });
+        if (writable.error) break;
+    }
+    close_end(run->input);
+    run->plan.input = {};
+}
+
+Task<void> read_output(RunRef run) {
+    std::size_t chunk = first_chunk;
+    const auto limit = run->plan.output_limit;
+    bool enlarged = false;
+    while (run->output.is_open()) {
+        const auto before = run->out.size();
+        const auto room = static_cast<std::size_t>(std::min<std::uint64_t>(chunk, limit + 1 - before));
+        // Waiting first keeps memory from being set aside for a process that says nothing.
+        const auto ready = co_await asio_op([&run](auto handler) { run->output.async_wait(PipeEnd::wait_read, handler); });
+        if (ready.error) break;
+        run->out.resize(before + room);
+        const auto got = ::read(run->output.native_handle(), run->out.data() + before, room);
+        run->out.resize(before + static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
+        if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR)) break;
+        if (run->out.size() > limit) {
+            run->output_over = true;
+            run->out.resize(static_cast<std::size_t>(limit));
+            break;
+        }
+        if (static_cast<std::size_t>(std::max<ssize_t>(got, 0)) == room) chunk = std::min(2 * chunk, largest_chunk);
+        if (!enlarged && run->out.size() > (1 << 20)) {
+            enlarged = true;
+            ::fcntl(run->output.native_handle(), F_SETPIPE_SZ, large_pipe);
+        }
+    }
+    run->output_ended = true;
+    run->changed();
+}
+
+Task<void> read_errors(RunRef run) {
+    const auto buffer = std::make_unique<char[]>(first_chunk);
+    while (run->errors.is_open()) {
+        const auto ready = co_await asio_op([&run](auto handler) { run->errors.async_wait(PipeEnd::wait_read, handler); });
+        if (ready.error) break;
+        const auto got = ::read(run->errors.native_handle(), buffer.get(), first_chunk);
+        if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR)) break;
+        if (got > 0) run->kept.add({buffer.get(), static_cast<std::size_t>(got)});
+    }
+    run->errors_ended = true;
+    run->changed();
+}
+
+Task<void> watch_exit(RunRef run) {
+    co_await asio_op([&run](auto handler) { run->handle.async_wait(PipeEnd::wait_read, handler); });
+    run->exited = true;
+    run->changed();
+}
+
+/// Ends what orphans of the call there are, and reaps them.
+Task<void> sweep(Run& run, std::vector<pid_t> killed) {
+    int looked_again = 0;
+    for (int round = 0; round < 100; ++round) {
+        auto [left, unclear] = orphans(run.pid, run.plan.mark);
+        if (round == 0) left.insert(left.end(), killed.begin(), killed.end());
+        bool any = false;
+        for (const auto pid : left) {
+            const int handle = static_cast<int>(::syscall(SYS_pidfd_open, pid, 0));
+            if (handle < 0) continue;
+            PipeEnd end(io_context_of(run.reactor), handle);
+            ::syscall(SYS_pidfd_send_signal, handle, SIGKILL, nullptr, 0);
+            const auto gone = co_await asio_op([&end](auto handler) { end.async_wait(PipeEnd::wait_read, handler); });
+            siginfo_t info{};
+            if (!gone.error && ::waitid(static_cast<idtype_t>(P_PIDFD), static_cast<id_t>(handle), &info, WEXITED | WNOHANG) == 0) any = true;
+        }
+        if (any) continue;
+        if (!unclear || ++looked_again > 20) co_return;
+        co_await run.reactor.sleep_for(std::chrono::milliseconds(1));
+    }
+}
+
+struct Decision {
+    ProcessEnd end = ProcessEnd::by_itself;
+    bool drained = true;
+};
+
+Task<Decision> decide(RunRef run) {
+    const auto deadline = std::min(run->launched + run->plan.timeout, run->plan.deadline);
+    SteadyTime drain_end = SteadyTime::max();
+    while (true) {
+        const auto now = std::chrono::steady_clock::now();
+        if (run->output_over) co_return Decision{ProcessEnd::output_limit, false};
+        if (run->exited) {
+            if (run->output_ended && run->errors_ended) co_return Decision{};
+            if (drain_end == SteadyTime::max()) drain_end = now + run->plan.drain;
+            if (now >= drain_end) co_return Decision{ProcessEnd::by_itself, false};
+        } else {
+            if (run->cancelled) co_return Decision{ProcessEnd::cancelled, false};
+            if (now >= deadline) co_return Decision{ProcessEnd::timeout, false};
+        }
+        co_await run->change_until(run->exited ? drain_end : deadline);
+    }
+}
+
+/// Ends the tree, reaps the main process, closes everything.
+Task<void> clean(RunRef run, Decision decision, ProcessResult* result, std::move_only_function<void()> cleaned) {
+    std::vector<pid_t> killed;
+    if (decision.end == ProcessEnd::timeout || decision.end == ProcessEnd::cancelled) {
+        signal_tree(run->pid, SIGTERM);
+        const auto kill_time = std::chrono::steady_clock::now() + run->plan.kill_grace;
+        while (!run->exited && std::chrono::steady_clock::now() < kill_time) co_await run->change_until(kill_time);
+    }
+    if (decision.drained) {
+        ::kill(-run->pid, SIGKILL);
+    } else {
+        killed = kill_tree(run->pid);
+    }
+    while (!run->exited) co_await run->change_until(std::chrono::steady_clock::now() + std::chrono::seconds(3600));
+
+    siginfo_t info{};
+    rusage usage{};
+    ::syscall(SYS_waitid, P_PIDFD, run->handle.native_handle(), &info, WEXITED, &usage);
+    if (result) {
+        if (info.si_code == CLD_EXITED) {
+            result->exit_status = info.si_status;
+        } else {
+            result->signal = info.si_status;
+        }
+        const auto nanoseconds = [](const timeval& time) { return std::chrono::seconds(time.tv_sec) + std::chrono::microseconds(time.tv_usec); };
+        result->cpu = nanoseconds(usage.ru_utime) + nanoseconds(usage.ru_stime);
+        result->peak_memory = static_cast<std::uint64_t>(usage.ru_maxrss) * 1024;
+    }
+    close_end(run->input);
+    close_end(run->output);
+    close_end(run->errors);
+    co_await sweep(*run, std::move(killed));
+    if (cleaned) cleaned();
+}
+
+Task<void> clean_detached(RunRef run, Decision decision, std::move_only_function<void()> cleaned) { return clean(std::move(run), decision, nullptr, std::move(cleaned)); }
+
+}  // namespace
+
+Task<std::expected<ProcessResult, LaunchFailure>> run_process(Spawner& spawner, TaskScope& background, ProcessPlan plan, CancelToken cancel,
+                                                              std::move_only_function<void()> cleaned) {
+    auto* reactor = Reactor::current();
+    BERTH_ASSERT(reactor != nullptr);
+    const auto asked = std::chrono::steady_clock::now();
+    auto launched = co_await spawner.launch(plan.launch);
+    if (!launched) {
+        if (cleaned) cleaned();
+        co_return std::unexpected(launched.error());
+    }
+    const auto run = std::make_shared<Run>(*reactor, std::move(plan), std::move(*launched));
+    background.spawn(*reactor, watch_exit(run));
+    background.spawn(*reactor, read_output(run));
+    background.spawn(*reactor, read_errors(run));
+    background.spawn(*reactor, write_input(run));
+
+    ProcessResult result;
+    Decision decision;
+    {
+        const auto note = [weak = std::weak_ptr(run), reactor] {
+            reactor->call_soon([weak] {
+                if (const auto running = weak.lock()) {
+                    running->cancelled = true;
+                    running->changed();
+                }
+            });
+        };
+        const CancelCallback stop(cancel, note);
+        decision = co_await decide(run);
+    }
+    result.end = decision.end;
+    result.start = run->launched - asked;
+    result.run = std::chrono::steady_clock::now() - run->launched;
+    if (decision.end == ProcessEnd::by_itself) {
+        result.left_something = !decision.drained;
+        co_await clean(run, decision, &result, std::move(cleaned));
+        result.output = std::move(run->out);
+    } else {
+        background.spawn(*reactor, clean_detached(run, decision, std::move(cleaned)));
+    }
+    result.errors = run->kept.take(result.errors_dropped);
+    co_return result;
+}
+
+}  // namespace berth

@@ -1,0 +1,56 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "berth/async/cancel.hpp"
+#include "berth/async/task.hpp"
+#include "berth/async/task_scope.hpp"
+#include "berth/base/clock.hpp"
+#include "berth/process/launch.hpp"
+#include "berth/process/spawner.hpp"
+
+namespace berth {
+
+/// One process from launch to the last trace of its tree.
+struct ProcessPlan {
+    LaunchPlan launch;
+    std::string input;                                  // written to its standard input, which then ends
+    std::string mark;                                   // NAME=VALUE in its environment that no other process has
+    std::chrono::nanoseconds timeout{std::chrono::seconds(30)};  // from the launch
+    SteadyTime deadline = SteadyTime::max();            // the caller's; the earlier one holds
+    std::chrono::nanoseconds kill_grace{std::chrono::seconds(2)};  // between the request to end and the kill
+    std::chrono::nanoseconds drain{std::chrono::milliseconds(250)};  // for output that is still under way after the main process has ended
+    std::uint64_t output_limit = 256ULL << 20;
+    std::uint64_t errors_kept = 512 << 10;              // half of it from the beginning, half from the end
+};
+
+enum class ProcessEnd : std::uint8_t { by_itself, timeout, cancelled, output_limit };
+
+struct ProcessResult {
+    ProcessEnd end = ProcessEnd::by_itself;
+    int exit_status = 0;         // of one that ended by itself and by no signal
+    int signal = 0;
+    std::string output;
+    std::string errors;          // what was kept
+    std::uint64_t errors_dropped = 0;  // bytes left out of `errors`
+    bool left_something = false;  // processes were still there after the main one had ended
+    std::chrono::nanoseconds start{0};   // launch
+    std::chrono::nanoseconds run{0};     // from launch to the end, or to the decision to end it
+    std::chrono::nanoseconds cpu{0};     // of the main process and what it waited for, when it has ended
+    std::uint64_t peak_memory = 0;       // of the main process, bytes
+};
+
+/// Launches the process and moves its three streams at the same time, so that none can block another. The answer is
+/// given when the end is decided; what is left of the tree is ended after that, in `background`, which the caller joins
+/// before the spawner goes. `cleaned` is called then, once, in the reactor's loop.
+///
+/// Runs in the reactor it is awaited in.
+Task<std::expected<ProcessResult, LaunchFailure>> run_process(Spawner& spawner, TaskScope& background, ProcessPlan plan, CancelToken cancel,
+                                                              std::move_only_function<void()> cleaned = {});
+
+}  // namespace berth

@@ -1,0 +1,55 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "berth/base/error.hpp"
+#include "berth/runtime/outcome.hpp"
+
+namespace berth {
+
+/// What the request on a function's standard input is made of.
+struct EnvelopeRequest {
+    std::string_view request_id;      // a UUID
+    std::string_view function;
+    std::string_view input;           // checked by `minify_input`
+    const std::vector<std::pair<std::string, std::string>>* env = nullptr;
+    std::string_view url;
+    std::string_view token;
+    bool with_function = false;       // the members that request_extras adds
+    std::string_view trigger;         // empty: left out
+    std::string_view trigger_id;
+    std::optional<std::int64_t> deadline_ms;  // Unix milliseconds
+};
+
+/// The request object on one line with its line feed; `input` is put in byte for byte.
+std::string envelope_request(const EnvelopeRequest& request);
+
+/// The reason why a text is no input or no envelope, in the words of the error's details.
+struct EnvelopeProblem {
+    std::string reason;   // syntax, not_object, utf8, surrogate, depth, trailing; empty, not_json, truncated …
+    std::uint64_t offset = 0;
+    std::string message;
+};
+
+/// Checks that `text` is one JSON object as functions take it (strict UTF-8, no lone surrogates, at most 512 levels),
+/// and removes white space outside strings.
+std::expected<std::string, EnvelopeProblem> minify_input(std::string_view text);
+
+/// A function's answer, taken apart. Raw parts are views of the text.
+struct EnvelopeAnswer {
+    bool success = false;
+    std::string_view output;          // raw JSON; `null` when absent
+    std::string code;                 // of its error: as it spelled it, or FUNCTION_ERROR
+    std::string message;
+    std::string details;              // JSON object, empty: none
+    std::vector<LogEntry> logs;
+    bool logs_truncated = false;
+};
+std::expected<EnvelopeAnswer, EnvelopeProblem> read_envelope(std::string_view text);
+
+}  // namespace berth

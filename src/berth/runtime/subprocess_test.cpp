@@ -1,0 +1,278 @@
+#include "berth/runtime/subprocess.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <stdlib.h>
+
+#include <cstdlib>
+#include <fstream>
+
+#include "berth/async/sync_wait.hpp"
+#include "berth/base/json.hpp"
+#include "berth/base/ids.hpp"
+#include "berth/process/tree.hpp"
+
+namespace berth {
+namespace {
+
+namespace fs = std::filesystem;
+using namespace std::chrono_literals;
+using testing::HasSubstr;
+
+class SubprocessTest : public testing::Test {
+protected:
+    static void SetUpTestSuite() { ASSERT_TRUE(adopt_orphans()); }
+    void SetUp() override {
+        std::string pattern = (fs::temp_directory_path() / "berth-subprocess-XXXXXX").string();
+        root_ = ::mkdtemp(pattern.data());
+        for (const char* name : {"PATH", "HOME"}) {
+            if (const char* value = std::getenv(name)) options_.environment[name] = value;
+        }
+        options_.environment["SECRET_OF_THE_HOST"] = "1";
+        options_.defaults = default_limits("subprocess", 2);
+    }
+    void TearDown() override {
+        if (engine_) sync_wait(engine_->close(0ms));
+        engine_.reset();
+        fs::remove_all(root_);
+    }
+
+    void write(const fs::path& relative, std::string_view text, bool executable = false) {
+        fs::create_directories((root_ / relative).parent_path());
+        std::ofstream(root_ / relative, std::ios::binary) << text;
+        if (executable) fs::permissions(root_ / relative, fs::perms::owner_all);
+    }
+    /// A function that is a shell script.
+    void shell(const std::string& name, std::string_view script, std::string_view manifest = "") {
+        write(name + "/handler", std::string("#!/bin/sh\n") + std::string(script), true);
+        if (!manifest.empty()) write(name + "/manifest.yaml", manifest);
+    }
+    void start() {
+        const std::vector<fs::path> paths{root_};
+        auto found = discover(paths, {});
+        ASSERT_TRUE(found);
+        engine_ = SubprocessEngine::create(options_, std::move(found->functions), *reactors_, log_);
+    }
+    FunctionRef function(std::string_view name) {
+        if (!engine_) start();
+        for (const auto& one : engine_->list()) {
+            if (one->name == name) return one;
+        }
+        ADD_FAILURE() << "no function " << name;
+        return nullptr;
+    }
+    Outcome call(std::string_view name, std::string input = "{}", std::function<void(Call&)> change = {}) {
+        Call call;
+        call.id = new_call_id();
+        call.request_id = call.id;
+        call.function = name;
+        call.input = {std::move(input), "application/json"};
+        call.trigger = Trigger::http;
+        if (change) change(call);
+        const auto found = function(name);
+        return sync_wait(engine_->call(found, std::move(call)));
+    }
+    std::string output(std::string_view name, std::string input = "{}") {
+        const auto outcome = call(name, std::move(input));
+        return outcome.error ? std::string(berth::name(outcome.error->code())) + ": " + outcome.error->message() : outcome.output.bytes;
+    }
+    std::string code(const Outcome& outcome) { return std::string(outcome.error ? berth::name(outcome.error->code()) : "ok"); }
+
+    fs::path root_;
+    SystemClock clock_;
+    std::mutex log_mutex_;
+    std::string logged_;
+    Log log_{LogLevel::debug, clock_, [this](std::string_view line) { logged_ += line; }};
+    SubprocessOptions options_;
+    std::unique_ptr<Reactors> reactors_ = Reactors::start(1);
+    std::unique_ptr<SubprocessEngine> engine_;
+};
+
+TEST_F(SubprocessTest, PythonAnswers) {
+    write("hello/index.py",
+          "import json, sys\nr = json.load(sys.stdin)\nprint('to the log', file=sys.stderr)\n"
+          "print(json.dumps({'success': True, 'output': {'greeting': 'Hello, ' + r['input']['name']}, 'logs': [{'level': 'info', 'message': 'm'}]}))\n");
+    const auto outcome = call("hello", R"({"name":"Ada"})");
+    ASSERT_FALSE(outcome.error) << outcome.error->message();
+    EXPECT_EQ(outcome.output.bytes, R"({"greeting": "Hello, Ada"})");
+    EXPECT_EQ(outcome.logs.size(), 1U);
+    EXPECT_THAT(logged_, HasSubstr("to the log"));
+    EXPECT_GT(outcome.timing.run.count(), 0);
+}
+
+TEST_F(SubprocessTest, NodeAnswers) {
+    write("hello/index.js",
+          "let s = ''; process.stdin.on('data', d => s += d).on('end', () => { const r = JSON.parse(s);\n"
+          "process.stdout.write(JSON.stringify({success: true, output: {greeting: 'Hello, ' + r.input.name}})) })\n");
+    EXPECT_EQ(output("hello", R"({"name":"Ada"})"), R"({"greeting":"Hello, Ada"})");
+}
+
+TEST_F(SubprocessTest, TheRequestIsWhatTheProtocolSays) {
+    shell("show", "printf '{\"success\":true,\"output\":'; cat; printf '}'", "env: {KEY: v}\nrequest_extras: [function]\n");
+    const auto text = output("show", "{ \"n\" : 1e400, \"big\": 9007199254740993 }");
+    EXPECT_THAT(text, HasSubstr(R"("function_name":"show","input":{"n":1e400,"big":9007199254740993},"context":{"auth":null,"env":{"KEY":"v"},"alyx_url":"http://localhost:8080","internal_token":")"));
+    EXPECT_THAT(text, HasSubstr(R"(},"function":"show"})"));
+}
+
+TEST_F(SubprocessTest, TheEnvironmentIsCleanAndNamesTheCall) {
+    shell("show", "env -0 | tr '\\0' '|' | sed 's/^/{\"success\":true,\"output\":\"/; s/$/\"}/'", "env: {KEY: v}\nargs: [a b]\n");
+    const auto text = output("show");
+    for (const char* part : {"ALYX_FUNCTION_NAME=show|", "ALYX_RUNTIME=exec|", "ALYX_TRIGGER=http|", "ALYX_ENTRYPOINT=handler|", "ALYX_PROTOCOL=1|", "KEY=v|", "ALYX_TIMEOUT_MS=30000|"}) EXPECT_THAT(text, HasSubstr(part));
+    EXPECT_THAT(text, testing::Not(HasSubstr("SECRET_OF_THE_HOST")));
+    EXPECT_THAT(text, HasSubstr("PWD=" + fs::canonical(root_ / "show").string() + "|"));
+}
+
+TEST_F(SubprocessTest, ArgumentsOfTheManifestFollowTheEntry) {
+    shell("args", "printf '{\"success\":true,\"output\":\"%s,%s,%s\"}' $# \"$1\" \"$2\"", "args: [a b, --c]\n");
+    EXPECT_EQ(output("args"), "\"2,a b,--c\"");
+}
+
+TEST_F(SubprocessTest, EveryOutcomeHasItsCode) {
+    shell("exits", "echo why >&2; exit 7");
+    shell("contradicts", "echo '{\"success\":true}'; exit 3");
+    shell("fails", "echo '{\"success\":false,\"error\":{\"code\":\"NOT_FOUND\",\"message\":\"no such thing\"}}'; exit 4");
+    shell("dies", "kill -SEGV $$");
+    shell("talks", "echo Hello world");
+    shell("silent", "exit 0");
+    shell("slow", "sleep 1000", "timeout: 100ms\nkill_grace: 0s\n");
+    shell("floods", "cat /dev/zero", "limits: {output: 100kb}\n");
+    shell("burns", "while :; do :; done", "limits: {cpu: 1}\n");
+    write("python/index.py", "raise SystemExit(9)");
+
+    const auto exits = call("exits");
+    EXPECT_EQ(code(exits), "exit_nonzero");
+    EXPECT_EQ(exits.details, "{\"exit_code\":7}");
+    EXPECT_EQ(exits.error->exit_status(), 7);
+    EXPECT_EQ(exits.error->origin(), Origin::guest);
+    EXPECT_EQ(exits.error->message().find("why"), std::string::npos);
+    EXPECT_THAT(logged_, HasSubstr("why"));
+    EXPECT_EQ(code(call("contradicts")), "exit_nonzero");
+    const auto fails = call("fails");
+    EXPECT_EQ(code(fails), "not_found");
+    EXPECT_EQ(fails.guest_code, "NOT_FOUND");
+    EXPECT_EQ(fails.details, "{\"exit_code\":4}");
+    EXPECT_EQ(fails.error->origin(), Origin::guest);
+    const auto dies = call("dies");
+    EXPECT_EQ(code(dies), "signaled");
+    EXPECT_EQ(dies.details, "{\"signal\":\"SIGSEGV\"}");
+    const auto talks = call("talks");
+    EXPECT_EQ(code(talks), "bad_output");
+    EXPECT_THAT(talks.details, HasSubstr("\"reason\":\"not_json\""));
+    EXPECT_EQ(talks.error->message().find("Hello"), std::string::npos);
+    EXPECT_THAT(call("silent").details, HasSubstr("\"reason\":\"empty\""));
+    const auto slow = call("slow");
+    EXPECT_EQ(code(slow), "timeout");
+    EXPECT_EQ(slow.error->message(), "function \"slow\" exceeded its time limit of 100ms");
+    EXPECT_EQ(code(call("floods")), "output_too_large");
+    EXPECT_EQ(code(call("burns")), "cpu_limit");
+    EXPECT_EQ(call("python").exit->status, 9);
+}
+
+TEST_F(SubprocessTest, WithOutputShownTheMessageSaysWhatWasSeen) {
+    options_.show_output = true;
+    shell("talks", "echo Hello world");
+    shell("exits", "echo the reason >&2; exit 1");
+    EXPECT_THAT(call("talks").error->message(), HasSubstr("stdout is not JSON: line 1 starts with \"Hello worl\""));
+    EXPECT_THAT(call("exits").error->message(), HasSubstr("exited with code 1: the reason"));
+}
+
+TEST_F(SubprocessTest, BadInputNeverStartsAProcess) {
+    shell("marks", "touch ran; echo '{\"success\":true}'", "limits: {input: 100kb}\n");
+    EXPECT_EQ(code(call("marks", "[1]")), "bad_input");
+    EXPECT_EQ(call("marks", "{").details.substr(0, 18), "{\"reason\":\"syntax\"");
+    EXPECT_EQ(code(call("marks", "{\"a\":\"" + std::string(100 * 1024, 'x') + "\"}")), "payload_too_large");
+    EXPECT_FALSE(fs::exists(root_ / "marks/ran"));
+    EXPECT_EQ(code(call("marks")), "ok");
+    EXPECT_TRUE(fs::exists(root_ / "marks/ran"));
+}
+
+TEST_F(SubprocessTest, AMissingRuntimeNamesTheWayToGetIt) {
+    write("hello/index.py", "");
+    options_.environment["PATH"] = (root_ / "bin").string() + "::relative";
+    start();
+    EXPECT_EQ(function("hello")->state, FunctionState::runtime_missing);
+    const auto outcome = call("hello");
+    EXPECT_EQ(code(outcome), "runtime_not_found");
+    EXPECT_THAT(outcome.error->message(), HasSubstr("function \"hello\" needs runtime \"python\": command \"python3\" not found in PATH"));
+    EXPECT_THAT(outcome.error->fix(), HasSubstr("apt-get install python3"));
+    EXPECT_THAT(outcome.details, HasSubstr("\"command\":\"python3\""));
+}
+
+TEST_F(SubprocessTest, AShimIsAskedForTheRealInterpreter) {
+    write("hello/index.py", "import json, os, sys\nsys.stdin.read()\nprint(json.dumps({'success': True, 'output': os.path.basename(sys.argv[0])}))\n");
+    write("bin/python3", "#!/bin/sh\necho x >> '" + (root_ / "asked").string() + "'\nexec /usr/bin/python3 \"$@\"\n", true);
+    if (!fs::exists("/usr/bin/python3")) GTEST_SKIP() << "needs /usr/bin/python3";
+    options_.environment["PATH"] = (root_ / "bin").string() + ":/usr/bin:/bin";
+    EXPECT_EQ(output("hello"), "\"index.py\"");
+    EXPECT_EQ(output("hello"), "\"index.py\"");
+    std::ifstream asked(root_ / "asked");
+    EXPECT_EQ(std::string(std::istreambuf_iterator<char>(asked), {}), "x\n");
+}
+
+TEST_F(SubprocessTest, AVanishedEntryOrInterpreterIsNamed) {
+    shell("gone", "exit 0");
+    write("odd/handler", "#!/nothing/here\n", true);
+    start();
+    fs::remove(root_ / "gone/handler");
+    EXPECT_EQ(code(call("gone")), "entry_not_found");
+    EXPECT_EQ(code(call("odd")), "runtime_not_found");
+    fs::remove_all(root_ / "gone");
+    EXPECT_EQ(code(call("gone")), "entry_not_found");
+}
+
+TEST_F(SubprocessTest, CancellingAndClosingEndWhatRuns) {
+    shell("slow", "sleep 1000", "kill_grace: 0s\n");
+    CancelSource source;
+    source.cancel(CancelCause::client_gone);
+    const auto gone = call("slow", "{}", [&](Call& call) { call.cancel = source.token(); });
+    EXPECT_EQ(code(gone), "cancelled");
+    TaskScope scope;
+    Outcome closed;
+    const auto found = function("slow");
+    scope.spawn(reactors_->at(0), [](SubprocessEngine& engine, FunctionRef function, Outcome& out) -> Task<void> {
+        Call call;
+        call.id = new_call_id();
+        call.request_id = call.id;
+        out = co_await engine.call(function, std::move(call));
+    }(*engine_, found, closed));
+    sync_wait(run_on(reactors_->at(0), engine_->close(0ms)));
+    sync_wait(scope.join());
+    EXPECT_EQ(code(closed), "shutting_down");
+    EXPECT_EQ(code(call("slow")), "shutting_down");
+}
+
+TEST_F(SubprocessTest, ADeadlineThatHasPassedEndsTheCall) {
+    shell("slow", "sleep 1000", "kill_grace: 0s\n");
+    EXPECT_EQ(code(call("slow", "{}", [](Call& call) { call.deadline = std::chrono::steady_clock::now(); })), "timeout");
+}
+
+TEST_F(SubprocessTest, NoMoreTreesThanPlacesAndCallsWaitInLine) {
+    options_.max_processes = 1;
+    options_.max_waiting = 1;
+    // Two at once would see each other's file.
+    shell("alone", "if [ -e busy ]; then echo '{\"success\":true,\"output\":\"two\"}'; exit; fi; touch busy; read line; rm busy; echo '{\"success\":true,\"output\":\"one\"}'");
+    const auto found = function("alone");
+    TaskScope scope;
+    std::vector<Outcome> outcomes(3);
+    for (auto& outcome : outcomes) {
+        scope.spawn(reactors_->at(0), [](SubprocessEngine& engine, FunctionRef function, Outcome& out) -> Task<void> {
+            Call call;
+            call.id = new_call_id();
+            call.request_id = call.id;
+            out = co_await engine.call(function, std::move(call));
+        }(*engine_, found, outcome));
+    }
+    sync_wait(scope.join());
+    std::vector<std::string> results;
+    for (const auto& outcome : outcomes) results.push_back(outcome.error ? code(outcome) : outcome.output.bytes);
+    EXPECT_THAT(results, testing::UnorderedElementsAre("\"one\"", "\"one\"", "queue_full"));
+}
+
+TEST(FindOnPath, SkipsEmptyAndRelativeElements) {
+    EXPECT_EQ(find_on_path("sh", "::.:bin:/nothing:/bin"), "/bin/sh");
+    EXPECT_EQ(find_on_path("sh", ""), "");
+    EXPECT_EQ(find_on_path("sh", ":relative:"), "");
+}
+
+}  // namespace
+}  // namespace berth
