@@ -30,11 +30,19 @@ cpu_of() {
 }
 
 declare -A best
-measure() {  # name url pid
+cat >"$work/post.lua" <<'LUA'
+wrk.method = "POST"
+wrk.body = '{"name":"Ada"}'
+wrk.headers["Content-Type"] = "application/json"
+LUA
+
+measure() {  # name url pid [post]
     local before after requests
-    taskset -c 1 wrk -t1 -c64 -d1 "$2" >/dev/null
+    local -a post=()
+    if [ "${4:-}" = post ]; then post=(-s "$work/post.lua"); fi
+    taskset -c 1 wrk -t1 -c64 -d1 "${post[@]}" "$2" >/dev/null
     before=$(cpu_of "$3")
-    taskset -c 1 wrk -t1 -c64 -d"$seconds" "$2" >"$work/wrk"
+    taskset -c 1 wrk -t1 -c64 -d"$seconds" "${post[@]}" "$2" >"$work/wrk"
     after=$(cpu_of "$3")
     requests=$(awk '/requests in/ {print $1}' "$work/wrk")
     if grep -q 'Non-2xx' "$work/wrk"; then echo "http_bench: $1 answered with failures" >&2; exit 1; fi
@@ -53,13 +61,24 @@ exec 9>"$work/hold"
 until grep -q Listening "$work/floor"; do read -rt 0.05 <> <(:) || true; done
 floor_url=$(awk '{print $3}' "$work/floor")/
 
+berth_pid=
+if [ -x "$build/bin/berth" ]; then
+    mkdir "$work/functions"
+    cp -r "$(dirname "$0")/../examples/hello-wasm" "$work/functions/"
+    taskset -c 0 "$build/bin/berth" serve "$work/functions" --port 0 >"$work/berth" 2>"$work/berth.log" &
+    berth_pid=$!
+    pids+=("$berth_pid")
+    until grep -q Listening "$work/berth"; do read -rt 0.05 <> <(:) || true; done
+    berth_url=$(awk '/Listening/ {print $3}' "$work/berth")/api/functions/hello-wasm
+fi
+
 nginx_pid=
 if command -v nginx >/dev/null; then
     port=$((20000 + RANDOM % 20000))
     cat >"$work/nginx.conf" <<CONF
 worker_processes 1; pid $work/nginx.pid; error_log $work/error.log; daemon off;
 events { worker_connections 1024; }
-http { access_log off; keepalive_requests 100000000;
+http { access_log off;
   server { listen 127.0.0.1:$port; location / { default_type application/json; return 200 '{"message":"Hello, World!"}'; } } }
 CONF
     taskset -c 0 nginx -p "$work" -c "$work/nginx.conf" 2>/dev/null &
@@ -72,6 +91,7 @@ fi
 
 for ((round = 0; round < rounds; ++round)); do
     measure floor "$floor_url" "$floor"
+    if [ -n "$berth_pid" ]; then measure hello-wasm "$berth_url" "$berth_pid" post; fi
     if [ -n "$nginx_pid" ]; then measure nginx "http://127.0.0.1:$port/" "$nginx_pid"; fi
     if [ -n "${HTTP_BENCH_EXTRA:-}" ]; then
         while read -r name url pid; do [ -n "$name" ] && measure "$name" "$url" "$pid"; done < <(tr ';' '\n' <<<"$HTTP_BENCH_EXTRA")

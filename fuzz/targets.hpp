@@ -12,6 +12,9 @@ int section_reader(ByteView input);
 int instrument(ByteView input);
 int metered_module(ByteView input);
 int source_lines(ByteView input);
+int http_head(ByteView input);
+int manifest(ByteView input);
+int envelope(ByteView input);
 
 struct Target {
     std::string_view name;  // folder below fuzz/corpus
@@ -24,6 +27,9 @@ inline constexpr std::array targets{
     Target{"instrument", instrument},
     Target{"metered_module", metered_module},
     Target{"source_lines", source_lines},
+    Target{"http_head", http_head},
+    Target{"manifest", manifest},
+    Target{"envelope", envelope},
 };
 
 }  // namespace berth::fuzz

@@ -93,6 +93,7 @@ Result<FunctionSet> find_functions(Application& application, std::span<const std
         options.environment = std::move(environment);
         options.home = application.options().folders.state / "home";
         options.defaults = default_limits("subprocess", std::max(1U, std::thread::hardware_concurrency()));
+        options.metrics = &application.metrics();
         options.max_processes = std::max<std::size_t>(32, 8 * std::size_t{std::max(1U, std::thread::hardware_concurrency())});
         auto engine = SubprocessEngine::create(std::move(options), std::move(programs), reactors, application.log());
         set.processes = engine.get();

@@ -78,6 +78,8 @@ struct HttpServer::Body {
     bool accept_ready();
     void place(int descriptor);
     void connection_ended();
+    /// Calls `what` for every connection, in the loop each lives in.
+    Task<void> visit(void (*what)(HttpConnection& connection));
 };
 
 }  // namespace berth

@@ -130,6 +130,13 @@ Task<void> HttpServer::Body::accept() {
     accepting.reset();
 }
 
+Task<void> HttpServer::Body::visit(void (*what)(HttpConnection& connection)) {
+    for (const auto& lane : lanes) {
+        co_await lane->reactor.enter();
+        for (std::size_t i = 0; i < lane->connections.size(); ++i) what(*lane->connections[i]);
+    }
+}
+
 HttpServer::HttpServer(std::unique_ptr<Body> body) : body_(std::move(body)) {}
 HttpServer::~HttpServer() = default;
 
@@ -147,13 +154,6 @@ void HttpServer::serve() { body_->acceptor.spawn(body_->lanes[0]->reactor, body_
 
 Task<bool> HttpServer::close(std::chrono::milliseconds grace) {
     auto& body = *body_;
-    const auto on_each_connection = [&body](auto what) {
-        for (const auto& lane : body.lanes) {
-            lane->reactor.call_soon([lane = lane.get(), what] {
-                for (std::size_t i = 0; i < lane->connections.size(); ++i) what(*lane->connections[i]);
-            });
-        }
-    };
     body.acceptor.stop();
     body.lanes[0]->reactor.call_soon([&body] {
         boost::system::error_code ignored;
@@ -162,21 +162,24 @@ Task<bool> HttpServer::close(std::chrono::milliseconds grace) {
     co_await body.acceptor.join();
     body.listener.close();
     body.draining.store(true, std::memory_order_relaxed);
-    on_each_connection([](HttpConnection& connection) { connection.drain(); });
+    co_await body.visit([](HttpConnection& connection) { connection.drain(); });
 
     TaskScope clock;
-    clock.spawn(body.lanes[0]->reactor, [](HttpServer::Body& body, CancelToken over, std::chrono::milliseconds grace, auto on_each) -> Task<void> {
-        auto& reactor = body.lanes[0]->reactor;
-        if (!co_await reactor.sleep_for(grace, over)) co_return;
-        on_each([](HttpConnection& connection) { connection.cancel(CancelCause::shutting_down); });
-        if (!co_await reactor.sleep_for(last_grace, over)) co_return;
-        on_each([](HttpConnection& connection) { connection.cancel(CancelCause::cancelled); });
-    }(body, clock.token(), grace, on_each_connection));
+    clock.spawn(body.lanes[0]->reactor, [](HttpServer::Body& body, CancelToken over, std::chrono::milliseconds grace) -> Task<void> {
+        if (!co_await body.lanes[0]->reactor.sleep_for(grace, over)) co_return;
+        co_await body.visit([](HttpConnection& connection) { connection.cancel(CancelCause::shutting_down); });
+        if (!co_await body.lanes[0]->reactor.sleep_for(last_grace, over)) co_return;
+        co_await body.visit([](HttpConnection& connection) { connection.cancel(CancelCause::cancelled); });
+    }(body, clock.token(), grace));
     while (body.count.load(std::memory_order_seq_cst) > 0) co_await body.lanes[0]->reactor.sleep_for(std::chrono::milliseconds(5));
     clock.stop();
     body.tasks.stop();
     co_await clock.join();
     co_await body.tasks.join();
+    for (const auto& lane : body.lanes) {  // what was posted to the loops has run
+        co_await lane->reactor.enter();
+        co_await lane->reactor.yield();
+    }
     co_return !body.cut.load(std::memory_order_relaxed);
 }
 

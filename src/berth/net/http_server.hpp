@@ -26,7 +26,7 @@ struct HttpServerOptions {
     std::chrono::milliseconds write_timeout{60'000};        // without progress
     std::uint64_t slowest_body = 1024;                      // bytes a second, looked at after the first 5 seconds
     std::size_t max_connections = 10'000;                   // further ones wait in the system's queue
-    std::uint32_t max_requests_per_connection = 1'000'000;  // then the connection is closed after the answer
+    std::uint32_t max_requests_per_connection = 1'000;  // then the connection is closed after the answer
 };
 
 /// The HTTP/1.1 and 1.0 front of every server verb: keep-alive, pipelining in order, chunked bodies, strict parsing.

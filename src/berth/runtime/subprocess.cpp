@@ -471,6 +471,7 @@ Task<Outcome> SubprocessEngine::run(const Entry& entry, Call call, std::shared_p
         outcome.error = closing_.requested() ? closing_.token().error() : call.cancel.error();
     }
     outcome.usage.bytes_in = bytes_in;
+    count(*result, bytes_in, outcome.usage.bytes_out);
     log_errors(entry, call, result->errors);
     if (result->left_something) {
         log_.write(LogLevel::warn, "function", "the function left processes behind; they were ended", {{"function", function.name}, {"call", call.id}});
@@ -567,6 +568,19 @@ Outcome SubprocessEngine::outcome_of(const Entry& entry, const std::string&, con
     }
     outcome.output.media_type = "application/json";
     return outcome;
+}
+
+void SubprocessEngine::count(const ProcessResult& result, std::uint64_t bytes_in, std::uint64_t bytes_out) {
+    if (!options_.metrics) return;
+    auto& metrics = *options_.metrics;
+    auto& bytes = metrics.counters("berth_process_bytes_total", "Bytes moved to and from function processes.", {"direction"});
+    bytes.at({"in"}).add(bytes_in);
+    bytes.at({"out"}).add(bytes_out);
+    if (result.end != ProcessEnd::by_itself) {
+        const auto* reason = result.end == ProcessEnd::timeout ? "timeout" : result.end == ProcessEnd::cancelled ? "cancelled" : "output_too_large";
+        metrics.counters("berth_process_killed_total", "Process trees that were ended by Berth.", {"reason"}).at({reason}).add();
+    }
+    if (result.left_something) metrics.counters("berth_process_leftover_total", "Calls whose main process left others behind.").at({}).add();
 }
 
 void SubprocessEngine::log_errors(const Entry& entry, const Call& call, std::string_view text) {

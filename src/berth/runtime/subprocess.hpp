@@ -18,6 +18,7 @@
 #include "berth/runtime/discovery.hpp"
 #include "berth/runtime/engine.hpp"
 #include "berth/telemetry/log.hpp"
+#include "berth/telemetry/metrics.hpp"
 
 namespace berth {
 
@@ -29,6 +30,7 @@ struct SubprocessOptions {
     Limits defaults;                             // of the profile `subprocess`
     std::size_t max_processes = 64;              // process trees at once; further calls wait
     std::size_t max_waiting = 1024;              // beyond it: queue_full
+    MetricRegistry* metrics = nullptr;           // outlives the engine; null: nothing is counted
     bool show_output = false;                    // excerpts of what a function wrote in details and messages of its failures
 };
 
@@ -61,6 +63,7 @@ private:
     Task<Outcome> run(const Entry& entry, Call call, std::shared_ptr<Slot> place);
     ProcessPlan plan_of(const Entry& entry, const Call& call, const std::string& request_id, const std::string& program, std::string input);
     Outcome outcome_of(const Entry& entry, const std::string& request_id, const ProcessPlan& plan, ProcessResult& result);
+    void count(const ProcessResult& result, std::uint64_t bytes_in, std::uint64_t bytes_out);
     void log_errors(const Entry& entry, const Call& call, std::string_view text);
 
     SubprocessOptions options_;

@@ -122,7 +122,8 @@ Task<HttpResponse> HttpFront::handle(HttpRequest& request) {
         response.body = options_.metrics_text();
         return answer(std::move(response), "/metrics");
     }
-    if (const auto segments = path_segments(path); !segments && path != "*") return answer(error_response(segments.error(), {}, options_.detail), "_other");
+    if (path == "*") return answer(options_answer("GET, HEAD, OPTIONS, POST"), "*");  // only OPTIONS comes here with it
+    if (const auto segments = path_segments(path); !segments) return answer(error_response(segments.error(), {}, options_.detail), "_other");
     return answer(error_response(Error(Code::not_found, format("nothing is served at {}", path)), {}, options_.detail), "_other");
 }
 
@@ -169,7 +170,7 @@ Task<HttpResponse> HttpFront::call(HttpRequest& request, FunctionRef function) {
     call.trigger = Trigger::http;
     call.cancel = request.cancel;
     auto request_id = call.request_id;
-    const auto envelope_id = raw || is_uuid(request_id) ? request_id : call.id;
+    const auto envelope_id = raw ? std::string() : is_uuid(request_id) ? request_id : call.id;
 
     std::optional<Error> refused;
     if (const auto limit = request.field("x-request-timeout-ms")) {
