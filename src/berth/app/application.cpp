@@ -108,9 +108,15 @@ Result<std::shared_ptr<WasmEngine>> Application::engine() {
     const std::lock_guard lock(engine_mutex_);
     if (!engine_) {
         EngineOptions options;
-        options.restore = options_.restore;
-        options.instances = options_.instances;
+        options.restore = options_.restore && !options_.single_run;
+        if (options_.single_run) options.pooling = Choice::off;
         BERTH_TRY(engine_, WasmEngine::create(options));
+        // Where stopping by signal does not pass its self-test, code is compiled with checks instead. A single run learns
+        // the same when its call starts, without paying for the test.
+        if (!options_.single_run && !engine_->status().signal_stop) {
+            options.stop = StopMethod::epochs;
+            BERTH_TRY(engine_, WasmEngine::create(options));
+        }
     }
     return engine_;
 }

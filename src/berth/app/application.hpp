@@ -58,7 +58,7 @@ struct ApplicationOptions {
     LogLevel log_level = LogLevel::info;
     bool restore = true;     // put used instances back in place where that is sound
     bool use_cache = true;
-    std::uint32_t instances = 0;  // slots of the pool; 0: chosen from the machine, 1 for a single run
+    bool single_run = false;      // one call and then the end: no pool of instances, nothing kept for a next call
 };
 
 /// The object graph of one host process: clocks, metrics, log, engine, worlds and the code cache. Built once, outlives

@@ -1,0 +1,192 @@
+#!/usr/bin/env python3
+"""Starts `berth serve` on free ports and looks at it as clients do. Prints a line a failure and last `N passed, N failed`."""
+import contextlib
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+binary, out_file = Path(sys.argv[1]).resolve(), Path(sys.argv[2])
+root = Path(__file__).resolve().parent.parent.parent
+cases = {}
+
+
+def case(function):
+    cases[function.__name__.replace("_", "-")] = function
+    return function
+
+
+@contextlib.contextmanager
+def serving(*arguments, env=None):
+    with tempfile.TemporaryDirectory(prefix="berth-serve-") as home:
+        environment = {"PATH": os.environ["PATH"], "HOME": home, "LC_ALL": "C.UTF-8"} | (env or {})
+        process = subprocess.Popen([binary, "serve", *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment, text=True)
+        errors = []
+        reader = threading.Thread(target=lambda: errors.extend(process.stderr), daemon=True)
+        reader.start()
+        try:
+            first = process.stdout.readline()
+            process.first_line, process.errors = first, errors
+            process.url = first.removeprefix("Listening on ").strip()
+            yield process
+        finally:
+            if process.poll() is None:
+                process.send_signal(signal.SIGTERM)
+                process.wait(timeout=60)
+            reader.join(timeout=60)
+            process.stdout.close()
+            process.stderr.close()
+
+
+def post(url, body, content_type="application/json"):
+    request = urllib.request.Request(url, data=body.encode(), headers={"Content-Type": content_type})
+    try:
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return answer.status, answer.read().decode(), dict(answer.headers)
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode(), dict(error.headers)
+
+
+def get(url):
+    try:
+        with urllib.request.urlopen(url, timeout=60) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+
+
+def equal(found, expected):
+    assert found == expected, f"{found!r} is not {expected!r}"
+
+
+@case
+def first_line_is_the_address_and_the_examples_answer():
+    with serving(str(root / "examples"), "--port", "0") as server:
+        assert re.fullmatch(r"Listening on http://127\.0\.0\.1:\d+\n", server.first_line), server.first_line
+        status, text, _ = post(server.url + "/api/functions/hello-wasm", '{"name":"Ada"}')
+        equal((status, json.loads(text)), (200, {"greeting": "Hello, Ada!"}))
+        status, text, _ = post(server.url + "/api/functions/hello-python", '{"name":"Ada"}')
+        answer = json.loads(text)
+        equal((status, answer["success"], answer["output"]), (200, True, {"greeting": "Hello, Ada!"}))
+
+
+@case
+def health_metrics_and_unknown_routes():
+    with serving(str(root / "examples"), "--port", "0") as server:
+        equal(get(server.url + "/health/live")[0], 200)
+        equal(get(server.url + "/ready")[0], 200)
+        equal(json.loads(get(server.url + "/health")[1])["status"], "ok")
+        post(server.url + "/api/functions/hello-wasm", "{}")
+        text = get(server.url + "/metrics")[1]
+        assert 'berth_calls_total{function="hello-wasm",engine="wasm",outcome="ok"} 1\n' in text, text
+        assert 'berth_host_calls_total{world="wasi",function="fd_read",outcome="ok"} 1\n' in text, text
+        equal(get(server.url + "/nothing")[0], 404)
+        equal(get(server.url + "/api/functions/hello-wasm/x")[0], 404)
+        equal(post(server.url + "/health", "{}")[0], 405)
+        equal(post(server.url + "/api/functions/none", "{}")[0], 404)
+
+
+@case
+def ports_come_from_flag_then_environment():
+    with serving(str(root / "examples/hello-wasm/main.wat"), env={"PORT": "0"}) as server:
+        assert server.url.startswith("http://127.0.0.1:"), server.first_line
+    with serving(str(root / "examples/hello-wasm/main.wat"), "--port", "0", env={"PORT": "nonsense"}) as server:
+        assert server.url.startswith("http://127.0.0.1:"), server.first_line
+    with serving(str(root / "examples/hello-wasm/main.wat"), env={"PORT": "0", "K_SERVICE": "x"}) as server:
+        assert server.url.startswith("http://0.0.0.0:"), server.first_line
+    with serving(str(root / "examples/hello-wasm/main.wat"), env={"PORT": "99999"}) as server:
+        equal(server.first_line, "")
+        equal(server.wait(timeout=60), 78)
+
+
+@case
+def taken_port_is_71_and_names_the_holder():
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        holder.listen()
+        port = holder.getsockname()[1]
+        with serving(str(root / "examples/hello-wasm/main.wat"), "--port", str(port)) as server:
+            equal(server.first_line, "")
+            equal(server.wait(timeout=60), 71)
+        text = "".join(server.errors)
+        assert "cannot_bind" in text and str(port) in text and str(os.getpid()) in text, text
+
+
+@case
+def interrupt_ends_with_130_and_terminate_with_0():
+    for number, expected in ((signal.SIGINT, 130), (signal.SIGTERM, 0)):
+        with serving(str(root / "examples"), "--port", "0") as server:
+            server.send_signal(number)
+            equal(server.wait(timeout=60), expected)
+
+
+@case
+def limits_and_traps_have_their_status_and_the_host_lives():
+    with serving(str(root / "tests/cli/fixtures/kit"), "--port", "0", "--timeout", "50ms") as server:
+        status, text, _ = post(server.url + "/api/functions/spin", "")
+        equal((status, json.loads(text)["error"]["code"]), (504, "timeout"))
+        status, text, _ = post(server.url + "/api/functions/trap", "")
+        equal((status, json.loads(text)["error"]["code"]), (500, "trap"))
+        equal(post(server.url + "/api/functions/ok", "")[0], 200)
+        text = get(server.url + "/metrics")[1]
+        assert 'function="spin",engine="wasm",outcome="timeout"} 1\n' in text
+
+
+@case
+def a_wrong_module_is_listed_and_the_rest_serves():
+    with serving(str(root / "tests/cli/fixtures/mixed"), "--port", "0") as server:
+        status, text, _ = post(server.url + "/api/functions/broken", "{}")
+        equal((status, json.loads(text)["error"]["code"].lower()), (500, "function_invalid"))
+        equal(post(server.url + "/api/functions/ok", "")[0], 200)
+
+
+@case
+def hostile_heads_are_refused():
+    heads = [
+        b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
+        b"GET / HTTP/1.1\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nx",
+        b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: a\r\nX : y\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: a\r\n folded\r\n\r\n",
+        b"GET / HTTP/1.1\nHost: a\n\n",
+        b"GET / HTTP/3.0\r\nHost: a\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\n",
+        b"\x00\x01\x02\r\n\r\n",
+    ]
+    with serving(str(root / "examples/hello-wasm/main.wat"), "--port", "0") as server:
+        port = int(server.url.rsplit(":", 1)[1])
+        for head in heads:
+            with socket.create_connection(("127.0.0.1", port), timeout=60) as client:
+                client.sendall(head)
+                client.shutdown(socket.SHUT_WR)
+                answer = b""
+                while part := client.recv(65536):
+                    answer += part
+            assert re.match(rb"HTTP/1\.1 (4\d\d|50[15])", answer), (head, answer[:80])
+        equal(get(server.url + "/health/live")[0], 200)
+
+
+only = sys.argv[3] if len(sys.argv) > 3 else ""
+outcomes = {}
+for name, function in cases.items():
+    if only and only not in name:
+        continue
+    try:
+        function()
+        outcomes[name] = True
+    except Exception as problem:  # every case is judged, whatever happens in it
+        outcomes[name] = False
+        print(f"{name}: {type(problem).__name__}: {problem}")
+out_file.parent.mkdir(parents=True, exist_ok=True)
+out_file.write_text(json.dumps(outcomes, indent=1))
+print(f"{sum(outcomes.values())} passed, {len(outcomes) - sum(outcomes.values())} failed")
+sys.exit(0 if outcomes and all(outcomes.values()) else 1)
