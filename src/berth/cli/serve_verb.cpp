@@ -96,6 +96,7 @@ Result<int> run(Context& context, const Arguments& arguments) {
     BERTH_TRY(const auto application, Application::create(context.application_options()));
     console.notice(format("environment {}", context.environment_name.empty() ? "development" : context.environment_name));
     BERTH_TRY(const auto serving, Serving::start(*application, std::move(options), console.progress()));
+    serving_now = true;  // before anybody is told that it listens: a signal from here on ends it gracefully
     if (console.format == Format::json) {
         JsonWriter json;
         json.begin_object().member("$type", "berth.listening").member("url", serving->url()).end_object();
@@ -105,7 +106,6 @@ Result<int> run(Context& context, const Arguments& arguments) {
     }
     print_functions(console, serving->functions());
     for (const auto& notice : serving->notices()) console.notice(terminal_safe(notice));
-    serving_now = true;
     {
         std::unique_lock lock(mutex);
         wake.wait(lock, [&] { return stop; });
