@@ -13,7 +13,8 @@ target_include_directories(berth_flags INTERFACE "${CMAKE_SOURCE_DIR}/src" "${CM
 target_compile_options(berth_flags INTERFACE
   -Wall -Wextra -Wpedantic -Wno-missing-field-initializers -fno-omit-frame-pointer "-ffile-prefix-map=${CMAKE_SOURCE_DIR}/=")
 if(CMAKE_CXX_COMPILER_ID STREQUAL Clang)
-  target_compile_options(berth_flags INTERFACE -Wno-c2y-extensions)  # __COUNTER__ in BERTH_TRY
+  # __COUNTER__ in BERTH_TRY; and std::stable_sort of libstdc++ 12 uses what libstdc++ 12 calls deprecated.
+  target_compile_options(berth_flags INTERFACE -Wno-c2y-extensions -Wno-deprecated-declarations)
 endif()
 if(BERTH_WERROR)
   target_compile_options(berth_flags INTERFACE -Werror)

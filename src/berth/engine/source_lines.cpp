@@ -82,10 +82,21 @@ std::string_view text_at(ByteView section, std::uint64_t offset) {
     return offset < section.size() ? Cursor(section.subspan(static_cast<std::size_t>(offset))).text() : std::string_view();
 }
 
+/// A name as the header tells it. One that stands in a section of strings is only looked up when it is wanted: a table
+/// of many names without an end would otherwise be searched for each.
 struct FileName {
     std::string_view name;
+    ByteView section;
+    std::uint64_t offset = 0;
     std::uint64_t directory = 0;
+
+    std::string_view text() const { return section.empty() ? name : text_at(section, offset); }
 };
+
+/// Names beyond these are read over; no program has so many in one unit.
+constexpr std::size_t most_names = 65'536;
+/// Line tables beyond this are left alone, so that a trap costs no more than they are worth.
+constexpr std::size_t most_line_bytes = std::size_t{32} << 20;
 
 struct Row {
     std::uint64_t address = 0;
@@ -119,21 +130,25 @@ private:
         opcode_base_ = header.byte();
         for (unsigned i = 1; i < opcode_base_; ++i) operand_counts_.push_back(header.byte());
         if (version_ == 5) {
-            read_entries(header, [this](const FileName& entry) { directories_.push_back(entry.name); });
-            read_entries(header, [this](const FileName& entry) { files_.push_back(entry); });
+            read_entries(header, [this](const FileName& entry) { keep(directories_, entry); });
+            read_entries(header, [this](const FileName& entry) { keep(files_, entry); });
         } else {
             read_old_tables(header);
         }
         return in_.ok() && header.ok() && line_range_ != 0 && opcode_base_ != 0;
     }
 
+    static void keep(std::vector<FileName>& names, const FileName& name) {
+        if (names.size() < most_names) names.push_back(name);
+    }
+
     /// Before version 5 directory 0 is that of the compilation, which other sections tell, and files count from 1.
     void read_old_tables(Cursor& header) {
         directories_.emplace_back();
         files_.emplace_back();
-        for (auto name = header.text(); !name.empty(); name = header.text()) directories_.push_back(name);
+        for (auto name = header.text(); !name.empty(); name = header.text()) keep(directories_, {.name = name});
         for (auto name = header.text(); !name.empty(); name = header.text()) {
-            files_.push_back({.name = name, .directory = header.leb()});
+            keep(files_, {.name = name, .directory = header.leb()});
             header.leb();
             header.leb();
         }
@@ -154,12 +169,12 @@ private:
         for (std::uint64_t left = header.leb(); left > 0 && !formats.empty() && header.ok() && !header.at_end(); --left) {
             FileName entry;
             for (const auto& format : formats) {
-                std::string_view text;
+                FileName text;
                 std::uint64_t number = 0;
                 switch (format.form) {
-                    case 0x08: text = header.text(); break;                                     // in place
-                    case 0x1f: text = text_at(line_strings_, header.number(4)); break;
-                    case 0x0e: text = text_at(strings_, header.number(4)); break;
+                    case 0x08: text.name = header.text(); break;  // in place
+                    case 0x1f: text = {.section = line_strings_, .offset = header.number(4)}; break;
+                    case 0x0e: text = {.section = strings_, .offset = header.number(4)}; break;
                     case 0x0f: number = header.leb(); break;
                     case 0x0b: number = header.number(1); break;
                     case 0x05: number = header.number(2); break;
@@ -167,9 +182,12 @@ private:
                     case 0x07: number = header.number(8); break;
                     case 0x1e: header.bytes(16); break;
                     case 0x09: header.bytes(header.leb()); break;
-                    default: header.bytes(~std::uint64_t{0}); break;                            // unknown: its size is too
+                    default: header.bytes(~std::uint64_t{0}); break;  // unknown: its size is too
                 }
-                if (format.content == 1) entry.name = text;
+                if (format.content == 1) {
+                    text.directory = entry.directory;
+                    entry = text;
+                }
                 if (format.content == 2) entry.directory = number;
             }
             take(entry);
@@ -229,11 +247,12 @@ private:
     std::optional<SourcePlace> place(const Row& row) const {
         if (row.file >= files_.size() || row.line == 0 || row.line > UINT32_MAX) return std::nullopt;
         const auto& file = files_[static_cast<std::size_t>(row.file)];
-        SourcePlace found{.file = std::string(file.name), .line = static_cast<std::uint32_t>(row.line),
+        SourcePlace found{.file = std::string(file.text()), .line = static_cast<std::uint32_t>(row.line),
                           .column = static_cast<std::uint32_t>(std::min<std::uint64_t>(row.column, UINT32_MAX))};
         if (found.file.empty()) return std::nullopt;
-        if (found.file.front() != '/' && file.directory < directories_.size() && !directories_[static_cast<std::size_t>(file.directory)].empty()) {
-            found.file = std::string(directories_[static_cast<std::size_t>(file.directory)]) + "/" + found.file;
+        if (found.file.front() != '/' && file.directory < directories_.size()) {
+            const auto directory = directories_[static_cast<std::size_t>(file.directory)].text();
+            if (!directory.empty()) found.file = std::string(directory) + "/" + found.file;
         }
         return found;
     }
@@ -247,7 +266,7 @@ private:
     unsigned line_range_ = 0;
     unsigned opcode_base_ = 0;
     std::vector<std::uint8_t> operand_counts_;
-    std::vector<std::string_view> directories_;
+    std::vector<FileName> directories_;
     std::vector<FileName> files_;
 };
 
@@ -256,7 +275,7 @@ private:
 SourceLines SourceLines::of(ByteView wasm, const ModuleInfo& info) {
     const auto copy = [&](std::string_view name) {
         const auto* section = info.custom(name);
-        if (section == nullptr) return Bytes();
+        if (section == nullptr || section->payload.size > most_line_bytes) return Bytes();
         const auto part = wasm.subspan(section->payload.offset, section->payload.size);
         return Bytes(part.begin(), part.end());
     };
