@@ -153,7 +153,8 @@ Result<SettledPolicy> Application::settle(const PolicyRequest& request, World wo
         for (const auto limit : {Limit::fuel, Limit::wall, Limit::input, Limit::output, Limit::total_memory}) defaults.set(limit, Limits::unlimited);
         defaults.set(Limit::memory, std::uint64_t{4} << 30);
     }
-    const Limits written[] = {policy.limits, request.limits};
+    const auto configured = request.world_limits.find(berth::name(world));
+    const Limits written[] = {policy.limits, request.limits, configured == request.world_limits.end() ? Limits() : configured->second};
     settled.terms.limits = effective_limits(defaults, written);
     if (request.production) {
         for (const auto limit : {Limit::memory, Limit::wall, Limit::output}) {

@@ -43,6 +43,7 @@ struct PolicyRequest {
     std::vector<std::string> environment;  // NAME=VALUE
     bool deny_all = false;
     Limits limits;                    // written limits of this request
+    std::map<std::string, Limits, std::less<>> world_limits;  // of the configuration, by world
     bool by_a_person = false;         // `berth run` in a terminal: no default fuel, wall, input and output limit
     bool production = false;
 };

@@ -16,7 +16,8 @@ Result<CodeCache*> cache_of(Application& application) {
 
 Result<int> warm(Context& context, const std::vector<std::string>& files) {
     BERTH_TRY(const auto request, context.policy_request());
-    BERTH_TRY(const auto application, Application::create(context.application_options()));
+    BERTH_TRY(auto options, context.application_options());
+    BERTH_TRY(const auto application, Application::create(std::move(options)));
     BERTH_TRYV(cache_of(*application));
     for (const auto& file : files) {
         BERTH_TRY(const auto program, application->load(file, std::filesystem::path(file).stem().string(), request, context.console.progress()));
@@ -26,7 +27,8 @@ Result<int> warm(Context& context, const std::vector<std::string>& files) {
 }
 
 Result<int> list(Context& context) {
-    BERTH_TRY(const auto application, Application::create(context.application_options()));
+    BERTH_TRY(auto options, context.application_options());
+    BERTH_TRY(const auto application, Application::create(std::move(options)));
     BERTH_TRY(auto* cache, cache_of(*application));
     BERTH_TRY(const auto entries, cache->list());
     std::uint64_t total = 0;
@@ -45,7 +47,8 @@ Result<int> list(Context& context) {
 }
 
 Result<int> clear(Context& context) {
-    BERTH_TRY(const auto application, Application::create(context.application_options()));
+    BERTH_TRY(auto options, context.application_options());
+    BERTH_TRY(const auto application, Application::create(std::move(options)));
     BERTH_TRY(auto* cache, cache_of(*application));
     BERTH_TRY(const auto removed, cache->clear());
     context.console.line(format("removed {} entries", removed));

@@ -7,6 +7,8 @@
 #include "berth/capability/policy_file.hpp"
 #include "berth/cli/verb.hpp"
 
+extern char** environ;
+
 namespace berth::cli {
 namespace {
 
@@ -28,6 +30,11 @@ void add_output_flags(CLI::App& app, Context& context) {
     app.add_flag("--no-color", context.no_color, "no colour (NO_COLOR)");
 }
 
+void add_config_flags(CLI::App& app, Context& context) {
+    app.add_option("--config", context.config, "configuration file instead of berth.yaml")->envname("BERTH_CONFIG")->type_name("F");
+    app.add_option("--set", context.settings, "one configuration key")->type_name("K=V")->allow_extra_args(false);
+}
+
 void add_guest_flags(CLI::App& app, Context& context) {
     app.add_option("--policy", context.policy_files, "policy file")->envname("BERTH_POLICY")->type_name("FILE");
     app.add_option("--allow", context.allow, "grant CAP or CAP=SCOPE")->envname("BERTH_ALLOW")->type_name("CAP[=SCOPE]")->allow_extra_args(false);
@@ -39,6 +46,7 @@ void add_guest_flags(CLI::App& app, Context& context) {
     app.add_option("--memory", context.memory, "limit memory (BERTH_MEMORY)")->envname("BERTH_MEMORY")->type_name("S");
     app.add_option("--fuel", context.fuel, "limit fuel (BERTH_FUEL)")->envname("BERTH_FUEL")->type_name("N");
     app.add_flag("--no-cache", context.no_cache, "no compiled-code cache")->envname("BERTH_NO_CACHE");
+    add_config_flags(app, context);
     app.add_option("--environment", context.environment_name, "production, development or testing")
         ->envname("BERTH_ENVIRONMENT")
         ->check(CLI::IsMember({"production", "development", "testing"}));
@@ -58,17 +66,39 @@ Result<void> Context::finish_parsing() {
     return {};
 }
 
+Result<Config> Context::configuration() const {
+    std::vector<std::string> variables;
+    for (char** variable = environ; variable != nullptr && *variable != nullptr; ++variable) variables.emplace_back(*variable);
+    auto input = ConfigInput::of_process(variables);
+    if (!config.empty()) input.project_file = config;
+    input.flags = flag_values;
+    input.flag_names = flag_names;
+    if (!environment_name.empty()) {
+        input.flags.emplace_back("environment", environment_name);
+        input.flag_names.emplace_back("environment", "--environment");
+    }
+    for (const auto& setting : settings) {
+        const auto equals = setting.find('=');
+        if (equals == std::string::npos) return fail(Code::usage, format("--set {}: write KEY=VALUE", setting));
+        input.flags.emplace_back(setting.substr(0, equals), setting.substr(equals + 1));
+    }
+    return Config::load(input);
+}
+
 Result<PolicyRequest> Context::policy_request() const {
     PolicyRequest request;
+    BERTH_TRY(const auto configured, configuration());
+    for (const auto* world : {"wasi", "bare"}) request.world_limits.emplace(world, configured.limits(world));
     for (const auto& file : policy_files) {
         BERTH_TRY(auto policies, read_policies(file));
         std::move(policies.begin(), policies.end(), std::back_inserter(request.written));
     }
+    if (policy_files.empty()) request.written = configured.policies();
     request.allow = allow;
     request.mounts = mounts;
     request.environment = environment;
     request.deny_all = deny_all;
-    request.production = environment_name == "production";
+    request.production = configured.value("environment") == "production";
     const auto set = [&](Limit limit, const std::string& text, std::string_view flag) -> Result<void> {
         if (text.empty()) return {};
         const auto value = parse_limit(limit, text);
@@ -97,8 +127,11 @@ Result<PolicyRequest> Context::policy_request() const {
     return request;
 }
 
-ApplicationOptions Context::application_options() const {
+Result<ApplicationOptions> Context::application_options() const {
     ApplicationOptions options;
+    BERTH_TRY(const auto configured, configuration());
+    BERTH_TRY(options.log_level, parse_log_level(configured.value("log.level")));
+    options.restore = configured.value("engine.restore") == "true";
     options.use_cache = !no_cache;
     if (!state_dir.empty()) options.folders.state = state_dir;
     if (console.verbose) options.log_level = LogLevel::debug;

@@ -85,7 +85,8 @@ void look_at_runtime(std::string_view name, std::string_view package, std::vecto
 }
 
 Result<int> run(Context& context, const std::string& runtime) {
-    BERTH_TRY(const auto application, Application::create(context.application_options()));
+    BERTH_TRY(auto options, context.application_options());
+    BERTH_TRY(const auto application, Application::create(std::move(options)));
     std::vector<Finding> findings;
     if (!runtime.empty()) {
         if (runtime != "python" && runtime != "node") return fail(Code::not_found, format("this build has no runtime \"{}\"; it has python and node", runtime));

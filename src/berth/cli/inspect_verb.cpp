@@ -32,7 +32,8 @@ Result<Report> inspect(Context& context, const std::string& file) {
     }
     BERTH_TRY(report.info, ModuleInfo::read(bytes, ModuleBounds{}));
     BERTH_TRY(report.world, detect_world(report.info));
-    BERTH_TRY(const auto application, Application::create(context.application_options()));
+    BERTH_TRY(auto options, context.application_options());
+    BERTH_TRY(const auto application, Application::create(std::move(options)));
     if (const auto world = application->worlds().find(report.world)) {
         std::vector<ModuleImport> imports;
         for (const auto& import : report.info.imports) imports.push_back({import.module, import.name, import.kind, {}});

@@ -33,7 +33,8 @@ std::string_view enforced_by(Limit limit) {
 
 Result<int> run(Context& context, const std::string& file) {
     BERTH_TRY(const auto request, context.policy_request());
-    BERTH_TRY(const auto application, Application::create(context.application_options()));
+    BERTH_TRY(auto options, context.application_options());
+    BERTH_TRY(const auto application, Application::create(std::move(options)));
     World world = World::wasi;
     if (!file.empty()) {
         BERTH_TRY(auto bytes, read_file(file));
@@ -49,8 +50,11 @@ Result<int> run(Context& context, const std::string& file) {
     if (json) writer.begin_object().member("$type", "berth.limits").member("world", name(world)).key("limits").begin_array();
     for (const auto& entry : limit_table) {
         const auto value = settled.terms.limits[entry.limit];
+        const auto configured = request.world_limits.find(name(world));
+        const bool from_config = configured != request.world_limits.end() && configured->second.bounds(entry.limit) && configured->second[entry.limit] == value;
         const bool written = request.limits.bounds(entry.limit) || (settled.terms.policy && settled.terms.policy->limits.bounds(entry.limit));
         const auto source = request.limits.bounds(entry.limit) && request.limits[entry.limit] == value ? std::string("flag")
+                            : from_config ? std::string("configuration")
                             : written                                                                 ? settled.terms.policy->from
                                                                                                       : format("default({})", name(world));
         auto how = enforced_by(entry.limit);

@@ -11,7 +11,7 @@
 namespace berth::cli {
 
 const std::vector<Verb>& verbs() {
-    static const std::vector<Verb> all{run_verb, serve_verb, inspect_verb, world_verb, policy_verb, limits_verb, doctor_verb, cache_verb, version_verb, help_verb};
+    static const std::vector<Verb> all{run_verb, serve_verb, inspect_verb, world_verb, policy_verb, limits_verb, config_verb, doctor_verb, cache_verb, version_verb, help_verb};
     return all;
 }
 

@@ -40,7 +40,8 @@ std::string scope_text(const Scope& scope, ScopeKind kind) {
 
 Result<int> explain(Context& context, const std::string& file) {
     BERTH_TRY(const auto request, context.policy_request());
-    BERTH_TRY(const auto application, Application::create(context.application_options()));
+    BERTH_TRY(auto options, context.application_options());
+    BERTH_TRY(const auto application, Application::create(std::move(options)));
     const auto name = std::filesystem::path(file).stem().string();
     std::string preset;
     auto lenient = request;

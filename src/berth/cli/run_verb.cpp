@@ -57,7 +57,7 @@ Result<int> run(Context& context, const Arguments& arguments) {
     });
     BERTH_TRY(auto request, context.policy_request());
     request.by_a_person = request.written.empty() && !request.production;
-    auto options = context.application_options();
+    BERTH_TRY(auto options, context.application_options());
     options.single_run = true;
     BERTH_TRY(const auto application, Application::create(std::move(options)));
     const auto name = std::filesystem::path(arguments.file).stem().string();

@@ -4,9 +4,7 @@
 
 #include <atomic>
 
-#include <charconv>
 #include <condition_variable>
-#include <cstdlib>
 #include <mutex>
 
 #include "berth/base/format.hpp"
@@ -24,35 +22,9 @@ struct Arguments {
     std::vector<std::string> paths;
     std::string host;
     std::string port;
-    std::string grace = "10s";
+    std::string grace;
     bool expose_errors = false;
 };
-
-Result<std::uint16_t> parse_port(std::string_view text, std::string_view source) {
-    unsigned value = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    if (error != std::errc() || end != text.data() + text.size() || value > 65535) return fail(Code::config_error, format("{}: \"{}\" is no port; use 0 to 65535", source, text));
-    return static_cast<std::uint16_t>(value);
-}
-
-/// Flag, then BERTH_SERVER_PORT, then PORT, then 8080.
-Result<std::uint16_t> choose_port(const std::string& flag) {
-    if (!flag.empty()) return parse_port(flag, "--port");
-    for (const auto* variable : {"BERTH_SERVER_PORT", "PORT"}) {
-        if (const char* value = std::getenv(variable)) return parse_port(value, variable);
-    }
-    return std::uint16_t{8080};
-}
-
-/// Loopback unless told otherwise, or a platform says that it is in front.
-std::string choose_host(const std::string& flag) {
-    if (!flag.empty()) return flag;
-    if (const char* value = std::getenv("BERTH_SERVER_HOST")) return value;
-    for (const auto* variable : {"K_SERVICE", "KUBERNETES_SERVICE_HOST", "FUNCTION_TARGET"}) {
-        if (std::getenv(variable) != nullptr) return "0.0.0.0";
-    }
-    return "127.0.0.1";
-}
 
 void print_functions(Console& console, const std::vector<FunctionRef>& functions) {
     for (const auto& function : functions) {
@@ -82,19 +54,30 @@ Result<int> run(Context& context, const Arguments& arguments) {
         }
         wake.notify_all();
     });
+    const auto flag = [&](std::string_view key, std::string_view name, const std::string& value) {
+        if (value.empty()) return;
+        context.flag_values.emplace_back(key, value);
+        context.flag_names.emplace_back(key, name);
+    };
+    flag("server.host", "--host", arguments.host);
+    flag("server.port", "--port", arguments.port);
+    flag("server.grace", "--grace", arguments.grace);
+    flag("server.expose_errors", "--expose-errors", arguments.expose_errors ? "true" : "");
+    BERTH_TRY(const auto configured, context.configuration());
     ServeOptions options;
-    BERTH_TRY(options.port, choose_port(arguments.port));
-    options.host = choose_host(arguments.host);
+    options.port = static_cast<std::uint16_t>(std::stoul(configured.value("server.port")));
+    options.host = configured.value("server.host");
     BERTH_TRY(options.policy, context.policy_request());
-    BERTH_TRY(const auto grace, parse_duration(arguments.grace) | note([] { return "--grace"; }));
+    BERTH_TRY(const auto grace, parse_duration(configured.value("server.grace")));
     options.grace = std::chrono::duration_cast<std::chrono::milliseconds>(grace);
-    options.expose_errors = arguments.expose_errors;
-    if (options.policy.production && arguments.expose_errors) return fail(Code::config_error, "production does not show errors to callers; leave --expose-errors out");
+    options.expose_errors = configured.value("server.expose_errors") == "true";
+    if (options.policy.production && options.expose_errors) return fail(Code::config_error, "production does not show errors to callers; server.expose_errors must be false");
     for (const auto& path : arguments.paths) options.paths.emplace_back(path);
-    if (options.paths.empty()) options.paths.emplace_back("functions");
+    if (options.paths.empty()) options.paths.emplace_back(configured.value("functions.path"));
 
-    BERTH_TRY(const auto application, Application::create(context.application_options()));
-    console.notice(format("environment {}", context.environment_name.empty() ? "development" : context.environment_name));
+    BERTH_TRY(auto application_options, context.application_options());
+    BERTH_TRY(const auto application, Application::create(std::move(application_options)));
+    console.notice(format("environment {}", configured.value("environment")));
     BERTH_TRY(const auto serving, Serving::start(*application, std::move(options), console.progress()));
     serving_now = true;  // before anybody is told that it listens: a signal from here on ends it gracefully
     if (console.format == Format::json) {
@@ -111,8 +94,9 @@ Result<int> run(Context& context, const Arguments& arguments) {
         wake.wait(lock, [&] { return stop; });
     }
     console.detail("draining");
-    serving->stop();
-    return Interrupt::seen() == SIGINT ? 130 : 0;
+    const bool clean = serving->stop();
+    if (Interrupt::seen() == SIGINT) return 130;
+    return clean ? 0 : 75;  // requests had to be cut: try again
 }
 
 void declare(CLI::App& app, Context& context, std::function<Result<int>()>& action) {

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "berth/app/application.hpp"
+#include "berth/app/config.hpp"
 #include "berth/cli/console.hpp"
 
 namespace CLI { class App; }
@@ -22,6 +23,8 @@ struct Context {
     std::vector<std::string> policy_files, allow, mounts, environment, limits;
     std::string timeout, memory, fuel, isolation = "fresh", mode = "wasm", config, state_dir, environment_name;
     std::vector<std::string> settings;  // --set K=V
+    std::vector<std::pair<std::string, std::string>> flag_values;  // key and value of flags that stand for a key
+    std::vector<std::pair<std::string, std::string>> flag_names;   // key and how the flag is written
     bool deny_all = false;
     bool no_cache = false;
     bool stats = false;
@@ -29,9 +32,12 @@ struct Context {
 
     /// Applies format, quiet and the like after parsing. Fails with usage.
     Result<void> finish_parsing();
-    /// The flags as the application takes them. Reads policy files; usage and config errors name the flag.
+    /// The effective configuration: flags, mounted files, environment, project file, user file, defaults.
+    Result<Config> configuration() const;
+    /// The flags as the application takes them, policies and limits of the configuration included. Reads policy files; usage
+    /// and config errors name the flag.
     Result<PolicyRequest> policy_request() const;
-    ApplicationOptions application_options() const;
+    Result<ApplicationOptions> application_options() const;
 };
 
 /// Whether what follows the first positional argument belongs to the guest, flags included.
@@ -51,6 +57,7 @@ const std::vector<Verb>& verbs();
 /// Flags of core 14.2 that this build gives meaning to; those it knows but cannot honour are refused by name.
 void add_guest_flags(CLI::App& app, Context& context);
 void add_output_flags(CLI::App& app, Context& context);
+void add_config_flags(CLI::App& app, Context& context);
 
 /// The whole command line: argv[0] chooses a world's verbs. Returns the exit status.
 int main(int argc, char** argv);

@@ -41,7 +41,8 @@ void print_table(Console& console, const HostTable& table) {
 }
 
 Result<int> show(Context& context, const std::string& name) {
-    BERTH_TRY(const auto application, Application::create(context.application_options()));
+    BERTH_TRY(auto options, context.application_options());
+    BERTH_TRY(const auto application, Application::create(std::move(options)));
     const std::pair<std::string_view, const GuestWorld*> worlds[] = {{"bare", application->worlds().bare}, {"wasi", application->worlds().wasi}};
     if (name.empty()) {
         for (const auto& [world, guest] : worlds) context.console.line(format("{:<8} {} host functions", world, guest->table().size()));

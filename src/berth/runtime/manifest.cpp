@@ -212,7 +212,7 @@ private:
             if (!texts(value, name).empty()) problem("W103", value.place, name, "Berth installs nothing by itself");
         } else if (name == "error_status") {
             m.process_keys.emplace_back(name, key.place);
-            m.errors_are_ok = word(value, name, {"http", "ok"}).value_or("http") == "ok";
+            if (word(value, name, {"http", "ok"}) == "ok") problem("M031", value.place, name, "this build answers failures with their HTTP status only; leave it out");
         } else if (name == "entry") {
             m.wasm_keys.emplace_back(name, key.place);
             m.entry = text(value, name);

@@ -31,7 +31,6 @@ struct FunctionManifest {
     std::string stderr_level = "info";
     std::vector<std::string> request_extras;
     bool finish_on_disconnect = false;
-    bool errors_are_ok = false;             // error_status: ok
     // of wasm kinds
     std::optional<std::string> entry;       // export to call
     std::vector<YamlNode> capabilities;     // grants as a policy writes them

@@ -1,0 +1,234 @@
+#include "berth/app/config.hpp"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <fstream>
+#include <iterator>
+
+#include "berth/base/format.hpp"
+#include "berth/base/units.hpp"
+#include "berth/base/utf8.hpp"
+#include "berth/base/yaml.hpp"
+#include "berth/capability/policy_file.hpp"
+#include "berth/telemetry/log.hpp"
+
+namespace berth {
+namespace {
+
+constexpr std::array known_keys{
+    ConfigKey{"environment", ConfigType::environment, "development", "", "production, development or testing"},
+    ConfigKey{"server.host", ConfigType::text, "127.0.0.1", "", "address to listen on"},
+    ConfigKey{"server.port", ConfigType::port, "8080", "PORT", "port to listen on; 0: a free one"},
+    ConfigKey{"server.grace", ConfigType::duration, "10s", "", "time for running calls at shutdown"},
+    ConfigKey{"server.expose_errors", ConfigType::flag, "false", "", "show details of 5xx errors to callers"},
+    ConfigKey{"log.level", ConfigType::log_level, "info", "LOG_LEVEL", "debug, info, warn or error"},
+    ConfigKey{"functions.path", ConfigType::text, "functions", "", "folder of functions that serve looks at"},
+    ConfigKey{"engine.restore", ConfigType::flag, "true", "", "put used instances back in place"},
+};
+
+const ConfigKey* find_key(std::string_view name) {
+    const auto found = std::find_if(known_keys.begin(), known_keys.end(), [&](const ConfigKey& key) { return key.name == name; });
+    return found == known_keys.end() ? nullptr : &*found;
+}
+
+/// `limits.wasi.fuel`
+std::optional<Limit> limit_key(std::string_view name) {
+    for (const std::string_view prefix : {"limits.wasi.", "limits.bare.", "limits.subprocess."}) {
+        if (name.starts_with(prefix)) return limit_named(name.substr(prefix.size()));
+    }
+    return std::nullopt;
+}
+
+Result<void> check_value(std::string_view name, std::string_view text) {
+    if (const auto limit = limit_key(name)) {
+        BERTH_TRYV(parse_limit(*limit, text));
+        return {};
+    }
+    switch (find_key(name)->type) {
+        case ConfigType::text: return text.empty() ? Result<void>(fail(Code::bad_input, "the value is empty")) : Result<void>();
+        case ConfigType::port: {
+            unsigned port = 0;
+            const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), port);
+            if (error != std::errc() || end != text.data() + text.size() || port > 65535) return fail(Code::bad_input, format("\"{}\" is no port; use 0 to 65535", text));
+            return {};
+        }
+        case ConfigType::duration: {
+            BERTH_TRYV(parse_duration(text));
+            return {};
+        }
+        case ConfigType::flag: return text == "true" || text == "false" ? Result<void>() : Result<void>(fail(Code::bad_input, format("\"{}\" is not true or false", text)));
+        case ConfigType::log_level: {
+            BERTH_TRYV(parse_log_level(text));
+            return {};
+        }
+        case ConfigType::environment:
+            return text == "production" || text == "development" || text == "testing" ? Result<void>() : Result<void>(fail(Code::bad_input, format("\"{}\" is not production, development or testing", text)));
+    }
+    return {};
+}
+
+std::string environment_name(std::string_view key) {
+    std::string name = "BERTH_";
+    for (const char c : key) name += c == '.' ? '_' : static_cast<char>(c >= 'a' && c <= 'z' ? c - 32 : c);
+    return name;
+}
+
+std::string unknown_key(std::string_view key) {
+    std::vector<std::string_view> names;
+    for (const auto& each : known_keys) names.push_back(each.name);
+    names.push_back("policies");
+    const auto near = nearest(key, names);
+    return near.empty() ? format("unknown key \"{}\"", key) : format("unknown key \"{}\"; did you mean {}?", key, near);
+}
+
+Result<std::string> read_text(const std::filesystem::path& file) {
+    std::ifstream stream(file, std::ios::binary);
+    std::error_code error;
+    if (!stream || std::filesystem::is_directory(file, error)) return fail(Code::file_not_found, format("{} cannot be read", file.string()));
+    return std::string{std::istreambuf_iterator<char>(stream), {}};
+}
+
+/// Collects what one source after the other says; stronger sources come first.
+class Collector {
+public:
+    Collector(std::map<std::string, std::vector<Config::Found>, std::less<>>& found, std::vector<std::string>& problems) : found_(found), problems_(problems) {}
+
+    void take(std::string_view key, std::string value, std::string source, std::string_view place) {
+        if (find_key(key) == nullptr && !limit_key(key)) {
+            problems_.push_back(format("{}: {}", place, unknown_key(key)));
+            return;
+        }
+        if (const auto checked = check_value(key, value); !checked) {
+            problems_.push_back(format("{}: {}: {}", place, key, checked.error().message()));
+            return;
+        }
+        found_[std::string(key)].push_back({std::move(value), std::move(source)});
+    }
+
+    void take_file(const YamlNode& node, const std::filesystem::path& file, const std::string& prefix, std::vector<Policy>& policies) {
+        for (const auto& [key, value] : node.members) {
+            const auto name = prefix + key.text;
+            const auto place = place_text(file.string(), key.place);
+            if (name == "policies") {
+                auto read = policies_of(value, file);
+                if (!read) {
+                    problems_.push_back(read.error().message());
+                } else if (policies.empty()) {
+                    policies = std::move(*read);
+                }
+            } else if (value.is_mapping()) {
+                take_file(value, file, name + ".", policies);
+            } else if (!value.is_scalar()) {
+                problems_.push_back(format("{}: {} is one value, not a list", place, name));
+            } else {
+                take(name, value.text, format("{}:{}", file.filename().string(), value.place.line), place);
+            }
+        }
+    }
+
+private:
+    std::map<std::string, std::vector<Config::Found>, std::less<>>& found_;
+    std::vector<std::string>& problems_;
+};
+
+}  // namespace
+
+std::span<const ConfigKey> config_keys() { return known_keys; }
+
+ConfigInput ConfigInput::of_process(std::span<const std::string> environment) {
+    ConfigInput input;
+    for (const auto& variable : environment) {
+        if (const auto equals = variable.find('='); equals != std::string::npos) input.environment.emplace(variable.substr(0, equals), variable.substr(equals + 1));
+    }
+    input.directories = {"/etc/berth/config"};
+    std::error_code error;
+    for (auto folder = std::filesystem::current_path(error); !folder.empty(); folder = folder.parent_path()) {
+        if (std::filesystem::is_regular_file(folder / "berth.yaml", error)) {
+            input.project_file = folder / "berth.yaml";
+            break;
+        }
+        if (folder == folder.parent_path()) break;
+    }
+    const auto home = [&](const char* variable, std::string_view below) -> std::filesystem::path {
+        if (const auto found = input.environment.find(variable); found != input.environment.end() && found->second.starts_with('/')) return found->second;
+        if (const auto found = input.environment.find("HOME"); found != input.environment.end() && found->second.starts_with('/')) return std::filesystem::path(found->second) / below;
+        return {};
+    };
+    if (const auto folder = home("XDG_CONFIG_HOME", ".config"); !folder.empty() && std::filesystem::is_regular_file(folder / "berth/berth.yaml", error)) input.user_file = folder / "berth/berth.yaml";
+    return input;
+}
+
+Result<Config> Config::load(const ConfigInput& input) {
+    Config config;
+    std::vector<std::string> problems;
+    Collector collector(config.keys_, problems);
+    for (const auto& [key, value] : input.flags) {
+        const auto named = std::find_if(input.flag_names.begin(), input.flag_names.end(), [&](const auto& each) { return each.first == key; });
+        const auto flag = named == input.flag_names.end() ? format("--set {}", key) : named->second;
+        collector.take(key, value, "flag " + flag, flag);
+    }
+    std::error_code error;
+    for (const auto& directory : input.directories) {
+        std::vector<std::filesystem::path> files;
+        for (const auto& entry : std::filesystem::directory_iterator(directory, error)) {
+            if (entry.is_regular_file(error) && !entry.path().filename().string().starts_with('.')) files.push_back(entry.path());
+        }
+        std::sort(files.begin(), files.end());
+        for (const auto& file : files) {
+            BERTH_TRY(auto text, read_text(file));
+            if (text.ends_with('\n')) text.pop_back();
+            collector.take(file.filename().string(), std::move(text), format("file {}", file.string()), file.string());
+        }
+    }
+    for (const auto& key : known_keys) {
+        const auto name = environment_name(key.name);
+        if (const auto found = input.environment.find(name); found != input.environment.end()) collector.take(key.name, found->second, "env " + name, name);
+        if (key.alias.empty()) continue;
+        if (const auto found = input.environment.find(key.alias); found != input.environment.end()) collector.take(key.name, found->second, format("env {}", key.alias), key.alias);
+    }
+    // A platform in front of the server reaches it from outside.
+    for (const auto* platform : {"K_SERVICE", "KUBERNETES_SERVICE_HOST", "FUNCTION_TARGET"}) {
+        if (input.environment.contains(platform)) {
+            collector.take("server.host", "0.0.0.0", format("env {}", platform), platform);
+            break;
+        }
+    }
+    for (const auto& file : {input.project_file, input.user_file}) {
+        if (file.empty()) continue;
+        BERTH_TRY(const auto text, read_text(file));
+        const auto document = parse_yaml(text, file.string());
+        if (!document) {
+            problems.push_back(format("{}{} (configuration is YAML; TOML and other formats are not read)", document.error().where().empty() ? std::string() : document.error().where() + ": ",
+                                      document.error().message()));
+            continue;
+        }
+        if (!document->is_mapping() && !document->is_null()) {
+            problems.push_back(format("{}: configuration is a YAML mapping of keys (TOML and other formats are not read)", file.string()));
+            continue;
+        }
+        collector.take_file(*document, file, "", config.policies_);
+    }
+    for (const auto& key : known_keys) config.keys_[std::string(key.name)].push_back({std::string(key.default_value), "default"});
+    if (problems.empty()) return config;
+    std::string all;
+    for (const auto& problem : problems) all += (all.empty() ? "" : "\n") + problem;
+    return fail(Code::config_error, all);
+}
+
+const std::vector<Config::Found>& Config::all(std::string_view key) const noexcept {
+    static const std::vector<Found> none;
+    const auto found = keys_.find(key);
+    return found == keys_.end() ? none : found->second;
+}
+
+Limits Config::limits(std::string_view world) const {
+    Limits limits;
+    for (const auto& entry : limit_table) {
+        const auto& found = all(format("limits.{}.{}", world, entry.name));
+        if (!found.empty()) limits.set(entry.limit, parse_limit(entry.limit, found.front().value).value());
+    }
+    return limits;
+}
+
+}  // namespace berth
