@@ -67,7 +67,8 @@ Errno path_open(WasiCall& call, std::uint32_t fd, std::uint32_t lookup, GuestTex
     options.follow_link = (lookup & lookup_symlink_follow) != 0;
     options.append = (flags & fdflags::append) != 0;
     options.read = (rights_base & (rights::fd_read | rights::fd_readdir)) != 0;
-    options.write = (rights_base & (rights::fd_write | rights::fd_allocate | rights::fd_filestat_set_size)) != 0;
+    // Tool chains ask for many rights on files they only read; this one alone tells that they write.
+    options.write = (rights_base & rights::fd_write) != 0;
     if (options.directory && (options.create || options.truncate || options.exclusive)) return Errno::inval;
     if ((flags & (fdflags::dsync | fdflags::rsync | fdflags::sync)) != 0) return Errno::notsup;
     if (options.directory) options.write = options.append = false;
