@@ -75,6 +75,28 @@ Limits effective_limits(const Limits& defaults, std::span<const Limits> written)
     return smallest;
 }
 
+std::string_view limit_enforcement(Limit limit) noexcept {
+    switch (limit) {
+        case Limit::memory:
+        case Limit::table_elements: return "wasm (growth callback)";
+        case Limit::tables:
+        case Limit::globals:
+        case Limit::functions:
+        case Limit::module_size: return "wasm (section reader)";
+        case Limit::fuel: return "wasm (metering pass)";
+        case Limit::wall: return "wasm (asynchronous stop)";
+        case Limit::stack_depth: return "wasm (native stack; exact when written)";
+        case Limit::handles:
+        case Limit::host_arg:
+        case Limit::input:
+        case Limit::output:
+        case Limit::host_calls:
+        case Limit::log_bytes:
+        case Limit::log_records: return "host";
+        default: return "";
+    }
+}
+
 Application::Application(ApplicationOptions options)
     : options_(std::move(options)),
       log_(options_.log_level, clock_, descriptor_sink(STDERR_FILENO)),
@@ -155,6 +177,14 @@ Result<SettledPolicy> Application::settle(const PolicyRequest& request, World wo
     }
     const auto configured = request.world_limits.find(berth::name(world));
     const Limits written[] = {policy.limits, request.limits, configured == request.world_limits.end() ? Limits() : configured->second};
+    for (const auto& source : written) {
+        for (const auto& entry : limit_table) {
+            if (!source.bounds(entry.limit) || !limit_enforcement(entry.limit).empty()) continue;
+            Error error(Code::limit_unenforceable, format("the limit {} is written, but this build does not enforce it for wasm guests", entry.name));
+            error.set_fix("leave it out; berth limits shows what is enforced and how");
+            return fail(std::move(error));
+        }
+    }
     settled.terms.limits = effective_limits(defaults, written);
     if (request.production) {
         for (const auto limit : {Limit::memory, Limit::wall, Limit::output}) {

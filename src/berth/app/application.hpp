@@ -116,6 +116,9 @@ Result<Bytes> read_file(const std::filesystem::path& file, std::uint64_t max_siz
 /// Defaults for what nobody wrote, the smallest of what was written for the rest.
 Limits effective_limits(const Limits& defaults, std::span<const Limits> written);
 
+/// What bounds a limit for wasm guests in this build; empty where nothing does. Writing such a limit is refused.
+std::string_view limit_enforcement(Limit limit) noexcept;
+
 std::string_view berth_version() noexcept;
 
 }  // namespace berth

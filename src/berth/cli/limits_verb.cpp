@@ -9,28 +9,6 @@
 namespace berth::cli {
 namespace {
 
-/// How this build bounds a limit for wasm guests; empty where nothing enforces it yet.
-std::string_view enforced_by(Limit limit) {
-    switch (limit) {
-        case Limit::memory:
-        case Limit::table_elements: return "wasm (growth callback)";
-        case Limit::tables:
-        case Limit::globals:
-        case Limit::functions:
-        case Limit::module_size: return "wasm (section reader)";
-        case Limit::fuel: return "wasm (metering pass)";
-        case Limit::wall: return "wasm (asynchronous stop)";
-        case Limit::stack_depth: return "wasm (native stack; exact when written)";
-        case Limit::handles:
-        case Limit::host_arg:
-        case Limit::input:
-        case Limit::output:
-        case Limit::host_calls: return "host";
-        case Limit::concurrency: return "host";
-        default: return "";
-    }
-}
-
 Result<int> run(Context& context, const std::string& file) {
     BERTH_TRY(const auto request, context.policy_request());
     BERTH_TRY(auto options, context.application_options());
@@ -57,7 +35,7 @@ Result<int> run(Context& context, const std::string& file) {
                             : from_config ? std::string("configuration")
                             : written                                                                 ? settled.terms.policy->from
                                                                                                       : format("default({})", name(world));
-        auto how = enforced_by(entry.limit);
+        auto how = limit_enforcement(entry.limit);
         if (how.empty()) how = value == Limits::unlimited ? "-" : "not enforced by this build";
         if (json) {
             writer.begin_object().member("name", entry.name).member("value", limit_text(entry.limit, value)).member("source", source).member("enforced", how).member("bounds", entry.bounds).end_object();
