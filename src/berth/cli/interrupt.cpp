@@ -27,9 +27,8 @@ sigset_t watched() {
 }  // namespace
 
 Interrupt::Interrupt(std::function<void(int)> first) {
-    const auto set = watched();
-    pthread_sigmask(SIG_BLOCK, &set, nullptr);
-    waiter = std::thread([first = std::move(first), set] {
+    hold();
+    waiter = std::thread([first = std::move(first), set = watched()] {
         while (true) {
             int signal = 0;
             if (sigwait(&set, &signal) != 0) continue;
@@ -43,6 +42,11 @@ Interrupt::Interrupt(std::function<void(int)> first) {
 Interrupt::~Interrupt() {
     pthread_kill(waiter.native_handle(), wake_up);
     waiter.join();
+}
+
+void Interrupt::hold() noexcept {
+    const auto set = watched();
+    pthread_sigmask(SIG_BLOCK, &set, nullptr);
 }
 
 int Interrupt::seen() noexcept { return seen_signal.load(); }

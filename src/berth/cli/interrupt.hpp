@@ -14,6 +14,9 @@ public:
     Interrupt(const Interrupt&) = delete;
     Interrupt& operator=(const Interrupt&) = delete;
 
+    /// Holds the signals back until an Interrupt is made; for what is quicker before the process has a second thread.
+    static void hold() noexcept;
+
     /// The signal that came, 0 when none did.
     static int seen() noexcept;
 };

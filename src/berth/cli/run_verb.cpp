@@ -48,6 +48,14 @@ std::string stats_line(const Outcome& outcome) {
 
 Result<int> run(Context& context, const Arguments& arguments) {
     auto& console = context.console;
+    BERTH_TRY(auto request, context.policy_request());
+    request.by_a_person = request.written.empty() && !request.production;
+    BERTH_TRY(auto options, context.application_options());
+    options.single_run = true;
+    BERTH_TRY(const auto application, Application::create(std::move(options)));
+    // The engine asks the kernel for a memory barrier between threads, which takes milliseconds once there are any.
+    Interrupt::hold();
+    BERTH_TRYV(application->engine());
     CancelSource cancel;
     std::atomic<bool> running{false};
     // While the compiler works nothing can be cancelled: then the process ends, which leaves nothing behind.
@@ -55,11 +63,6 @@ Result<int> run(Context& context, const Arguments& arguments) {
         if (!running.load()) ::_exit(128 + signal);
         cancel.cancel();
     });
-    BERTH_TRY(auto request, context.policy_request());
-    request.by_a_person = request.written.empty() && !request.production;
-    BERTH_TRY(auto options, context.application_options());
-    options.single_run = true;
-    BERTH_TRY(const auto application, Application::create(std::move(options)));
     const auto name = std::filesystem::path(arguments.file).stem().string();
     std::string preset;
     BERTH_TRY(const auto program, application->load(arguments.file, name, request, console.progress(), &preset));

@@ -1,6 +1,7 @@
 #include "berth/engine/wasm_engine.hpp"
 
 #include "berth/engine/native_error.hpp"
+#include "berth/engine/watchdog.hpp"
 
 namespace berth {
 
@@ -58,6 +59,7 @@ WasmEngine::WasmEngine(berth_engine* handle, const EngineOptions& options)
     : handle_(handle), options_(options), key_(native::take_text(berth_engine_configuration_key(handle))) {}
 
 Result<std::shared_ptr<WasmEngine>> WasmEngine::create(const EngineOptions& options) {
+    Watchdog::prepare();
     const auto native_options = to_native(options);
     berth_engine* handle = nullptr;
     BERTH_TRYV(native::check(berth_engine_new(&native_options, &handle)) | note([] { return "setting up the wasm engine"; }));

@@ -3,6 +3,7 @@
 #include <linux/futex.h>
 #include <linux/membarrier.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -67,11 +68,28 @@ Watchdog& Watchdog::start() noexcept {
     return *watchdog;
 }
 
+namespace {
+
+std::atomic<bool> registered_early{false};
+
+bool register_barriers() noexcept { return syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0; }
+
+}  // namespace
+
+void Watchdog::prepare() noexcept {
+    struct stat tasks{};
+    // Each thread is a folder, which counts as a link beside the two that every folder has.
+    const bool alone = ::stat("/proc/self/task", &tasks) == 0 && tasks.st_nlink == 3;
+    if (alone && register_barriers()) registered_early.store(true);
+}
+
 Watchdog::Watchdog() noexcept : next_wake_(awake) {
+    if (registered_early.load()) asymmetric_.store(true);
     std::thread([this] { run(); }).detach();
+    if (asymmetric_.load()) return;
     // In a process with threads the kernel takes up to tens of milliseconds to register; full fences serve until then.
     std::thread([this] {
-        if (syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0) asymmetric_.store(true);
+        if (register_barriers()) asymmetric_.store(true);
     }).detach();
 }
 

@@ -24,6 +24,10 @@ struct alignas(64) WatchdogSlot {
 /// that this needs are on its own side (membarrier), where the kernel has them. One per process, never destroyed.
 class Watchdog {
 public:
+    /// Registers with the kernel for cheap barriers while that is quick: in a process that has one thread. Called when an
+    /// engine is made; with more threads it does nothing, and the watchdog does it aside when it starts.
+    static void prepare() noexcept;
+
     static Watchdog& instance() noexcept {
         auto* running = instance_.load(std::memory_order_acquire);
         return running ? *running : start();
