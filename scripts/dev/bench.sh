@@ -5,10 +5,12 @@ Measures against peers, as ratios in one run: instances, calls and stops, meteri
   refuse_rest
   set_up
   need_packages "${test_packages[@]}" "${bench_packages[@]}"
-  build all
-  local one
-  for one in engine_bench metering_bench; do
-    if [ -x "build/$preset/bench/$one" ]; then say "$one"; "build/$preset/bench/$one"; fi
-  done
-  if [ -f bench/http_bench.sh ]; then build_binary; bash bench/http_bench.sh "build/$preset"; fi
+  build engine_bench engine_peer metering_bench http_floor
+  build_binary
+  say "instances, calls and stops, beside a Rust program on the same engine"
+  "build/$preset/bench/engine_bench" --peer "build/$preset/engine_peer"
+  say "metering, kernels in interleaved rounds"
+  "build/$preset/bench/metering_bench" tests/kernels
+  say "HTTP, processor time of the server for each request"
+  bash bench/http_bench.sh "build/$preset"
 }
