@@ -1,6 +1,6 @@
 main() {
   usage "./dev check [--no-install]
-Layers and format, then the unit tests under the address and undefined-behaviour sanitizers and under the thread sanitizer." "$@"
+Layers, then the unit tests under the address and undefined-behaviour sanitizers and under the thread sanitizer." "$@"
   common_flags "$@"
   refuse_rest
   set_up

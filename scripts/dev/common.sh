@@ -32,7 +32,7 @@ test_packages=(
   clang-22:clang-22 lld-22:lld-22 libclang-rt-22-dev-wasm32:/usr/lib/llvm-22/lib/clang/22/lib/wasm32-unknown-wasi/libclang_rt.builtins.a
   wasi-libc:/usr/include/wasm32-wasi/stdio.h
 )
-check_packages=(clang-format-22:clang-format-22 clang-tidy-22:clang-tidy-22 libclang-rt-22-dev:/usr/lib/llvm-22/lib/clang/22/lib/linux)
+check_packages=(libclang-rt-22-dev:/usr/lib/llvm-22/lib/clang/22/lib/linux)
 bench_packages=(wrk:wrk nginx-light:nginx libbenchmark-dev:/usr/include/benchmark/benchmark.h)
 
 missing_packages() {
