@@ -165,6 +165,12 @@ Result<SettledPolicy> Application::settle(const PolicyRequest& request, World wo
     } else {
         policy.from = request.written.empty() ? format("no policy is written for the world {}", berth::name(world)) : "no written policy matches";
     }
+    if (policy.deterministic == Deterministic::force || !policy.trust.empty()) {
+        const bool forced = policy.deterministic == Deterministic::force;
+        Error error(Code::not_implemented, forced ? "this build has no deterministic mode; the policy forces it" : "this build does not check signatures; the policy names trusted signers");
+        error.set_from(policy.from).set_fix(forced ? "leave deterministic: force out" : "leave trust out");
+        return fail(std::move(error));
+    }
     for (const auto& mount : request.mounts) BERTH_TRYV(policy.mount(mount, "--mount"));
     for (const auto& variable : request.environment) BERTH_TRYV(policy.set_environment(variable, "--env"));
     for (const auto& allowed : request.allow) BERTH_TRYV(policy.allow(allowed, "--allow"));

@@ -5,28 +5,36 @@
 namespace berth {
 namespace {
 
-/// `*` matches any run of characters; iterative with one point to come back to, so at most |pattern| x |text| steps.
-bool wildcard(std::string_view pattern, std::string_view text) noexcept {
+/// Whether `pattern` fits all of `text`, where an element for which `is_star` holds stands for any run and any other for
+/// one that `fits` it. Iterative with one point to come back to, so at most |pattern| x |text| steps.
+template <class Sequence, class IsStar, class Fits>
+bool matches(const Sequence& pattern, const Sequence& text, IsStar is_star, Fits fits) noexcept {
+    constexpr auto none = static_cast<std::size_t>(-1);
     std::size_t p = 0;
     std::size_t t = 0;
-    std::size_t star = std::string_view::npos;
+    std::size_t star = none;
     std::size_t resume = 0;
     while (t < text.size()) {
-        if (p < pattern.size() && pattern[p] == '*') {
+        if (p < pattern.size() && is_star(pattern[p])) {
             star = p++;
             resume = t;
-        } else if (p < pattern.size() && pattern[p] == text[t]) {
+        } else if (p < pattern.size() && fits(pattern[p], text[t])) {
             ++p;
             ++t;
-        } else if (star != std::string_view::npos) {
+        } else if (star != none) {
             p = star + 1;
             t = ++resume;
         } else {
             return false;
         }
     }
-    while (p < pattern.size() && pattern[p] == '*') ++p;
+    while (p < pattern.size() && is_star(pattern[p])) ++p;
     return p == pattern.size();
+}
+
+/// `*` matches any run of characters.
+bool wildcard(std::string_view pattern, std::string_view text) noexcept {
+    return matches(pattern, text, [](char c) { return c == '*'; }, [](char a, char b) { return a == b; });
 }
 
 std::vector<std::string_view> components(std::string_view path) {
@@ -53,29 +61,8 @@ bool origin_matches(std::string_view pattern, std::string_view value) noexcept {
 }  // namespace
 
 bool path_matches(std::string_view pattern, std::string_view path) noexcept {
-    const auto patterns = components(pattern);
-    const auto parts = components(path);
     // The same walk as for characters, with `**` as the star and components as the letters.
-    std::size_t p = 0;
-    std::size_t t = 0;
-    std::size_t star = std::string_view::npos;
-    std::size_t resume = 0;
-    while (t < parts.size()) {
-        if (p < patterns.size() && patterns[p] == "**") {
-            star = p++;
-            resume = t;
-        } else if (p < patterns.size() && wildcard(patterns[p], parts[t])) {
-            ++p;
-            ++t;
-        } else if (star != std::string_view::npos) {
-            p = star + 1;
-            t = ++resume;
-        } else {
-            return false;
-        }
-    }
-    while (p < patterns.size() && patterns[p] == "**") ++p;
-    return p == patterns.size();
+    return matches(components(pattern), components(path), [](std::string_view part) { return part == "**"; }, wildcard);
 }
 
 bool scope_reaches(const Scope& scope, std::string_view path) noexcept {

@@ -67,6 +67,7 @@ Result<void> Context::finish_parsing() {
 }
 
 Result<Config> Context::configuration() const {
+    if (configured_) return *configured_;
     std::vector<std::string> variables;
     for (char** variable = environ; variable != nullptr && *variable != nullptr; ++variable) variables.emplace_back(*variable);
     auto input = ConfigInput::of_process(variables);
@@ -82,7 +83,8 @@ Result<Config> Context::configuration() const {
         if (equals == std::string::npos) return fail(Code::usage, format("--set {}: write KEY=VALUE", setting));
         input.flags.emplace_back(setting.substr(0, equals), setting.substr(equals + 1));
     }
-    return Config::load(input);
+    BERTH_TRY(configured_, Config::load(input));
+    return *configured_;
 }
 
 Result<PolicyRequest> Context::policy_request() const {

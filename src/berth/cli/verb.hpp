@@ -1,6 +1,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -32,12 +33,16 @@ struct Context {
 
     /// Applies format, quiet and the like after parsing. Fails with usage.
     Result<void> finish_parsing();
-    /// The effective configuration: flags, mounted files, environment, project file, user file, defaults.
+    /// The effective configuration: flags, mounted files, environment, project file, user file, defaults. Read once, by
+    /// the first call; flags that stand for keys are set before.
     Result<Config> configuration() const;
     /// The flags as the application takes them, policies and limits of the configuration included. Reads policy files; usage
     /// and config errors name the flag.
     Result<PolicyRequest> policy_request() const;
     Result<ApplicationOptions> application_options() const;
+
+private:
+    mutable std::optional<Config> configured_;  // what configuration() read
 };
 
 /// Whether what follows the first positional argument belongs to the guest, flags included.
