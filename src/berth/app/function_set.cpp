@@ -31,7 +31,6 @@ WasmFunctions::Served load_wasm(Application& application, DiscoveredFunction fou
     };
     served.entry = found.manifest.entry.value_or("");
     served.arguments = found.manifest.args;
-    if (!served.arguments.empty()) served.arguments.insert(served.arguments.begin(), function->name);
     if (!found.manifest.capabilities.empty()) invalid("M031", "capabilities: this build grants by policy files only; write them there");
     if (!found.manifest.env.empty()) invalid("M031", "env: this build gives wasm functions variables by policy only");
     if (function->state == FunctionState::ready) {
@@ -94,7 +93,6 @@ Result<FunctionSet> find_functions(Application& application, std::span<const std
         options.home = application.options().folders.state / "home";
         options.defaults = default_limits("subprocess", std::max(1U, std::thread::hardware_concurrency()));
         options.metrics = &application.metrics();
-        options.max_processes = std::max<std::size_t>(32, 8 * std::size_t{std::max(1U, std::thread::hardware_concurrency())});
         auto engine = SubprocessEngine::create(std::move(options), std::move(programs), reactors, application.log());
         set.processes = engine.get();
         set.engines.push_back(std::move(engine));

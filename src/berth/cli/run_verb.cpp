@@ -5,15 +5,17 @@
 #include <atomic>
 
 #include "berth/async/cancel.hpp"
+#include "berth/async/sync_wait.hpp"
 #include "berth/base/format.hpp"
 #include "berth/base/ids.hpp"
 #include "berth/base/json.hpp"
 #include "berth/base/utf8.hpp"
 #include "berth/cli/interrupt.hpp"
 #include "berth/cli/verbs.hpp"
-#include "berth/engine/call_record.hpp"
+#include "berth/host/providers/console.hpp"
 #include "berth/engine/module.hpp"
-#include "berth/runtime/wasm_call.hpp"
+#include "berth/runtime/runtime.hpp"
+#include "berth/runtime/wasm_functions.hpp"
 
 namespace berth::cli {
 namespace {
@@ -90,18 +92,21 @@ Result<int> run(Context& context, const Arguments& arguments) {
         call.entry = call.arguments.front();
         call.arguments.erase(call.arguments.begin());
     }
-    CallRecord record;
+    const CallStreams streams{input, output, error};
+    call.streams = &streams;
+    const auto function = std::make_shared<Function>(Function{.name = name, .world = std::string(berth::name(program->world_kind())), .limits = limits});
+    std::vector<WasmFunctions::Served> served;
+    served.push_back({.function = function, .program = program, .entry = {}, .arguments = {}});
+    WasmFunctions functions({.clock = application->clock(),
+                             .random = application->random(),
+                             .log = application->log(),
+                             .environment = application->environment(),
+                             .metrics = [&](World world) { return application->host_metrics(world); },
+                             .denials = &denials},
+                            std::move(served));
+    Runtime runtime({.clock = application->clock(), .metrics = application->metrics()}, {&functions});
     running = true;
-    const auto outcome = run_wasm(*program, call,
-                                  {.clock = application->clock(),
-                                   .random = application->random(),
-                                   .input = input,
-                                   .output = output,
-                                   .error = error,
-                                   .environment = application->environment(),
-                                   .metrics = application->host_metrics(program->world_kind()),
-                                   .denials = &denials},
-                                  record);
+    const auto outcome = sync_wait(runtime.call(std::move(call)));
     if (!outcome.output.bytes.empty()) console.line(outcome.output.bytes);
     if (context.stats) console.notice(stats_line(outcome));
     if (!outcome.error) return 0;

@@ -11,8 +11,12 @@
 #include "berth/base/bytes.hpp"
 #include "berth/base/clock.hpp"
 #include "berth/base/limits.hpp"
+#include "berth/runtime/call_queue.hpp"
 
 namespace berth {
+
+class InputStream;
+class OutputStream;
 
 /// Bytes with a media type. JSON text is carried as it came, never re-encoded.
 struct Payload {
@@ -22,10 +26,17 @@ struct Payload {
     bool empty() const noexcept { return bytes.empty(); }
 };
 
+/// Streams that a command works on directly, instead of Call::input and Outcome::output; they outlive the call.
+struct CallStreams {
+    InputStream& input;
+    OutputStream& output;
+    OutputStream& error;
+};
+
 /// What caused a call.
 enum class Trigger : std::uint8_t { cli, http, nested, embedder };
 
-/// One invocation of a function, as it enters the runtime.
+/// One invocation of a function, as it enters the runtime. Moved along, since it carries its place among the running ones.
 struct Call {
     std::string id;                    // UUIDv7, lower case
     std::string request_id;            // what the caller sent, or the id
@@ -38,6 +49,8 @@ struct Call {
     CancelToken cancel;
     std::uint8_t depth = 0;            // nested calls above this one
     Limits tighten;                    // bounds of this call alone
+    const CallStreams* streams = nullptr;  // null: input and output are payloads
+    CallSlot slot;                     // given by the runtime; held until nothing of the call is left
 };
 
 }  // namespace berth

@@ -13,6 +13,7 @@ namespace berth {
 
 /// What kind of thing runs a function.
 enum class EngineKind : std::uint8_t { wasm, component, glyph, stark, subprocess };
+inline constexpr std::size_t engine_kind_count = 5;
 std::string_view name(EngineKind kind) noexcept;
 
 /// Whether a function can be called now, and if not, why.

@@ -25,31 +25,51 @@ struct Runtime::Series {
     std::string engine;
     Counter& ok;
     Gauge& in_flight;
+    Gauge& queued;
+    CallQueue& queue;
+    CallQueue::Lane& lane;
+    Histogram& queue_time;
     Histogram& start;
     Histogram& run;
     Histogram& total;
     Counter& fuel;
     Histogram& memory;
-    std::atomic<std::uint64_t> running{0};
 };
 
+CallBounds default_bounds(EngineKind kind) {
+    const auto limits = default_limits(kind == EngineKind::subprocess ? "subprocess" : "wasi", std::max(1u, std::thread::hardware_concurrency()));
+    return {.running = limits[Limit::concurrency], .waiting = limits[Limit::queue], .wait = std::chrono::nanoseconds(limits[Limit::queue_wait])};
+}
+
 Runtime::Runtime(Setup setup, std::vector<Engine*> engines) : setup_(setup), engines_(std::move(engines)), table_(engines_) {
-    if (setup_.concurrency == 0) setup_.concurrency = std::uint64_t{64} * std::max(1u, std::thread::hardware_concurrency());
+    for (std::size_t i = 0; i < engine_kind_count; ++i) queues_[i] = std::make_unique<CallQueue>(setup_.bounds(static_cast<EngineKind>(i)), setup_.reactors);
 }
 
 Runtime::~Runtime() = default;
 
-Runtime::Series& Runtime::series(const std::string& function, EngineKind kind) {
+Runtime::Series& Runtime::series(const Function& called) {
     const std::lock_guard lock(mutex_);
+    const auto& function = called.name;
     auto& slot = series_[function];
     if (slot) return *slot;
     auto& metrics = setup_.metrics;
-    const auto engine = berth::name(kind);
+    const auto engine = berth::name(called.engine);
+    auto& queue = *queues_[static_cast<std::size_t>(called.engine)];
+    CallBounds own{.waiting = SIZE_MAX};
+    if (called.limits[Limit::concurrency] < setup_.bounds(called.engine).running) {
+        own.running = called.limits[Limit::concurrency];
+        if (called.limits.bounds(Limit::queue)) own.waiting = called.limits[Limit::queue];
+    }
+    if (called.limits.bounds(Limit::queue_wait)) own.wait = std::chrono::nanoseconds(called.limits[Limit::queue_wait]);
     auto& durations = metrics.histograms("berth_call_duration_seconds", "Time of calls by phase.", duration_buckets, {"function", "engine", "phase"});
     slot.reset(new Series{.function = function,
                           .engine = std::string(engine),
                           .ok = metrics.counters("berth_calls_total", "Calls by function, engine and outcome.", {"function", "engine", "outcome"}).at({function, engine, "ok"}),
                           .in_flight = metrics.gauges("berth_calls_in_flight", "Calls received and not finished.", {"function"}).at({function}),
+                          .queued = metrics.gauges("berth_calls_queued", "Calls that wait for their turn.", {"function"}).at({function}),
+                          .queue = queue,
+                          .lane = queue.lane(function, own),
+                          .queue_time = durations.at({function, engine, "queue"}),
                           .start = durations.at({function, engine, "start"}),
                           .run = durations.at({function, engine, "run"}),
                           .total = durations.at({function, engine, "total"}),
@@ -101,6 +121,17 @@ Result<const FunctionTable::Entry*> Runtime::admit(const Call& call) const {
     return entry;
 }
 
+void Runtime::report(const Call& call, const Outcome& outcome) const {
+    for (const auto& entry : outcome.logs) {
+        const auto level = parse_log_level(entry.level).value_or(LogLevel::info);
+        setup_.log->write(level, "function", entry.message, {{"call", call.id}, {"function", call.function}});
+    }
+    if (outcome.error && row(outcome.error->code()).http >= 500) {
+        setup_.log->write(LogLevel::error, "runtime", outcome.error->full_message(),
+                          {{"call", call.id}, {"function", call.function}, {"code", berth::name(outcome.error->code())}, {"where", outcome.error->where()}});
+    }
+}
+
 Task<Outcome> Runtime::call(Call call) {
     const auto received = setup_.clock.steady();
     if (call.id.empty()) call.id = new_call_id();
@@ -116,12 +147,25 @@ Task<Outcome> Runtime::call(Call call) {
         outcome.timing.total = setup_.clock.steady() - received;
     } else {
         const auto entry = **admitted;
-        counted = &series(entry.function->name, entry.function->engine);
-        if (counted->running.fetch_add(1, std::memory_order_relaxed) >= setup_.concurrency) {
-            outcome.error = Error(Code::concurrency_limit, format("{} calls of {} are running already", setup_.concurrency, entry.function->name));
+        counted = &series(*entry.function);
+        counted->in_flight.add(1);
+        const auto asked = setup_.clock.steady();
+        step(CallStep::admitted, call);
+        call.slot = counted->queue.try_take(counted->lane, call.depth != 0);
+        std::optional<Error> refused;
+        if (!call.slot) {
+            counted->queued.add(1);
+            auto turn = co_await counted->queue.take(counted->lane, {.nested = call.depth != 0, .deadline = call.deadline, .cancel = call.cancel});
+            counted->queued.add(-1);
+            if (turn) {
+                call.slot = std::move(*turn);
+            } else {
+                refused = turn.error();
+            }
+        }
+        if (refused) {
+            outcome.error = std::move(refused);
         } else {
-            counted->in_flight.add(1);
-            step(CallStep::admitted, call);
             step(CallStep::started, call);
             const auto started = setup_.clock.steady();
             // The call goes to the engine; what observers see afterwards is the part that names it.
@@ -132,15 +176,15 @@ Task<Outcome> Runtime::call(Call call) {
             shown.trigger = call.trigger;
             outcome = co_await entry.engine->call(entry.function, std::move(call));
             call = std::move(shown);
-            outcome.timing.queue = started - received;
-            counted->in_flight.add(-1);
+            outcome.timing.queue = started - asked;
         }
-        counted->running.fetch_sub(1, std::memory_order_relaxed);
+        counted->in_flight.add(-1);
         outcome.timing.total = setup_.clock.steady() - received;
     }
 
     const auto seconds = [](std::chrono::nanoseconds time) { return std::chrono::duration<double>(time).count(); };
     if (counted != nullptr) {
+        counted->queue_time.observe(seconds(outcome.timing.queue));
         counted->start.observe(seconds(outcome.timing.start));
         counted->run.observe(seconds(outcome.timing.run));
         counted->total.observe(seconds(outcome.timing.total));
@@ -156,14 +200,7 @@ Task<Outcome> Runtime::call(Call call) {
         setup_.metrics.counters("berth_calls_total", "Calls by function, engine and outcome.", {"function", "engine", "outcome"}).at({function, engine, code}).add();
         setup_.metrics.counters("berth_errors_total", "Failed calls by code.", {"code"}).at({code}).add();
     }
-    for (const auto& entry : outcome.logs) {
-        const auto level = parse_log_level(entry.level).value_or(LogLevel::info);
-        setup_.log.write(level, "function", entry.message, {{"call", call.id}, {"function", call.function}});
-    }
-    if (outcome.error && row(outcome.error->code()).http >= 500) {
-        setup_.log.write(LogLevel::error, "runtime", outcome.error->full_message(),
-                         {{"call", call.id}, {"function", call.function}, {"code", berth::name(outcome.error->code())}, {"where", outcome.error->where()}});
-    }
+    if (setup_.log != nullptr) report(call, outcome);
     in_flight_.fetch_sub(1, std::memory_order_relaxed);
     step(CallStep::finished, call, &outcome);
     step(CallStep::cleaned, call, &outcome);
@@ -172,6 +209,7 @@ Task<Outcome> Runtime::call(Call call) {
 
 Task<void> Runtime::close(std::chrono::milliseconds grace) {
     closing_.store(true, std::memory_order_release);
+    for (auto& queue : queues_) queue->close();
     for (auto* engine : engines_) co_await engine->close(grace);
 }
 

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <array>
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -8,6 +10,7 @@
 #include <vector>
 
 #include "berth/base/clock.hpp"
+#include "berth/runtime/call_queue.hpp"
 #include "berth/runtime/engine.hpp"
 #include "berth/runtime/function_table.hpp"
 #include "berth/runtime/invoker.hpp"
@@ -15,6 +18,9 @@
 #include "berth/telemetry/metrics.hpp"
 
 namespace berth {
+
+/// How many calls of one kind run and wait by default: 64 a core and 1,024, of processes 8 a core (at least 32).
+CallBounds default_bounds(EngineKind kind);
 
 /// One step of a call's life, in this order: received, admitted or refused, started, finished, cleaned.
 enum class CallStep : std::uint8_t { received, admitted, started, finished, cleaned };
@@ -27,16 +33,17 @@ public:
     virtual void step(CallStep step, const Call& call, const Outcome* outcome) = 0;
 };
 
-/// The one way to a guest: finds the function, admits the call, runs it through its engine, counts it and writes what
-/// it logged. For each call received there is exactly one `finished`. Any thread.
+/// The one way to a guest: finds the function, admits the call, lets it wait for its turn, runs it through its engine,
+/// counts it and writes what it logged. For each call received there is exactly one `finished`. Any thread.
 class Runtime final : public Invoker {
 public:
     struct Setup {
         const Clock& clock;
-        Log& log;
         MetricRegistry& metrics;
+        Log* log = nullptr;             // gets what guests log and how calls fail; null: whoever calls reports that
         CallObserver* observer = nullptr;
-        std::uint64_t concurrency = 0;  // calls of one function at once; 0: 64 a core
+        Reactors* reactors = nullptr;   // where calls from outside of any reactor wait for their turn
+        std::function<CallBounds(EngineKind)> bounds = default_bounds;
     };
     Runtime(Setup setup, std::vector<Engine*> engines);  // engines outlive it
     ~Runtime() override;
@@ -45,20 +52,22 @@ public:
     FunctionRef find(std::string_view name) const override;
     std::vector<FunctionRef> list() const override;
 
-    /// Refuses new calls with shutting_down, and closes the engines. Calls that run end within `grace`.
+    /// Refuses new and waiting calls with shutting_down, and closes the engines. Calls that run end within `grace`.
     Task<void> close(std::chrono::milliseconds grace);
 
     std::uint64_t in_flight() const noexcept { return in_flight_.load(std::memory_order_relaxed); }
 
 private:
     struct Series;  // the metrics of one function
-    Series& series(const std::string& function, EngineKind kind);
+    Series& series(const Function& function);
     void step(CallStep step, const Call& call, const Outcome* outcome = nullptr);
+    void report(const Call& call, const Outcome& outcome) const;
     Result<const FunctionTable::Entry*> admit(const Call& call) const;
 
     Setup setup_;
     std::vector<Engine*> engines_;
     FunctionTable table_;
+    std::array<std::unique_ptr<CallQueue>, engine_kind_count> queues_;  // by EngineKind
     std::mutex mutex_;
     std::unordered_map<std::string, std::unique_ptr<Series>> series_;  // guarded by mutex_
     std::atomic<std::uint64_t> in_flight_{0};

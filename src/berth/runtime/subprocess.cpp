@@ -104,51 +104,6 @@ struct SubprocessEngine::Entry {
     Limits limits;  // defaults where nothing was written
 };
 
-/// Process trees at once; who comes too late waits in line.
-struct SubprocessEngine::Slots {
-    struct Waiter {
-        std::coroutine_handle<> waiting;
-        Reactor* reactor;
-        bool cancelled = false;
-    };
-    std::mutex mutex;
-    std::size_t free;                 // guarded by mutex
-    std::deque<Waiter*> line;         // guarded by mutex
-
-    void release() {
-        Waiter* next = nullptr;
-        {
-            const std::lock_guard lock(mutex);
-            if (line.empty()) {
-                ++free;
-                return;
-            }
-            next = line.front();
-            line.pop_front();
-        }
-        next->reactor->post(next->waiting);
-    }
-    void leave(Waiter& waiter) noexcept {
-        {
-            const std::lock_guard lock(mutex);
-            const auto at = std::find(line.begin(), line.end(), &waiter);
-            if (at == line.end()) return;
-            line.erase(at);
-            waiter.cancelled = true;
-        }
-        waiter.reactor->post(waiter.waiting);
-    }
-};
-
-/// A place that was given, returned when nobody holds it any more.
-struct SubprocessEngine::Slot {
-    explicit Slot(std::shared_ptr<Slots> slots) : slots(std::move(slots)) {}
-    ~Slot() { slots->release(); }
-    Slot(const Slot&) = delete;
-    Slot& operator=(const Slot&) = delete;
-    std::shared_ptr<Slots> slots;
-};
-
 std::string find_on_path(std::string_view command, std::string_view path) {
     while (true) {
         const auto colon = path.find(':');
@@ -183,8 +138,7 @@ Error runtime_not_found(const DiscoveredFunction& function, std::string_view pat
 }
 
 SubprocessEngine::SubprocessEngine(SubprocessOptions options, Reactors& reactors, Log& log)
-    : options_(std::move(options)), reactors_(reactors), log_(log), url_(options_.url), slots_(std::make_shared<Slots>()), spawner_(std::make_unique<Spawner>()) {
-    slots_->free = options_.max_processes;
+    : options_(std::move(options)), reactors_(reactors), log_(log), url_(options_.url), spawner_(std::make_unique<Spawner>()) {
 }
 
 SubprocessEngine::~SubprocessEngine() = default;
@@ -286,43 +240,7 @@ Task<Outcome> SubprocessEngine::call(FunctionRef function, Call call) {
     } const active(active_);
     if (closing_.requested()) co_return failed(closing_.token().error());
 
-    const auto waiting_since = std::chrono::steady_clock::now();
-    struct Place {
-        Slots& slots;
-        Slots::Waiter waiter;
-        bool full = false;
-        std::size_t max_waiting;
-        bool await_ready() const noexcept { return false; }
-        bool await_suspend(std::coroutine_handle<> awaiting) {
-            waiter.waiting = awaiting;
-            const std::lock_guard lock(slots.mutex);
-            if (slots.free > 0) {
-                --slots.free;
-                return false;
-            }
-            if (slots.line.size() >= max_waiting) {
-                full = true;
-                return false;
-            }
-            slots.line.push_back(&waiter);
-            return true;
-        }
-        void await_resume() const noexcept {}
-    };
-    Place turn{*slots_, {{}, reactor, false}, false, options_.max_waiting};
-    {
-        const auto leave = [this, &turn] { slots_->leave(turn.waiter); };
-        const CancelCallback client(call.cancel, leave);
-        const CancelCallback host(closing_.token(), leave);
-        co_await turn;
-    }
-    if (turn.full) co_return failed(Error(Code::queue_full, format("{} calls wait for a process already", options_.max_waiting)));
-    if (turn.waiter.cancelled) co_return failed(call.cancel.requested() ? call.cancel.error() : closing_.token().error());
-    auto place = std::make_shared<Slot>(slots_);
-    if (call.cancel.requested() || closing_.requested()) co_return failed(call.cancel.requested() ? call.cancel.error() : closing_.token().error());
-    const auto queued = std::chrono::steady_clock::now() - waiting_since;
-    auto outcome = co_await run(*found->second, std::move(call), std::move(place));
-    outcome.timing.queue = queued;
+    auto outcome = co_await run(*found->second, std::move(call));
     co_return outcome;
 }
 
@@ -411,7 +329,7 @@ ProcessPlan SubprocessEngine::plan_of(const Entry& entry, const Call& call, cons
     return plan;
 }
 
-Task<Outcome> SubprocessEngine::run(const Entry& entry, Call call, std::shared_ptr<Slot> place) {
+Task<Outcome> SubprocessEngine::run(const Entry& entry, Call call) {
     const auto& function = *entry.function;
     const auto input_limit = std::min(entry.limits[Limit::input], call.tighten[Limit::input]);
     if (call.input.bytes.size() > input_limit) {
@@ -439,10 +357,11 @@ Task<Outcome> SubprocessEngine::run(const Entry& entry, Call call, std::shared_p
     const auto cancel = [&stop] { stop.cancel(); };
     const CancelCallback client(entry.found.manifest.finish_on_disconnect ? CancelToken() : call.cancel, cancel);
     const CancelCallback host(closing_.token(), cancel);
+    const auto slot = std::make_shared<CallSlot>(std::move(call.slot));  // with the clean-up of every attempt
     std::expected<ProcessResult, LaunchFailure> result;
     for (int attempt = 0;; ++attempt) {
         // The place is given back when the last process of the call is gone, not when the caller has its answer.
-        std::move_only_function<void()> cleaned = [place] {};
+        std::move_only_function<void()> cleaned = [slot] {};
         auto again = plan;
         result = co_await run_process(*spawner_, background_, std::move(again), stop.token(), std::move(cleaned));
         // A file that is still being written cannot be executed yet.

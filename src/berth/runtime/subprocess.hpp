@@ -28,8 +28,6 @@ struct SubprocessOptions {
     std::string url = "http://localhost:8080";   // context.alyx_url
     std::filesystem::path home;                  // HOME of functions when the host has none
     Limits defaults;                             // of the profile `subprocess`
-    std::size_t max_processes = 64;              // process trees at once; further calls wait
-    std::size_t max_waiting = 1024;              // beyond it: queue_full
     MetricRegistry* metrics = nullptr;           // outlives the engine; null: nothing is counted
     bool show_output = false;                    // excerpts of what a function wrote in details and messages of its failures
 };
@@ -55,12 +53,10 @@ public:
 
 private:
     struct Entry;
-    struct Slots;
-    struct Slot;
     SubprocessEngine(SubprocessOptions options, Reactors& reactors, Log& log);
 
     Result<std::string> find_runtime(const DiscoveredFunction& function);
-    Task<Outcome> run(const Entry& entry, Call call, std::shared_ptr<Slot> place);
+    Task<Outcome> run(const Entry& entry, Call call);
     ProcessPlan plan_of(const Entry& entry, const Call& call, const std::string& request_id, const std::string& program, std::string input);
     Outcome outcome_of(const Entry& entry, const std::string& request_id, const ProcessPlan& plan, ProcessResult& result);
     void count(const ProcessResult& result, std::uint64_t bytes_in, std::uint64_t bytes_out);
@@ -75,7 +71,6 @@ private:
     std::map<std::string, SteadyTime, std::less<>> looked_;    // guarded by mutex_; when a missing one was last looked for
     std::unordered_map<std::string, std::unique_ptr<Entry>> entries_;  // fixed after create
     std::vector<FunctionRef> list_;
-    std::shared_ptr<Slots> slots_;  // with calls that end after the engine was told to close
     std::atomic<std::size_t> active_{0};  // calls inside
     CancelSource closing_;
     TaskScope background_;

@@ -11,6 +11,7 @@
 #include "berth/base/json.hpp"
 #include "berth/base/ids.hpp"
 #include "berth/process/tree.hpp"
+#include "berth/runtime/runtime.hpp"
 
 namespace berth {
 namespace {
@@ -252,20 +253,20 @@ TEST_F(SubprocessTest, ADeadlineThatHasPassedEndsTheCall) {
 }
 
 TEST_F(SubprocessTest, NoMoreTreesThanPlacesAndCallsWaitInLine) {
-    options_.max_processes = 1;
-    options_.max_waiting = 1;
     // Two at once would see each other's file.
     shell("alone", "if [ -e busy ]; then echo '{\"success\":true,\"output\":\"two\"}'; exit; fi; touch busy; read line; rm busy; echo '{\"success\":true,\"output\":\"one\"}'");
-    const auto found = function("alone");
+    function("alone");
+    MetricRegistry metrics;
+    const SystemClock clock;
+    Runtime runtime({.clock = clock, .metrics = metrics, .bounds = [](EngineKind) { return CallBounds{.running = 1, .waiting = 1, .wait = 1h}; }}, {engine_.get()});
     TaskScope scope;
     std::vector<Outcome> outcomes(3);
     for (auto& outcome : outcomes) {
-        scope.spawn(reactors_->at(0), [](SubprocessEngine& engine, FunctionRef function, Outcome& out) -> Task<void> {
+        scope.spawn(reactors_->at(0), [](Runtime& runtime, Outcome& out) -> Task<void> {
             Call call;
-            call.id = new_call_id();
-            call.request_id = call.id;
-            out = co_await engine.call(function, std::move(call));
-        }(*engine_, found, outcome));
+            call.function = "alone";
+            out = co_await runtime.call(std::move(call));
+        }(runtime, outcome));
     }
     sync_wait(scope.join());
     std::vector<std::string> results;

@@ -88,17 +88,18 @@ Outcome WasmFunctions::run(Slot& slot, Call& call) {
     BufferedOutput output(program.limits()[Limit::output]);
     LogLines error(logs, program.limits());
     LoggedDenials denials(host_.log, call);
+    const auto streams = call.streams != nullptr ? *call.streams : CallStreams{input, output, error};
     CallRecord record;
     const CancelCallback on_close(closing_.token(), [&] { record.request_stop(StopCause::shutdown); });
     auto outcome = run_wasm(program, call,
                             {.clock = host_.clock,
                              .random = host_.random,
-                             .input = input,
-                             .output = output,
-                             .error = error,
+                             .input = streams.input,
+                             .output = streams.output,
+                             .error = streams.error,
                              .environment = host_.environment,
                              .metrics = host_.metrics(program.world_kind()),
-                             .denials = &denials},
+                             .denials = host_.denials != nullptr ? host_.denials : &denials},
                             record);
     error.flush();
     outcome.logs = std::move(logs.logs);

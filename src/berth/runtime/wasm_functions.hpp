@@ -24,6 +24,7 @@ struct WasmHost {
     Log& log;
     const std::vector<std::string>& environment;
     std::function<HostMetrics*(World)> metrics;
+    DenialListener* denials = nullptr;  // told of denied calls; null: they go to the log
 };
 
 /// Functions that are wasm modules: commands (`_start`, input on standard input, output as it is written) and modules

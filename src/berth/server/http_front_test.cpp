@@ -21,7 +21,6 @@ public:
         add("broken", EngineKind::subprocess, FunctionState::invalid);
     }
     Task<Outcome> call(Call call) override {
-        last = call;
         Outcome outcome;
         outcome.output = call.input;
         outcome.output.media_type.clear();
@@ -35,6 +34,7 @@ public:
             outcome.details = R"({"n":1.10})";
             outcome.logs.push_back({"warn", "hm", "", ""});
         }
+        last = std::move(call);
         co_return outcome;
     }
     FunctionRef find(std::string_view name) const override {

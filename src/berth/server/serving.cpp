@@ -18,7 +18,7 @@ Result<std::unique_ptr<Serving>> Serving::start(Application& application, ServeO
     serving->reactors_ = Reactors::start();
     // Everything is found and compiled before the port answers, so that the first request waits for nothing.
     BERTH_TRY(serving->functions_, find_functions(application, options_now.paths, options_now.policy, *serving->reactors_, progress));
-    serving->runtime_ = std::make_unique<Runtime>(Runtime::Setup{.clock = application.clock(), .log = application.log(), .metrics = application.metrics()}, serving->functions_.engine_pointers());
+    serving->runtime_ = std::make_unique<Runtime>(Runtime::Setup{.clock = application.clock(), .metrics = application.metrics(), .log = &application.log(), .reactors = serving->reactors_.get()}, serving->functions_.engine_pointers());
     serving->front_ = std::make_unique<HttpFront>(*serving->runtime_,
                                                   HttpFrontOptions{.detail = options_now.expose_errors ? Detail::exposed : Detail::withheld,
                                                                    .metrics_text = [&application] { return application.metrics().prometheus_text(); },
