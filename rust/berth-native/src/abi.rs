@@ -104,6 +104,15 @@ pub const HOST_PROCEED: u32 = 0;
 pub const HOST_TRAP: u32 = 1;
 pub const HOST_SUSPEND: u32 = 2;
 
+/// What one call holds. The host's side writes `host` between growths, this side `guest` and `denied`.
+#[repr(C)]
+pub struct MemoryAccount {
+    pub guest: u64,
+    pub host: u64,
+    pub total_limit: u64,
+    pub denied: u64,
+}
+
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct CallSetup {
@@ -115,6 +124,7 @@ pub struct CallSetup {
     pub restore: bool,
     pub memory_limit: u64,
     pub table_limit: u64,
+    pub account: *mut MemoryAccount,
 }
 
 pub const UNLIMITED: i64 = i64::MAX;

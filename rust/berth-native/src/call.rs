@@ -94,6 +94,7 @@ impl Context {
         self.mark = unsafe { setup.record.as_ref() }.map_or(&raw const stop::NEVER.stop, |record| &raw const record.stop);
         self.limits.memory = setup.memory_limit.min(largest);
         self.limits.table = setup.table_limit;
+        self.limits.account = setup.account;
         self.limits.trap = setup.trap_on_limit;
         self.limits.failure = Failure::None;
         self.limits.denied_memory = 0;

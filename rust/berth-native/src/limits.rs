@@ -2,6 +2,7 @@
 
 use wasmtime::{Error, ResourceLimiter, Result};
 
+use crate::abi::MemoryAccount;
 use crate::call::Failure;
 use crate::stop;
 
@@ -12,6 +13,8 @@ pub struct Limits {
     pub memory: u64,
     pub table: u64,
     pub trap: bool,
+    /// Null, or what the call holds in all; valid for the call.
+    pub account: *mut MemoryAccount,
     /// Until the instance exists a refusal is a module that asks for too much, not a growth.
     pub instantiating: bool,
     pub peak_memory: u64,
@@ -20,9 +23,28 @@ pub struct Limits {
     pub failure: Failure,
 }
 
+// SAFETY: the account belongs to the call under way and is touched by the thread that runs it alone.
+unsafe impl Send for Limits {}
+
 impl Limits {
     pub fn new() -> Limits {
-        Limits { memory: u64::MAX, table: u64::MAX, trap: false, instantiating: true, peak_memory: 0, denied_memory: 0, denied_table: 0, failure: Failure::None }
+        Limits { memory: u64::MAX, table: u64::MAX, trap: false, account: std::ptr::null_mut(), instantiating: true, peak_memory: 0, denied_memory: 0, denied_table: 0, failure: Failure::None }
+    }
+
+    /// Adds a growth to what the call holds, unless that would pass the limit of the sum.
+    fn account_for(&mut self, bytes: u64) -> bool {
+        // SAFETY: null, or the account of the call under way, which only this thread touches.
+        let Some(account) = (unsafe { self.account.as_mut() }) else { return true };
+        if self.instantiating {
+            return true; // the caller counted what the module begins with
+        }
+        let held = account.guest.saturating_add(account.host);
+        if bytes > account.total_limit.saturating_sub(held) {
+            account.denied += 1;
+            return false;
+        }
+        account.guest += bytes;
+        true
     }
 
     /// A growth is a call out of the guest, so it looks at the mark that stops the call.
@@ -47,7 +69,7 @@ impl ResourceLimiter for Limits {
         if desired > maximum.unwrap_or(WASM32_BYTES).min(WASM32_BYTES) {
             return Ok(false); // beyond what the module itself declares: not ours to count
         }
-        if desired as u64 <= self.memory {
+        if desired as u64 <= self.memory && self.account_for((desired - current) as u64) {
             self.peak_memory = self.peak_memory.max(desired as u64);
             return Ok(true);
         }
@@ -55,7 +77,6 @@ impl ResourceLimiter for Limits {
             self.failure = Failure::Limit(format!("the module declares a memory of {desired} bytes; the limit is {}", self.memory));
             return Err(Error::msg("memory minimum above the limit"));
         }
-        let _ = current;
         self.denied_memory += 1;
         if self.trap {
             self.failure = Failure::MemoryDenied;
@@ -70,12 +91,12 @@ impl ResourceLimiter for Limits {
         Err(error.context("the machine could not grow the memory"))
     }
 
-    fn table_growing(&mut self, _current: usize, desired: usize, maximum: Option<usize>) -> Result<bool> {
+    fn table_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> Result<bool> {
         self.look_at_mark()?;
         if maximum.is_some_and(|maximum| desired > maximum) {
             return Ok(false);
         }
-        if desired as u64 <= self.table {
+        if desired as u64 <= self.table && self.account_for(8 * (desired - current) as u64) {
             return Ok(true);
         }
         if self.instantiating {

@@ -73,6 +73,7 @@ fn setup() -> CallSetup {
         restore: true,
         memory_limit: u64::MAX,
         table_limit: u64::MAX,
+        account: null_mut(),
     }
 }
 

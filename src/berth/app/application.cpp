@@ -90,9 +90,19 @@ std::string_view limit_enforcement(Limit limit) noexcept {
         case Limit::host_arg:
         case Limit::input:
         case Limit::output:
+        case Limit::host_memory:
+        case Limit::total_memory:
+        case Limit::pending:
+        case Limit::host_call:
+        case Limit::sleep:
         case Limit::host_calls:
         case Limit::log_bytes:
         case Limit::log_records: return "host";
+        case Limit::load: return "host (time of loading)";
+        case Limit::reentry: return "host (no host function calls the guest)";
+        case Limit::concurrency:
+        case Limit::queue:
+        case Limit::queue_wait: return "host (waiting line)";
         default: return "";
     }
 }
@@ -178,7 +188,7 @@ Result<SettledPolicy> Application::settle(const PolicyRequest& request, World wo
 
     auto defaults = default_limits(berth::name(world), std::max(1u, std::thread::hardware_concurrency()));
     if (request.by_a_person && chosen == nullptr) {
-        for (const auto limit : {Limit::fuel, Limit::wall, Limit::input, Limit::output, Limit::total_memory}) defaults.set(limit, Limits::unlimited);
+        for (const auto limit : {Limit::fuel, Limit::wall, Limit::input, Limit::output, Limit::total_memory, Limit::host_call}) defaults.set(limit, Limits::unlimited);
         defaults.set(Limit::memory, std::uint64_t{4} << 30);
     }
     const auto configured = request.world_limits.find(berth::name(world));

@@ -100,6 +100,30 @@ std::string limit_text(Limit limit, std::uint64_t value) {
     return {};
 }
 
+Error over_limit(Limit limit, std::uint64_t bound) {
+    const auto text = limit_text(limit, bound);
+    const auto end = [&](Code code, std::string message) {
+        Error error(code, std::move(message));
+        error.set_fix(format("raise the limit {0} (--limit {0}=…, limits: {{{0}: …}})", name(limit)));
+        return error;
+    };
+    switch (limit) {
+        case Limit::memory: return end(Code::memory_limit, format("the memory would grow beyond {}", text));
+        case Limit::table_elements: return end(Code::memory_limit, format("a table would grow beyond {} elements", text));
+        case Limit::host_memory: return end(Code::memory_limit, format("the host would hold more than {} for the guest (input, output, open files)", text));
+        case Limit::total_memory: return end(Code::memory_limit, format("memory, tables and what the host holds for the guest would pass {}", text));
+        case Limit::fuel: return end(Code::cpu_limit, format("the fuel budget of {} is used up", text));
+        case Limit::wall: return end(Code::timeout, format("no answer within {}", text));
+        case Limit::load: return end(Code::load_timeout, format("validation and compilation took longer than {}", text));
+        case Limit::stack_depth: return end(Code::stack_overflow, format("calls are nested more than {} deep", text));
+        case Limit::input: return end(Code::payload_too_large, format("the input is larger than {}", text));
+        case Limit::output: return end(Code::output_too_large, format("the output passed its limit of {}", text));
+        case Limit::host_calls: return end(Code::quota_exceeded, format("more than {} host calls in one call", text));
+        case Limit::pending: return end(Code::quota_exceeded, format("more than {} operations at once", text));
+        default: return end(Code::quota_exceeded, format("the limit {} of {} was passed", name(limit), text));
+    }
+}
+
 Limits default_limits(std::string_view profile, unsigned cores) {
     Limits limits;
     if (profile == "subprocess") {

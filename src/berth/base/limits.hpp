@@ -73,6 +73,9 @@ Result<std::uint64_t> parse_limit(Limit limit, std::string_view text);
 /// The value as `parse_limit` would read it: `64MiB`, `30s`, `10000000000`, `none`.
 std::string limit_text(Limit limit, std::uint64_t value);
 
+/// What a call that passed this bound ends with: the code of the limit, the bound, and how to raise it.
+Error over_limit(Limit limit, std::uint64_t bound);
+
 /// The default bounds of a world or engine: glyph, stark, vudo, icn, wasi (also bare and component), subprocess.
 /// `cores` scales the concurrency limits.
 Limits default_limits(std::string_view profile, unsigned cores);

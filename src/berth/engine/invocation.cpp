@@ -1,6 +1,7 @@
 #include "berth/engine/invocation.hpp"
 
 #include <array>
+#include <cstddef>
 
 #include "berth/engine/native_call.hpp"
 #include "berth/engine/native_error.hpp"
@@ -35,6 +36,9 @@ std::string_view name(TrapCode trap) noexcept {
 
 namespace native {
 
+static_assert(offsetof(MemoryAccount, guest) == offsetof(berth_memory_account, guest) && offsetof(MemoryAccount, host) == offsetof(berth_memory_account, host) &&
+              offsetof(MemoryAccount, total_limit) == offsetof(berth_memory_account, total_limit) && offsetof(MemoryAccount, denied) == offsetof(berth_memory_account, denied));
+
 berth_call_setup to_native(const CallSetup& setup) noexcept {
     return {.state = setup.state,
             .record = reinterpret_cast<berth_record*>(setup.record),
@@ -43,7 +47,8 @@ berth_call_setup to_native(const CallSetup& setup) noexcept {
             .trap_on_limit = setup.on_limit == OnLimit::trap,
             .restore = setup.restore,
             .memory_limit = setup.memory_limit,
-            .table_limit = setup.table_limit};
+            .table_limit = setup.table_limit,
+            .account = reinterpret_cast<berth_memory_account*>(setup.account)};
 }
 
 void to_report(const berth_report& native, InvokeReport& report) {

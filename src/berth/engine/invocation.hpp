@@ -10,6 +10,7 @@
 #include "berth/base/error.hpp"
 #include "berth/engine/call_record.hpp"
 #include "berth/engine/linked_module.hpp"
+#include "berth/engine/memory_account.hpp"
 
 namespace berth {
 
@@ -67,6 +68,7 @@ struct CallSetup {
     OnLimit on_limit = OnLimit::fail;
     std::uint64_t memory_limit = std::numeric_limits<std::uint64_t>::max();  // bytes of linear memory
     std::uint64_t table_limit = std::numeric_limits<std::uint64_t>::max();   // elements of each table
+    MemoryAccount* account = nullptr;          // null: not kept
     bool restore = true;                       // may take and leave an instance restored in place
 };
 

@@ -1,6 +1,7 @@
 #include "berth/host/gate.hpp"
 
 #include "berth/base/format.hpp"
+#include "berth/base/limits.hpp"
 
 namespace berth {
 
@@ -38,8 +39,7 @@ Gate::~Gate() {
 }
 
 HostStatus Gate::quota_exceeded() {
-    failure_ = Error(Code::quota_exceeded, format("more than {} host calls in one call", setup_.max_host_calls));
-    failure_->set_fix("raise the limit host_calls");
+    failure_ = over_limit(Limit::host_calls, setup_.max_host_calls);
     return HostStatus::trap;
 }
 
@@ -61,7 +61,8 @@ HostStatus Gate::enter(HostContext& context, std::uint32_t index, RawValue* valu
     status = function.run(call, values);
     if (gate.setup_.hook != nullptr) [[unlikely]] gate.setup_.hook->after(function, {values, function.results.size()});
     call.count(HostOutcome::ok);
-    return status;
+    // A body may end the call and still have to return something of its type.
+    return gate.failure_ ? HostStatus::trap : status;
 }
 
 void HostCall::count(HostOutcome outcome) noexcept {

@@ -118,6 +118,7 @@ public:
 
     /// Ends the call without an error: the guest asked for its own end.
     HostStatus end() noexcept { return HostStatus::trap; }
+    /// Ends the guest's call with this error, whatever the body returns afterwards.
     HostStatus trap(Error error);
     /// Lowers an error as the row says, into `values` or as the end of the call.
     HostStatus lower(const Error& error, RawValue* values);

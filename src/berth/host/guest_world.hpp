@@ -10,6 +10,7 @@
 #include "berth/base/clock.hpp"
 #include "berth/base/limits.hpp"
 #include "berth/capability/grant_set.hpp"
+#include "berth/engine/memory_account.hpp"
 #include "berth/host/host_world.hpp"
 #include "berth/host/providers/console.hpp"
 #include "berth/host/providers/random_source.hpp"
@@ -27,6 +28,7 @@ struct GuestStart {
     InputStream& input;
     OutputStream& output;
     OutputStream& error;
+    MemoryAccount& account;
 };
 
 /// What a world keeps of one guest beside its memory, and how the guest ended. One thread at a time.
@@ -39,8 +41,6 @@ public:
     virtual std::optional<std::uint32_t> exit_status() const noexcept = 0;
     /// The signal that the guest raised to end itself, if it did.
     virtual std::optional<std::uint32_t> raised_signal() const noexcept = 0;
-    /// Whether a write to standard output passed its limit.
-    virtual bool output_over_limit() const noexcept = 0;
 };
 
 /// One world as the runtime sees it. Immutable, any thread; owned by the application.

@@ -39,23 +39,12 @@ Error stopped_error(const CallRecord& record, std::uint64_t wall) {
         case StopCause::timeout:
         case StopCause::none: break;
     }
-    Error error(Code::timeout, wall == Limits::unlimited ? std::string("the deadline of the call passed") : format("no answer within {}", limit_text(Limit::wall, wall)));
-    error.set_fix("raise the limit wall (--limit wall=…, limits: {wall: …})");
-    return error;
-}
-
-Error limit_error(Code code, std::string message, Limit limit) {
-    Error error(code, std::move(message));
-    error.set_fix(format("raise the limit {0} (--limit {0}=…, limits: {{{0}: …}})", name(limit)));
-    return error;
+    return wall == Limits::unlimited ? Error(Code::timeout, "the deadline of the call passed") : over_limit(Limit::wall, wall);
 }
 
 /// What the engine's report, the gate and the guest's own words together mean; nothing when the call succeeded.
 std::optional<Error> error_of(const WasmProgram& program, const Limits& limits, const InvokeReport& report, const Gate& gate, const GuestState& guest, const CallRecord& record,
-                              std::optional<ExitInfo>& exit) {
-    if (guest.output_over_limit()) {
-        return limit_error(Code::output_too_large, format("the output passed its limit of {}", limit_text(Limit::output, limits[Limit::output])), Limit::output);
-    }
+                              const MemoryAccount& account, std::optional<ExitInfo>& exit) {
     const auto frames = [&] {
         std::vector<std::string> texts;
         for (const auto& frame : report.trap_frames()) texts.push_back(program.frame_text(frame));
@@ -84,16 +73,18 @@ std::optional<Error> error_of(const WasmProgram& program, const Limits& limits, 
             if (gate.failure()) return gate.failure();
             if (!gate.out_of_fuel()) return Error(Code::runtime_bug, "a host function ended the call without saying why");
             [[fallthrough]];
-        case CallOutcome::out_of_fuel: return limit_error(Code::cpu_limit, format("the fuel budget of {} is used up", limit_text(Limit::fuel, limits[Limit::fuel])), Limit::fuel);
+        case CallOutcome::out_of_fuel: return over_limit(Limit::fuel, limits[Limit::fuel]);
         case CallOutcome::stack_overflow: {
-            Error error = program.exact_depth() ? limit_error(Code::stack_overflow, format("calls are nested more than {} deep", limits[Limit::stack_depth]), Limit::stack_depth)
+            Error error = program.exact_depth() ? over_limit(Limit::stack_depth, limits[Limit::stack_depth])
                                                 : Error(Code::stack_overflow, "calls are nested too deeply for the native stack of the guest");
             return error.set_frames(frames());
         }
         case CallOutcome::memory_denied:
-            return limit_error(Code::memory_limit, format("the memory would grow beyond {}", limit_text(Limit::memory, limits[Limit::memory])), Limit::memory);
-        case CallOutcome::table_denied:
-            return limit_error(Code::memory_limit, format("a table would grow beyond {} elements", limits[Limit::table_elements]), Limit::table_elements);
+        case CallOutcome::table_denied: {
+            const auto own = report.outcome == CallOutcome::memory_denied ? Limit::memory : Limit::table_elements;
+            const auto limit = account.denied != 0 ? Limit::total_memory : own;
+            return over_limit(limit, limits[limit]);
+        }
         case CallOutcome::stopped: return stopped_error(record, limits[Limit::wall]);
         case CallOutcome::machine_failed: return Error(Code::runtime_bug, "the machine could not give the guest the memory it may have");
         case CallOutcome::not_started: return Error(report.error == Code::ok ? Code::runtime_bug : report.error, report.message.empty() ? "no instance could be made" : report.message);
@@ -122,7 +113,16 @@ Outcome run_wasm(const WasmProgram& program, const Call& call, const WasmCallSet
     Limits limits = program.limits();
     limits.tighten(call.tighten);
     if (call.input.bytes.size() > limits[Limit::input]) {
-        outcome.error = limit_error(Code::payload_too_large, format("the input has {} bytes, more than {}", call.input.bytes.size(), limit_text(Limit::input, limits[Limit::input])), Limit::input);
+        outcome.error = over_limit(Limit::input, limits[Limit::input]);
+        return finish();
+    }
+    auto& account = setup.account;
+    account.guest = program.initial_bytes();
+    account.total_limit = limits[Limit::total_memory];
+    account.host_limit = limits[Limit::host_memory];
+    if (!account.hold(call.input.bytes.size())) {
+        const auto limit = account.exceeded == MemoryAccount::Exceeded::total_memory ? Limit::total_memory : Limit::host_memory;
+        outcome.error = over_limit(limit, limits[limit]);
         return finish();
     }
 
@@ -165,7 +165,8 @@ Outcome run_wasm(const WasmProgram& program, const Call& call, const WasmCallSet
                                         .random = setup.random,
                                         .input = setup.input,
                                         .output = setup.output,
-                                        .error = setup.error});
+                                        .error = setup.error,
+                                        .account = account});
     if (!guest) {
         outcome.error = guest.error();
         return finish();
@@ -193,6 +194,7 @@ Outcome run_wasm(const WasmProgram& program, const Call& call, const WasmCallSet
     request.setup.on_limit = limits.on_memory_limit == OnMemoryLimit::trap ? OnLimit::trap : OnLimit::fail;
     request.setup.memory_limit = limits[Limit::memory];
     request.setup.table_limit = limits[Limit::table_elements];
+    request.setup.account = &account;
 
     InvokeReport report;
     {
@@ -205,7 +207,7 @@ Outcome run_wasm(const WasmProgram& program, const Call& call, const WasmCallSet
     outcome.usage.fuel_exact = report.fuel_exact;
     outcome.usage.peak_memory = report.peak_memory;
     outcome.usage.host_calls = gate.host_calls();
-    outcome.error = error_of(program, limits, report, gate, **guest, record, outcome.exit);
+    outcome.error = error_of(program, limits, report, gate, **guest, record, account, outcome.exit);
     if (outcome.error && outcome.error->code() == Code::cpu_limit) outcome.usage.fuel = fuel;
     if (!outcome.error && !as_command) outcome.output = {write_results(values, entry.type), "application/json"};
     return finish();

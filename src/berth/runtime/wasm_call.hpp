@@ -23,6 +23,7 @@ struct WasmCallSetup {
     InputStream& input;
     OutputStream& output;
     OutputStream& error;
+    MemoryAccount& account;  // fresh; the streams may hold in it
     std::span<const std::string> environment;  // of the host, `NAME=VALUE`: shown as far as env.read grants
     HostMetrics* metrics = nullptr;
     DenialListener* denials = nullptr;

@@ -85,7 +85,8 @@ Outcome WasmFunctions::run(Slot& slot, Call& call) {
     const auto& program = *slot.served.program;
     Outcome logs;
     TextInput input(call.input.bytes);
-    BufferedOutput output(program.limits()[Limit::output]);
+    MemoryAccount account;
+    BufferedOutput output(program.limits()[Limit::output], &account);
     LogLines error(logs, program.limits());
     LoggedDenials denials(host_.log, call);
     const auto streams = call.streams != nullptr ? *call.streams : CallStreams{input, output, error};
@@ -97,6 +98,7 @@ Outcome WasmFunctions::run(Slot& slot, Call& call) {
                              .input = streams.input,
                              .output = streams.output,
                              .error = streams.error,
+                             .account = account,
                              .environment = host_.environment,
                              .metrics = host_.metrics(program.world_kind()),
                              .denials = host_.denials != nullptr ? host_.denials : &denials},

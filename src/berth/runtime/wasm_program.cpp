@@ -1,6 +1,7 @@
 #include "berth/runtime/wasm_program.hpp"
 
 #include <algorithm>
+#include <chrono>
 
 #include "berth/base/format.hpp"
 #include "berth/base/utf8.hpp"
@@ -68,16 +69,17 @@ namespace {
 
 /// The counts and sizes of a module against the limits; the reader itself was run without, since the limits depend on
 /// the world, which only reading shows.
-Result<void> check_bounds(const ModuleInfo& info, const Limits& limits) {
+Result<void> check_bounds(const ModuleInfo& info, std::uint64_t initial_bytes, const Limits& limits) {
     std::uint64_t elements = 0;
     for (const auto& table : info.tables) elements = std::max<std::uint64_t>(elements, table.minimum);
     std::uint64_t memory = 0;
     for (const auto& each : info.memories) memory = std::max<std::uint64_t>(memory, std::uint64_t{each.minimum} * 65536);
     const std::pair<Limit, std::uint64_t> found[] = {{Limit::module_size, info.size},          {Limit::functions, info.functions.size()}, {Limit::globals, info.globals.size()},
-                                                     {Limit::tables, info.tables.size()}, {Limit::table_elements, elements},         {Limit::memory, memory}};
+                                                     {Limit::tables, info.tables.size()}, {Limit::table_elements, elements},         {Limit::memory, memory},
+                                                     {Limit::total_memory, initial_bytes}};
     for (const auto& [limit, value] : found) {
         if (value <= limits[limit]) continue;
-        const auto code = limit == Limit::memory ? Code::memory_limit : Code::invalid_module;
+        const auto code = limit == Limit::memory || limit == Limit::total_memory ? Code::memory_limit : Code::invalid_module;
         Error error(code, format("the module needs {} of {}, the limit is {}", limit_text(limit, value), name(limit), limit_text(limit, limits[limit])));
         error.set_fix(format("raise the limit {0} (--limit {0}=…, limits: {{{0}: …}})", name(limit)));
         return fail(std::move(error));
@@ -103,6 +105,7 @@ Result<const GuestWorld*> GuestWorlds::find(World world) const {
 Result<std::shared_ptr<const WasmProgram>> WasmProgram::load(std::shared_ptr<WasmEngine> engine, const GuestWorlds& worlds, CodeCache* cache, ByteView bytes,
                                                              const WasmProgramOptions& options, Progress& progress) {
     std::shared_ptr<WasmProgram> program(new WasmProgram());
+    const auto began = std::chrono::steady_clock::now();
     program->digest_ = sha256(bytes);
     Bytes converted;
     if (looks_like_wat(bytes)) {
@@ -116,7 +119,9 @@ Result<std::shared_ptr<const WasmProgram>> WasmProgram::load(std::shared_ptr<Was
     program->policy_ = std::move(terms.policy);
     program->limits_ = terms.limits;
     program->exact_depth_ = options.exact_depth || (program->policy_ && program->policy_->exact_stack_depth);
-    BERTH_TRYV(check_bounds(program->info_, program->limits_));
+    for (const auto& each : program->info_.memories) program->initial_bytes_ += std::uint64_t{each.minimum} * 65536;
+    for (const auto& each : program->info_.tables) program->initial_bytes_ += std::uint64_t{each.minimum} * 8;
+    BERTH_TRYV(check_bounds(program->info_, program->initial_bytes_, program->limits_));
     if (const auto* names = program->info_.custom("name")) {
         const auto part = bytes.subspan(names->payload.offset, names->payload.size);
         program->name_section_.assign(part.begin(), part.end());
@@ -124,6 +129,9 @@ Result<std::shared_ptr<const WasmProgram>> WasmProgram::load(std::shared_ptr<Was
 
     program->lines_ = SourceLines::of(bytes, program->info_);
     BERTH_TRY(const auto compiled, compile(engine, cache, bytes, *program, options, progress));
+    if (const auto took = std::chrono::nanoseconds(std::chrono::steady_clock::now() - began); static_cast<std::uint64_t>(took.count()) > program->limits_[Limit::load]) {
+        return fail(over_limit(Limit::load, program->limits_[Limit::load]));
+    }
     program->offsets_ = compiled->offsets;
     const auto& module = compiled->module;
 

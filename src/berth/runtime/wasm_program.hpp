@@ -78,6 +78,8 @@ public:
     std::optional<Entry> start() const { return start_; }
     std::optional<std::uint32_t> initialize() const noexcept { return initialize_; }
     std::vector<std::string> function_exports() const;
+    /// Linear memory and 8 bytes a table element that an instance begins with.
+    std::uint64_t initial_bytes() const noexcept { return initial_bytes_; }
 
     /// A frame of a trap as people read it: the original's function and offset, and the line where the module tells.
     std::string frame_text(const TrapFrame& frame) const;
@@ -101,6 +103,7 @@ private:
     std::unique_ptr<GrantSet> grants_;
     std::optional<Entry> start_;
     std::optional<std::uint32_t> initialize_;
+    std::uint64_t initial_bytes_ = 0;
     bool exact_depth_ = false;
     bool from_cache_ = false;
 };

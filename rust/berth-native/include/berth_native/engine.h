@@ -290,6 +290,16 @@ typedef struct berth_report {
 #define BERTH_UNLIMITED INT64_MAX
 #define BERTH_NO_EXPORT UINT32_MAX
 
+/* Memory that one call holds: linear memory and 8 bytes a table element (`guest`, kept up here as they grow from what the
+ * caller set) and what the host holds for it (`host`, kept up by the caller). A growth that would take the sum past the
+ * limit is refused like one past memory_limit, and counted in `denied`. */
+typedef struct berth_memory_account {
+    uint64_t guest;
+    uint64_t host;
+    uint64_t total_limit;
+    uint64_t denied;
+} berth_memory_account;
+
 /* The limits and surroundings of calls. */
 typedef struct berth_call_setup {
     void* state;
@@ -300,6 +310,7 @@ typedef struct berth_call_setup {
     bool restore;             /* may take and leave a restored instance (fresh instances only) */
     uint64_t memory_limit;    /* bytes */
     uint64_t table_limit;     /* elements of each table */
+    berth_memory_account* account; /* NULL: not kept */
 } berth_call_setup;
 
 /* A fresh instance, the private start export, `initialize` unless BERTH_NO_EXPORT, then `export_index` with `values` in

@@ -23,6 +23,7 @@ OutputStream::Written BufferedOutput::write(ByteView bytes) {
         over_limit_ = true;
         return Written::over_limit;
     }
+    if (account_ != nullptr && !account_->hold(bytes.size())) return Written::out_of_memory;
     text_.append(as_text(bytes));
     return Written::all;
 }

@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "berth/base/bytes.hpp"
+#include "berth/engine/memory_account.hpp"
 
 namespace berth {
 
@@ -29,8 +30,10 @@ public:
 /// Where a guest's standard output or error goes. One thread at a time.
 class OutputStream {
 public:
-    enum class Written : std::uint8_t { all, over_limit, failed };
+    enum class Written : std::uint8_t { all, over_limit, out_of_memory, failed };
     virtual ~OutputStream() = default;
+    /// over_limit: nothing of it was kept, since it passes the limit `output`; out_of_memory: the account of the call
+    /// does not allow to keep it.
     virtual Written write(ByteView bytes) = 0;
     virtual bool is_terminal() const { return false; }
 };
@@ -47,10 +50,11 @@ private:
     std::string_view rest_;
 };
 
-/// Output kept in memory up to a limit; the write that passes it keeps nothing and says so.
+/// Output kept in memory up to a limit; the write that passes it keeps nothing and says so. What it keeps counts as
+/// held by the host in `account`, which outlives it.
 class BufferedOutput final : public OutputStream {
 public:
-    explicit BufferedOutput(std::uint64_t limit) noexcept : limit_(limit) {}
+    explicit BufferedOutput(std::uint64_t limit, MemoryAccount* account = nullptr) noexcept : limit_(limit), account_(account) {}
     Written write(ByteView bytes) override;
     const std::string& text() const noexcept { return text_; }
     std::string take() noexcept { return std::move(text_); }
@@ -59,6 +63,7 @@ public:
 private:
     std::string text_;
     std::uint64_t limit_;
+    MemoryAccount* account_;
     bool over_limit_ = false;
 };
 

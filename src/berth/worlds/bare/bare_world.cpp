@@ -10,7 +10,6 @@ public:
     void* world_state() noexcept override { return nullptr; }
     std::optional<std::uint32_t> exit_status() const noexcept override { return std::nullopt; }
     std::optional<std::uint32_t> raised_signal() const noexcept override { return std::nullopt; }
-    bool output_over_limit() const noexcept override { return false; }
 };
 
 }  // namespace

@@ -56,6 +56,7 @@ Awaited awaited(WasiState& state, const Subscription& subscription) {
             constexpr auto most = static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max() / 4);
             auto wait = static_cast<std::int64_t>(std::min(subscription.timeout, most));
             if ((subscription.clock_flags & 1) != 0) wait = std::max<std::int64_t>(0, wait - *read_clock(state, id));
+            if (static_cast<std::uint64_t>(wait) > (*state.setup().limits)[Limit::sleep]) return {.error = Errno::inval};
             return {.on = Awaited::On::time, .due = state.setup().clock->steady() + std::chrono::nanoseconds(wait)};
         }
         case read_event:
@@ -81,6 +82,11 @@ Errno poll_oneoff(WasiCall& call, PollArrays arrays, GuestOut<std::uint32_t> cou
     auto& state = call.state();
     const auto& subscriptions = arrays.subscriptions();
     if (subscriptions.empty()) return Errno::inval;
+    const auto& limits = *state.setup().limits;
+    if (subscriptions.size() > limits[Limit::pending]) {
+        call->trap(over_limit(Limit::pending, limits[Limit::pending]));
+        return Errno::inval;
+    }
     std::vector<Awaited> all;
     std::optional<SteadyTime> first_due;
     bool on_input = false;
@@ -93,6 +99,9 @@ Errno poll_oneoff(WasiCall& call, PollArrays arrays, GuestOut<std::uint32_t> cou
     }
     if (sleeps && !call->require(Capability::time_sleep)) return Errno::notcapable;
 
+    // Waiting for input alone ends with the time of one host call; a sleep has a limit of its own.
+    const bool bounded = !first_due && limits.bounds(Limit::host_call);
+    const auto until = bounded ? std::optional(state.setup().clock->steady() + std::chrono::nanoseconds(limits[Limit::host_call])) : first_due;
     while (true) {
         const bool input_ready = on_input && state.setup().input->wait_ready(std::chrono::nanoseconds(0)) == InputStream::Ready::yes;
         const auto now = state.setup().clock->steady();
@@ -109,8 +118,9 @@ Errno poll_oneoff(WasiCall& call, PollArrays arrays, GuestOut<std::uint32_t> cou
         }
         count.set(stored);
         if (stored != 0) return Errno::success;
+        if (bounded && now >= *until) return Errno::timedout;
 
-        const auto wait = first_due ? std::chrono::nanoseconds(*first_due - now) : std::chrono::nanoseconds::max();
+        const auto wait = until ? std::chrono::nanoseconds(*until - now) : std::chrono::nanoseconds::max();
         if (on_input) {
             state.setup().input->wait_ready(wait);
         } else if (auto* record = call->context().record()) {

@@ -54,7 +54,7 @@ Errno fd_allocate(WasiCall& call, std::uint32_t fd, std::uint64_t offset, std::u
 Errno fd_close(WasiCall& call, std::uint32_t fd) {
     auto* descriptor = call.state().descriptor(fd);
     if (descriptor == nullptr) return Errno::badf;
-    *descriptor = Descriptor{};
+    call.state().close(*descriptor);
     return Errno::success;
 }
 
@@ -133,6 +133,43 @@ Errno fd_filestat_set_times(WasiCall& call, std::uint32_t fd, std::uint64_t acce
     return file ? to_errno((*file)->set_times(*times)) : file.error();
 }
 
+/// One buffer after the other, until one is not used whole. An error after the first bytes is told by the next call.
+template <class Parts, class F>
+FileResult<std::uint64_t> transfer(const Parts& parts, F move) {
+    std::uint64_t total = 0;
+    for (const auto& part : parts) {
+        const auto moved = move(part, total);
+        if (!moved) {
+            if (total != 0) break;
+            return std::unexpected(moved.error());
+        }
+        total += *moved;
+        if (*moved < part.size()) break;
+    }
+    return total;
+}
+
+/// Waits for standard input at most as long as one host call may take.
+std::expected<std::uint64_t, Errno> read_input(WasiCall& call, MutableBytes out) {
+    auto& input = *call.state().setup().input;
+    const auto& limits = *call.state().setup().limits;
+    const auto& clock = *call.state().setup().clock;
+    const auto until = limits.bounds(Limit::host_call) ? std::optional(clock.steady() + std::chrono::nanoseconds(limits[Limit::host_call])) : std::nullopt;
+    while (!call->context().stopped()) {
+        if (until) {
+            const auto left = std::chrono::nanoseconds(*until - clock.steady());
+            if (input.wait_ready(std::max(left, std::chrono::nanoseconds(0))) != InputStream::Ready::yes) {
+                if (clock.steady() >= *until) return std::unexpected(Errno::timedout);
+                continue;
+            }
+        }
+        const auto got = input.read(out);
+        if (got >= 0) return static_cast<std::uint64_t>(got);
+        if (got != InputStream::interrupted) return std::unexpected(Errno::io);
+    }
+    return 0;  // the engine ends the call before the guest sees this
+}
+
 Errno fd_read(WasiCall& call, std::uint32_t fd, GuestIncoming buffers, GuestOut<std::uint32_t> count) {
     auto* descriptor = call.state().descriptor(fd);
     if (descriptor == nullptr) return Errno::badf;
@@ -140,26 +177,19 @@ Errno fd_read(WasiCall& call, std::uint32_t fd, GuestIncoming buffers, GuestOut<
     if (descriptor->kind == Descriptor::Kind::input) {
         for (const auto& part : buffers.parts()) {
             if (part.empty()) continue;
-            std::int64_t got = 0;
-            do {
-                got = call.state().setup().input->read(part);
-            } while (got == InputStream::interrupted && !call->context().stopped());
-            if (got == InputStream::interrupted) return Errno::success;  // the engine ends the call before the guest sees this
-            if (got < 0) return Errno::io;
-            total += static_cast<std::uint64_t>(got);
-            if (static_cast<std::size_t>(got) < part.size()) break;
+            const auto got = read_input(call, part);
+            if (!got) return got.error();
+            total += *got;
+            if (*got < part.size()) break;
         }
     } else if (descriptor->kind == Descriptor::Kind::output || descriptor->kind == Descriptor::Kind::error) {
         return Errno::notcapable;
     } else {
         const auto file = file_for(call, fd, rights::fd_read, Capability::fs_read);
         if (!file) return file.error();
-        for (const auto& part : buffers.parts()) {
-            const auto got = (*file)->read(part);
-            if (!got) return to_errno(got.error());
-            total += *got;
-            if (*got < part.size()) break;
-        }
+        const auto got = transfer(buffers.parts(), [&](MutableBytes part, std::uint64_t) { return (*file)->read(part); });
+        if (!got) return to_errno(got.error());
+        total = *got;
     }
     call->count_out(total);
     count.set(static_cast<std::uint32_t>(total));
@@ -177,9 +207,8 @@ Result<Errno> fd_write(WasiCall& call, std::uint32_t fd, GuestOutgoing buffers, 
             switch (stream->write(part)) {
                 case OutputStream::Written::all: break;
                 case OutputStream::Written::failed: return Errno::pipe;
-                case OutputStream::Written::over_limit:
-                    state.output_over_limit = true;
-                    return Errno::nospc;
+                case OutputStream::Written::over_limit: call->trap(over_limit(Limit::output, (*state.setup().limits)[Limit::output])); return Errno::nospc;
+                case OutputStream::Written::out_of_memory: state.hold(*call, part.size()); return Errno::nospc;
             }
             total += part.size();
         }
@@ -188,15 +217,9 @@ Result<Errno> fd_write(WasiCall& call, std::uint32_t fd, GuestOutgoing buffers, 
     } else {
         const auto file = file_for(call, fd, rights::fd_write, Capability::fs_write);
         if (!file) return file.error();
-        for (const auto& part : buffers.parts()) {
-            const auto put = (*file)->write(part);
-            if (!put) {
-                if (total != 0) break;
-                return to_errno(put.error());
-            }
-            total += *put;
-            if (*put < part.size()) break;
-        }
+        const auto put = transfer(buffers.parts(), [&](ByteView part, std::uint64_t) { return (*file)->write(part); });
+        if (!put) return to_errno(put.error());
+        total = *put;
     }
     count.set(static_cast<std::uint32_t>(total));
     return Errno::success;
@@ -205,29 +228,19 @@ Result<Errno> fd_write(WasiCall& call, std::uint32_t fd, GuestOutgoing buffers, 
 Errno fd_pread(WasiCall& call, std::uint32_t fd, GuestIncoming buffers, std::uint64_t offset, GuestOut<std::uint32_t> count) {
     const auto file = file_for(call, fd, rights::fd_read, Capability::fs_read);
     if (!file) return file.error();
-    std::uint64_t total = 0;
-    for (const auto& part : buffers.parts()) {
-        const auto got = (*file)->read_at(offset + total, part);
-        if (!got) return to_errno(got.error());
-        total += *got;
-        if (*got < part.size()) break;
-    }
-    call->count_out(total);
-    count.set(static_cast<std::uint32_t>(total));
+    const auto got = transfer(buffers.parts(), [&](MutableBytes part, std::uint64_t before) { return (*file)->read_at(offset + before, part); });
+    if (!got) return to_errno(got.error());
+    call->count_out(*got);
+    count.set(static_cast<std::uint32_t>(*got));
     return Errno::success;
 }
 
 Errno fd_pwrite(WasiCall& call, std::uint32_t fd, GuestOutgoing buffers, std::uint64_t offset, GuestOut<std::uint32_t> count) {
     const auto file = file_for(call, fd, rights::fd_write, Capability::fs_write);
     if (!file) return file.error();
-    std::uint64_t total = 0;
-    for (const auto& part : buffers.parts()) {
-        const auto put = (*file)->write_at(offset + total, part);
-        if (!put) return to_errno(put.error());
-        total += *put;
-        if (*put < part.size()) break;
-    }
-    count.set(static_cast<std::uint32_t>(total));
+    const auto put = transfer(buffers.parts(), [&](ByteView part, std::uint64_t before) { return (*file)->write_at(offset + before, part); });
+    if (!put) return to_errno(put.error());
+    count.set(static_cast<std::uint32_t>(*put));
     return Errno::success;
 }
 
@@ -261,6 +274,12 @@ Errno fd_readdir(WasiCall& call, std::uint32_t fd, GuestBuffer out, std::uint64_
         CallGuard guard(call);
         auto listing = descriptor->directory->list(guard);
         if (!listing) return to_errno(listing.error());
+        std::uint64_t bytes = 0;
+        for (const auto& entry : *listing) bytes += sizeof entry + entry.name.size();
+        call.state().setup().account->release(descriptor->listing_bytes);
+        descriptor->listing_bytes = 0;
+        if (!call.state().hold(*call, bytes)) return Errno::nospc;
+        descriptor->listing_bytes = bytes;
         descriptor->listing = std::move(*listing);
         descriptor->has_listing = true;
     }
@@ -290,6 +309,7 @@ Errno fd_renumber(WasiCall& call, std::uint32_t from, std::uint32_t to) {
     if (source == nullptr || target == nullptr) return Errno::badf;
     if (source->preopen.empty() != target->preopen.empty()) return Errno::notsup;
     if (source != target) {
+        call.state().close(*target);
         *target = std::move(*source);
         *source = Descriptor{};
     }

@@ -10,7 +10,7 @@ namespace berth::worlds::wasi {
 enum class Errno : std::int32_t {
     success = 0, too_big = 1, acces = 2, again = 6, badf = 8, busy = 10, exist = 20, fault = 21, fbig = 22, ilseq = 25, inval = 28, io = 29,
     isdir = 31, loop = 32, mfile = 33, nametoolong = 37, nfile = 41, noent = 44, nospc = 51, nosys = 52, notdir = 54, notempty = 55, notsock = 57,
-    notsup = 58, nxio = 60, overflow = 61, perm = 63, pipe = 64, rofs = 69, spipe = 70, xdev = 75, notcapable = 76,
+    notsup = 58, nxio = 60, overflow = 61, perm = 63, pipe = 64, rofs = 69, spipe = 70, timedout = 73, xdev = 75, notcapable = 76,
 };
 
 constexpr Errno to_errno(FileError error) noexcept {

@@ -1,5 +1,6 @@
 #include "berth/worlds/wasi/wasi_state.hpp"
 
+#include <algorithm>
 #include <ctime>
 
 namespace berth::worlds::wasi {
@@ -13,7 +14,8 @@ std::int64_t thread_cpu_now() noexcept {
 
 }  // namespace
 
-WasiState::WasiState(Setup setup) : setup_(std::move(setup)), cpu_start_(thread_cpu_now()) {
+WasiState::WasiState(Setup setup)
+    : setup_(std::move(setup)), max_descriptors_(std::min<std::uint64_t>((*setup_.limits)[Limit::handles], 65'536)), cpu_start_(thread_cpu_now()) {
     descriptors_.resize(3);
     constexpr std::uint64_t stream = rights::fd_fdstat_set_flags | rights::fd_filestat_get | rights::poll_fd_readwrite;
     descriptors_[0].kind = Descriptor::Kind::input;
@@ -46,9 +48,21 @@ std::optional<std::uint32_t> WasiState::add(Descriptor descriptor) {
             return static_cast<std::uint32_t>(fd);
         }
     }
-    if (descriptors_.size() >= setup_.max_descriptors) return std::nullopt;
+    if (descriptors_.size() >= max_descriptors_) return std::nullopt;
     descriptors_.push_back(std::move(descriptor));
     return static_cast<std::uint32_t>(descriptors_.size() - 1);
+}
+
+void WasiState::close(Descriptor& descriptor) noexcept {
+    setup_.account->release(descriptor.listing_bytes);
+    descriptor = Descriptor{};
+}
+
+bool WasiState::hold(HostCall& call, std::uint64_t bytes) {
+    if (setup_.account->hold(bytes)) return true;
+    const auto limit = setup_.account->exceeded == MemoryAccount::Exceeded::total_memory ? Limit::total_memory : Limit::host_memory;
+    call.trap(over_limit(limit, (*setup_.limits)[limit]));
+    return false;
 }
 
 std::int64_t WasiState::cpu_time() const noexcept { return thread_cpu_now() - cpu_start_; }

@@ -7,6 +7,8 @@
 #include <vector>
 
 #include "berth/base/clock.hpp"
+#include "berth/base/limits.hpp"
+#include "berth/engine/memory_account.hpp"
 #include "berth/host/fn.hpp"
 #include "berth/host/providers/console.hpp"
 #include "berth/host/providers/files.hpp"
@@ -28,6 +30,7 @@ struct Descriptor {
     std::uint16_t flags = 0;
     std::string preopen;                    // name of a mount as the guest sees it: `/data`
     std::vector<DirectoryEntry> listing;    // taken when a listing starts
+    std::uint64_t listing_bytes = 0;        // held for it
     bool has_listing = false;
 };
 
@@ -43,7 +46,8 @@ public:
         InputStream* input = nullptr;
         OutputStream* output = nullptr;
         OutputStream* error = nullptr;
-        std::uint64_t max_descriptors = 1'024;
+        const Limits* limits = nullptr;
+        MemoryAccount* account = nullptr;
     };
     explicit WasiState(Setup setup);
 
@@ -53,20 +57,25 @@ public:
     const Setup& setup() const noexcept { return setup_; }
     /// Null when it is not open.
     Descriptor* descriptor(std::uint32_t fd) noexcept;
-    /// The lowest free number, or nothing when the limit is reached.
+    /// The lowest free number, or nothing when the limit `handles` is reached.
     std::optional<std::uint32_t> add(Descriptor descriptor);
+    /// Frees the number, and what is held for it.
+    void close(Descriptor& descriptor) noexcept;
     std::vector<Descriptor>& descriptors() noexcept { return descriptors_; }
+
+    /// Counts bytes that the host keeps for the guest; false, with the call's end prepared, when its limits do not allow it.
+    bool hold(HostCall& call, std::uint64_t bytes);
 
     /// Processor time of the calling thread since the state was made.
     std::int64_t cpu_time() const noexcept;
 
     std::optional<std::uint32_t> exit_status;  // set by proc_exit
     std::optional<std::uint32_t> raised;       // set by proc_raise
-    bool output_over_limit = false;            // a write passed the limit `output`; the call ends
 
 private:
     Setup setup_;
     std::vector<Descriptor> descriptors_;
+    std::uint64_t max_descriptors_;
     std::int64_t cpu_start_;
 };
 

@@ -45,7 +45,6 @@ public:
     void* world_state() noexcept override { return &state_; }
     std::optional<std::uint32_t> exit_status() const noexcept override { return state_.exit_status; }
     std::optional<std::uint32_t> raised_signal() const noexcept override { return state_.raised; }
-    bool output_over_limit() const noexcept override { return state_.output_over_limit; }
 
 private:
     WasiState state_;
@@ -64,7 +63,8 @@ Result<std::unique_ptr<GuestState>> WasiWorld::start(const GuestStart& start) co
         .input = &start.input,
         .output = &start.output,
         .error = &start.error,
-        .max_descriptors = start.limits.bounds(Limit::handles) ? start.limits[Limit::handles] : 65'536,
+        .limits = &start.limits,
+        .account = &start.account,
     });
     for (const auto& mount : start.mounts) {
         const bool is_root = mount.name == ".";

@@ -63,7 +63,11 @@ TEST(WasiWorld, HasThe46FunctionsOfPreview1) {
 TEST(WasiWorld, HostilePointersAndNumbersAreStatuses) {
     const Folder folder;
     constexpr std::uint64_t values[] = {0, 1, 3, 0xFFFFFFFF, 65535, 65536, 0x7FFFFFFF, 0xFFFFFFFFFFFFFFFF};
+    class Discarded final : public OutputStream {
+        Written write(ByteView) override { return Written::all; }
+    } discarded;
     WasiHarness guest;
+    guest.restart(guest.input(), discarded);
     guest.mount("data", folder.inside(), true);
     guest.grant_all_but(Capability::time_sleep);  // or some mixture would sleep for long
     for (std::uint32_t f = 0; f < guest.table().size(); ++f) {
@@ -406,6 +410,99 @@ TEST(WasiPoll, ClocksThatAreDueAndReadyStreamsAnswerAtOnce) {
         EXPECT_EQ(event.user_data, expected[i].first);
         EXPECT_EQ(event.error, static_cast<std::uint16_t>(expected[i].second));
     }
+}
+
+// Limits of what waits and of what the host keeps, each at its bound and one beyond.
+TEST(WasiLimits, SleepsBeyondTheLimitAreRefusedWithoutWaiting) {
+    WasiHarness guest;
+    guest.grant({Capability::time_sleep});
+    const auto sleep_for = [&](std::uint64_t nanoseconds) {
+        Subscription subscription{};
+        subscription.tag = 0;
+        subscription.clock_or_fd = 1;
+        subscription.timeout = nanoseconds;
+        guest.put(std::string_view(reinterpret_cast<const char*>(&subscription), sizeof subscription), 4096);
+        EXPECT_EQ(guest.call("poll_oneoff", {4096, 8192, 1, 512}), Errno::success);
+        return static_cast<Errno>(guest.load<Event>(8192).error);
+    };
+    guest.limits().set(Limit::sleep, 0);
+    EXPECT_EQ(sleep_for(0), Errno::success);
+    EXPECT_EQ(sleep_for(1), Errno::inval);
+}
+
+TEST(WasiLimits, MoreWaitsAtOnceThanPendingEndTheCall) {
+    WasiHarness guest;
+    guest.grant({Capability::time_sleep});
+    guest.put(std::string(3 * sizeof(Subscription), '\0'), 4096);  // three clocks that are due at once
+    guest.limits().set(Limit::pending, 3);
+    EXPECT_EQ(guest.call("poll_oneoff", {4096, 8192, 3, 512}), Errno::success);
+    guest.limits().set(Limit::pending, 2);
+    guest.call("poll_oneoff", {4096, 8192, 3, 512});
+    EXPECT_EQ(guest.last_outcome(), CallOutcome::host_trapped);
+    ASSERT_TRUE(guest.failure());
+    EXPECT_EQ(guest.failure()->code(), Code::quota_exceeded);
+}
+
+TEST(WasiLimits, WhatTheHostKeepsIsCountedAndEndsTheCallBeyondItsBound) {
+    WasiHarness guest;
+    BufferedOutput kept(1 << 20, &guest.account());
+    guest.restart(guest.input(), kept);
+    guest.account().host_limit = 10;
+    guest.put(std::string(64, 'x'), 100);
+    guest.put_iovec(16, 100, 10);
+    EXPECT_EQ(guest.call("fd_write", {1, 16, 1, 512}), Errno::success);
+    EXPECT_EQ(guest.account().host, 10u);
+    guest.put_iovec(16, 100, 1);
+    guest.call("fd_write", {1, 16, 1, 512});
+    EXPECT_EQ(guest.last_outcome(), CallOutcome::host_trapped);
+    ASSERT_TRUE(guest.failure());
+    EXPECT_EQ(guest.failure()->code(), Code::memory_limit);
+    EXPECT_EQ(kept.text().size(), 10u);
+}
+
+TEST(WasiLimits, ListingsCountAsLongAsTheyAreKept) {
+    const Folder folder;
+    WasiHarness guest;
+    guest.mount("data", folder.inside(), false);
+    guest.grant({Capability::fs_read});
+    EXPECT_EQ(guest.call("fd_readdir", {3, 1024, 512, 0, 512}), Errno::success);
+    const auto held = guest.account().host;
+    EXPECT_GT(held, 3u);
+    EXPECT_EQ(guest.call("fd_readdir", {3, 1024, 512, 0, 512}), Errno::success);
+    EXPECT_EQ(guest.account().host, held);
+    EXPECT_EQ(guest.call("fd_close", {3}), Errno::success);
+    EXPECT_EQ(guest.account().host, 0u);
+}
+
+/// Input that never comes.
+class SilentInput final : public InputStream {
+public:
+    explicit SilentInput(FakeClock& clock) : clock_(clock) {}
+    std::int64_t read(MutableBytes) override { return failed; }
+    Ready wait_ready(std::chrono::nanoseconds wait) override {
+        clock_.advance(wait);
+        return Ready::no;
+    }
+    std::uint64_t available() const override { return 0; }
+
+private:
+    FakeClock& clock_;
+};
+
+TEST(WasiLimits, WaitingForInputEndsWithTheTimeOfOneHostCall) {
+    WasiHarness guest;
+    SilentInput silent(guest.clock());
+    guest.restart(silent, guest.output_stream());
+    guest.limits().set(Limit::host_call, 1'000'000);
+    const auto before = guest.clock().steady();
+    guest.put_iovec(16, 100, 1);
+    EXPECT_EQ(guest.call("fd_read", {0, 16, 1, 512}), Errno::timedout);
+    EXPECT_EQ(guest.clock().steady() - before, std::chrono::milliseconds(1));
+    Subscription subscription{};
+    subscription.tag = 1;
+    guest.put(std::string_view(reinterpret_cast<const char*>(&subscription), sizeof subscription), 4096);
+    EXPECT_EQ(guest.call("poll_oneoff", {4096, 8192, 1, 512}), Errno::timedout);
+    EXPECT_EQ(guest.clock().steady() - before, std::chrono::milliseconds(2));
 }
 
 TEST(WasiWorld, SocketsAnswerNotCapable) {

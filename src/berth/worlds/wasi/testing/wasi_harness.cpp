@@ -46,20 +46,26 @@ constexpr std::int64_t budget = 1'000'000'000;
 
 WasiHarness::WasiHarness()
     : table_(world()), host_metrics_(std::make_unique<HostMetrics>(metrics_, table_)), random_("wasi", 0), input_("typed input"), output_(1 << 20), error_(1 << 20), grants_(GrantSet::of({})) {
-    state_ = std::make_unique<WasiState>(WasiState::Setup{.arguments = {"program", "first"},
-                                                          .environment = {"NAME=value"},
-                                                          .clock = &clock_,
-                                                          .random = &random_,
-                                                          .input = &input_,
-                                                          .output = &output_,
-                                                          .error = &error_,
-                                                          .max_descriptors = 16});
-    renew_gate();
+    limits_.set(Limit::handles, 16);
+    restart(input_, output_);
     InvokeReport report;
     CallSetup setup;
     setup.state = gate_.get();
     instance_ = Instance::create(forwarder(table_), setup, report);
     if (!instance_) throw std::runtime_error("no instance: " + report.message);
+}
+
+void WasiHarness::restart(InputStream& input, OutputStream& output) {
+    state_ = std::make_unique<WasiState>(WasiState::Setup{.arguments = {"program", "first"},
+                                                          .environment = {"NAME=value"},
+                                                          .clock = &clock_,
+                                                          .random = &random_,
+                                                          .input = &input,
+                                                          .output = &output,
+                                                          .error = &error_,
+                                                          .limits = &limits_,
+                                                          .account = &account_});
+    renew_gate();
 }
 
 WasiHarness::~WasiHarness() {

@@ -57,6 +57,14 @@ public:
     std::string read_all(std::uint32_t fd);
 
     WasiState& state() noexcept { return *state_; }
+    /// Starts over with other streams than the usual text and buffers.
+    void restart(InputStream& input, OutputStream& output);
+    InputStream& input() noexcept { return input_; }
+    OutputStream& output_stream() noexcept { return output_; }
+    /// Bounds of the calls that follow.
+    Limits& limits() noexcept { return limits_; }
+    MemoryAccount& account() noexcept { return account_; }
+    const std::optional<Error>& failure() const noexcept { return gate_->failure(); }
     FakeClock& clock() noexcept { return clock_; }
     const std::string& output() const noexcept { return output_.text(); }
     std::size_t denials() const noexcept { return denials_; }
@@ -77,6 +85,8 @@ private:
     std::unique_ptr<HostMetrics> host_metrics_;
     FakeClock clock_;
     SeededRandom random_;
+    Limits limits_ = default_limits("wasi", 1);
+    MemoryAccount account_;
     TextInput input_;
     BufferedOutput output_;
     BufferedOutput error_;
