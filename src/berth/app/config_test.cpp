@@ -1,4 +1,5 @@
 #include "berth/app/config.hpp"
+#include "support/temp_dir.hpp"
 
 #include <gmock/gmock.h>
 
@@ -7,22 +8,14 @@
 namespace berth {
 namespace {
 
-using testing::HasSubstr;
+using ::testing::HasSubstr;
 namespace fs = std::filesystem;
 
-class ConfigFiles : public testing::Test {
+class ConfigFiles : public ::testing::Test {
 protected:
-    ConfigFiles() {
-        std::string pattern = (fs::temp_directory_path() / "berth-test-XXXXXX").string();
-        folder_ = ::mkdtemp(pattern.data());
-        fs::create_directories(folder_ / "mounted");
-    }
-    ~ConfigFiles() override { fs::remove_all(folder_); }
-    fs::path write(const std::string& name, std::string_view text) const {
-        std::ofstream(folder_ / name) << text;
-        return folder_ / name;
-    }
-    fs::path folder_;
+    ConfigFiles() { fs::create_directories(folder_ / "mounted"); }
+    fs::path write(const std::string& name, std::string_view text) const { return folder_.write(name, text); }
+    testing::TempDir folder_;
 };
 
 TEST_F(ConfigFiles, TheStrongestSourceWinsAndTheNextWhenItIsGone) {

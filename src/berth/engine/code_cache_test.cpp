@@ -9,6 +9,7 @@
 #include <functional>
 
 #include "berth/engine/testing/wasm_fixture.hpp"
+#include "support/temp_dir.hpp"
 
 namespace berth {
 namespace {
@@ -19,12 +20,9 @@ using testing::WasmFixture;
 class CodeCacheTest : public ::testing::Test {
 protected:
     CodeCacheTest() {
-        std::string pattern = (fs::temp_directory_path() / "berth-cache-XXXXXX").string();
-        folder_ = ::mkdtemp(pattern.data());
         wasm_ = wat_to_wasm(R"((module (func (export "six") (result i32) i32.const 6)))").value();
         key_ = CodeCache::key(wasm_, false, *WasmFixture::engine());
     }
-    ~CodeCacheTest() override { fs::remove_all(folder_); }
 
     CodeCache::Options options() const { return {.directory = folder_ / "code", .key_file = folder_ / "state" / "cache.key"}; }
     CompiledModule compiled() const {
@@ -47,7 +45,7 @@ protected:
         EXPECT_NE(CodeCache(options()).find(key_, WasmFixture::engine()), nullptr);
     }
 
-    fs::path folder_;
+    testing::TempDir folder_;
     Bytes wasm_;
     Digest key_;
 };

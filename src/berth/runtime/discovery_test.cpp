@@ -1,4 +1,5 @@
 #include "berth/runtime/discovery.hpp"
+#include "support/temp_dir.hpp"
 
 #include <gtest/gtest.h>
 #include <stdlib.h>
@@ -11,19 +12,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-class DiscoveryTest : public testing::Test {
+class DiscoveryTest : public ::testing::Test {
 protected:
-    void SetUp() override {
-        std::string pattern = (fs::temp_directory_path() / "berth-discovery-XXXXXX").string();
-        root_ = ::mkdtemp(pattern.data());
-    }
-    void TearDown() override { fs::remove_all(root_); }
-
-    void write(const fs::path& relative, std::string_view text = "", bool executable = false) {
-        fs::create_directories((root_ / relative).parent_path());
-        std::ofstream(root_ / relative, std::ios::binary) << text;
-        if (executable) fs::permissions(root_ / relative, fs::perms::owner_all);
-    }
+    void write(const fs::path& relative, std::string_view text = "", bool executable = false) { root_.write(relative, text, executable); }
     std::map<std::string, DiscoveredFunction> found() {
         const std::vector<fs::path> paths{root_};
         auto result = discover(paths, [](std::string_view name) -> std::optional<std::string> {
@@ -58,7 +49,7 @@ protected:
         return place + ": " + problems[0].text;
     }
 
-    fs::path root_;
+    testing::TempDir root_;
     std::vector<std::string> warnings_;
 };
 

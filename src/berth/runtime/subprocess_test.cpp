@@ -12,20 +12,19 @@
 #include "berth/base/ids.hpp"
 #include "berth/process/tree.hpp"
 #include "berth/runtime/runtime.hpp"
+#include "support/temp_dir.hpp"
 
 namespace berth {
 namespace {
 
 namespace fs = std::filesystem;
 using namespace std::chrono_literals;
-using testing::HasSubstr;
+using ::testing::HasSubstr;
 
-class SubprocessTest : public testing::Test {
+class SubprocessTest : public ::testing::Test {
 protected:
     static void SetUpTestSuite() { ASSERT_TRUE(adopt_orphans()); }
     void SetUp() override {
-        std::string pattern = (fs::temp_directory_path() / "berth-subprocess-XXXXXX").string();
-        root_ = ::mkdtemp(pattern.data());
         for (const char* name : {"PATH", "HOME"}) {
             if (const char* value = std::getenv(name)) options_.environment[name] = value;
         }
@@ -35,14 +34,9 @@ protected:
     void TearDown() override {
         if (engine_) sync_wait(engine_->close(0ms));
         engine_.reset();
-        fs::remove_all(root_);
     }
 
-    void write(const fs::path& relative, std::string_view text, bool executable = false) {
-        fs::create_directories((root_ / relative).parent_path());
-        std::ofstream(root_ / relative, std::ios::binary) << text;
-        if (executable) fs::permissions(root_ / relative, fs::perms::owner_all);
-    }
+    void write(const fs::path& relative, std::string_view text, bool executable = false) { root_.write(relative, text, executable); }
     /// A function that is a shell script.
     void shell(const std::string& name, std::string_view script, std::string_view manifest = "") {
         write(name + "/handler", std::string("#!/bin/sh\n") + std::string(script), true);
@@ -79,7 +73,7 @@ protected:
     }
     std::string code(const Outcome& outcome) { return std::string(outcome.error ? berth::name(outcome.error->code()) : "ok"); }
 
-    fs::path root_;
+    testing::TempDir root_;
     SystemClock clock_;
     std::mutex log_mutex_;
     std::string logged_;
@@ -119,7 +113,7 @@ TEST_F(SubprocessTest, TheEnvironmentIsCleanAndNamesTheCall) {
     shell("show", "env -0 | tr '\\0' '|' | sed 's/^/{\"success\":true,\"output\":\"/; s/$/\"}/'", "env: {KEY: v}\nargs: [a b]\n");
     const auto text = output("show");
     for (const char* part : {"ALYX_FUNCTION_NAME=show|", "ALYX_RUNTIME=exec|", "ALYX_TRIGGER=http|", "ALYX_ENTRYPOINT=handler|", "ALYX_PROTOCOL=1|", "KEY=v|", "ALYX_TIMEOUT_MS=30000|"}) EXPECT_THAT(text, HasSubstr(part));
-    EXPECT_THAT(text, testing::Not(HasSubstr("SECRET_OF_THE_HOST")));
+    EXPECT_THAT(text, ::testing::Not(HasSubstr("SECRET_OF_THE_HOST")));
     EXPECT_THAT(text, HasSubstr("PWD=" + fs::canonical(root_ / "show").string() + "|"));
 }
 
@@ -271,7 +265,7 @@ TEST_F(SubprocessTest, NoMoreTreesThanPlacesAndCallsWaitInLine) {
     sync_wait(scope.join());
     std::vector<std::string> results;
     for (const auto& outcome : outcomes) results.push_back(outcome.error ? code(outcome) : outcome.output.bytes);
-    EXPECT_THAT(results, testing::UnorderedElementsAre("\"one\"", "\"one\"", "queue_full"));
+    EXPECT_THAT(results, ::testing::UnorderedElementsAre("\"one\"", "\"one\"", "queue_full"));
 }
 
 TEST(FindOnPath, SkipsEmptyAndRelativeElements) {

@@ -11,6 +11,7 @@
 
 #include "berth/base/format.hpp"
 #include "berth/worlds/wasi/testing/wasi_harness.hpp"
+#include "support/temp_dir.hpp"
 
 namespace berth::worlds::wasi {
 namespace {
@@ -22,8 +23,6 @@ namespace fs = std::filesystem;
 class Folder {
 public:
     Folder() {
-        std::string pattern = (fs::temp_directory_path() / "berth-test-XXXXXX").string();
-        path_ = ::mkdtemp(pattern.data());
         fs::create_directories(path_ / "inside/sub");
         fs::create_directories(path_ / "outside");
         write("inside/a.txt", "content of a");
@@ -37,9 +36,8 @@ public:
         fs::create_symlink("../outside", path_ / "inside/out");
         ::mkfifo((path_ / "inside/fifo").c_str(), 0600);
     }
-    ~Folder() { fs::remove_all(path_); }
     std::string inside() const { return (path_ / "inside").string(); }
-    void write(const std::string& name, std::string_view text) const { std::ofstream(path_ / name) << text; }
+    void write(const std::string& name, std::string_view text) const { path_.write(name, text); }
     std::string read(const std::string& name) const {
         std::ifstream stream(path_ / name);
         return {std::istreambuf_iterator<char>(stream), {}};
@@ -47,7 +45,7 @@ public:
     bool exists(const std::string& name) const { return fs::exists(fs::symlink_status(path_ / name)); }
 
 private:
-    fs::path path_;
+    berth::testing::TempDir path_;
 };
 
 constexpr std::initializer_list<Capability> all_files{Capability::fs_read, Capability::fs_write, Capability::fs_delete};
