@@ -105,6 +105,7 @@ void WasiHarness::mount(const std::string& name, const std::string& host_path, b
 Errno WasiHarness::call(std::string_view function, std::initializer_list<std::uint64_t> arguments) { return call(function, std::vector<std::uint64_t>(arguments)); }
 
 Errno WasiHarness::call(std::string_view function, const std::vector<std::uint64_t>& arguments) {
+    if (gate_->failure()) renew_gate();  // a call that ended does not end the next one
     const auto* found = instance_->linked().module().find_export(function);
     if (found == nullptr || found->type.params.size() != arguments.size()) throw std::runtime_error(format("{} does not take {} values", function, arguments.size()));
     std::vector<RawValue> values(found->type.value_count());
