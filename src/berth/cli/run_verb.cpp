@@ -99,7 +99,7 @@ Result<int> run(Context& context, const Arguments& arguments) {
                                    .output = output,
                                    .error = error,
                                    .environment = application->environment(),
-                                   .metrics = application->host_metrics(program->world_kind()),
+                                   .metrics = nullptr,  // nobody could read them: the process ends with the call
                                    .denials = &denials},
                                   record);
     if (!outcome.output.bytes.empty()) console.line(outcome.output.bytes);
