@@ -27,7 +27,8 @@ def case(function):
 @contextlib.contextmanager
 def serving(*arguments, env=None):
     with tempfile.TemporaryDirectory(prefix="berth-serve-") as home:
-        environment = {"PATH": os.environ["PATH"], "HOME": home, "LC_ALL": "C.UTF-8"} | (env or {})
+        inherited = {name: os.environ[name] for name in ("PATH", "BERTH_ENGINE_RESTORE") if name in os.environ}
+        environment = inherited | {"HOME": home, "LC_ALL": "C.UTF-8"} | (env or {})
         process = subprocess.Popen([binary, "serve", *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment, text=True)
         errors = []
         reader = threading.Thread(target=lambda: errors.extend(process.stderr), daemon=True)

@@ -140,7 +140,7 @@ fn stop_place(linked: &Linked) -> Result<StopPlace<'_>, CError> {
     if engine.epochs {
         return Ok(StopPlace { map: CodeMap::empty(), stop_pc: 0 });
     }
-    Ok(StopPlace { map: &linked.module.map, stop_pc: engine.stop_stub()?.pc })
+    Ok(StopPlace { map: &linked.module.map, stop_pc: linked.module.stop_pc()? })
 }
 
 /// Runs `body`, which enters guest code, under the context's record if it has one.

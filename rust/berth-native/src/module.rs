@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::mem::ManuallyDrop;
 use std::os::fd::FromRawFd;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use wasmtime::{ExternType, HeapType, ModuleExport, ValType};
 
@@ -11,6 +11,7 @@ use crate::abi::{Bytes, ModuleFacts, Text, guard, slice};
 use crate::code_map::CodeMap;
 use crate::config::Engine;
 use crate::error::{CError, ErrorKind, module_error};
+use crate::stop;
 
 pub const FUNCTION: u32 = 0;
 
@@ -44,6 +45,7 @@ pub struct Module {
     pub imports: Vec<Import>,
     pub exports: Vec<Export>,
     pub map: CodeMap,
+    stop_pc: OnceLock<usize>,
     pub private: PrivateExports,
     /// Bytes of the memory and elements of the largest table that an instance begins with.
     pub has_memory: bool,
@@ -114,7 +116,25 @@ impl Module {
         let required = module.resources_required();
         let initial_memory = required.max_initial_memory_size.unwrap_or(0).saturating_mul(1 << 16);
         let initial_table = required.max_initial_table_size.unwrap_or(0);
-        Ok(Module { engine, module, facts, imports, exports, map, private, has_memory: required.num_memories > 0, initial_memory, initial_table })
+        Ok(Module { engine, module, facts, imports, exports, map, stop_pc: OnceLock::new(), private, has_memory: required.num_memories > 0, initial_memory, initial_table })
+    }
+
+    /// The trap instruction that stopped guests are sent to; found at first need.
+    #[inline]
+    pub fn stop_pc(&self) -> Result<usize, CError> {
+        match self.stop_pc.get() {
+            Some(pc) => Ok(*pc),
+            None => self.find_stop_pc(),
+        }
+    }
+
+    #[cold]
+    fn find_stop_pc(&self) -> Result<usize, CError> {
+        let pc = match stop::own_trap(&self.module) {
+            Some(pc) => pc,
+            None => self.engine.stop_stub()?.pc,
+        };
+        Ok(*self.stop_pc.get_or_init(|| pc))
     }
 }
 

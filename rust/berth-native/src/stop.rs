@@ -2,7 +2,7 @@
 //!
 //! A thread that wants a call to end sets the mark in the call's record and signals the thread that runs it. Where the
 //! interrupted instruction lies in a function body of that guest, the handler lets execution go on at a trap
-//! instruction of a small module of the same engine (the stub). The engine takes the pc of a trap only to look up the
+//! instruction of the same module, or where it has none, of a small module of the same engine (the stub). The engine takes the pc of a trap only to look up the
 //! trap and the frame pointer only for the backtrace; it resumes at the entry record that was stored before any body
 //! ran, so every instruction of a body is a sound place. Anywhere else (trampolines, builtins, host code) the handler
 //! does nothing: host functions, the limiter and the host check after bulk operations look at the mark, and whoever
@@ -18,6 +18,7 @@ use std::sync::atomic::{AtomicI32, AtomicU32, Ordering::*, compiler_fence};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use wasmtime::{EngineWeak, Instance, Module, Store, Trap};
+use wasmtime_environ::CompiledTrap;
 
 use crate::abi::Record;
 use crate::code_map::CodeMap;
@@ -229,7 +230,33 @@ fn is_installed() -> bool {
     kernel_action(None).is_some_and(|action| action.handler == on_signal as *const () as usize)
 }
 
-/// A module with a trap instruction, one per engine: any trap pc the engine knows will do for every module of it.
+#[cfg(target_arch = "x86_64")]
+const TRAP: &[u8] = &[0x0f, 0x0b];
+#[cfg(target_arch = "aarch64")]
+const TRAP: &[u8] = &[0x1f, 0xc1, 0x00, 0x00];
+
+/// A trap instruction in the code of `module`, which spares a single run the stub: every metered function that calls or
+/// loops has one. The engine takes a trap's pc to find out which one it is, so it must be in the module's own list.
+/// None: the handler could not be installed, or the module has no such instruction.
+pub fn own_trap(module: &Module) -> Option<usize> {
+    use wasmtime_environ::object::{File, Object, ObjectSection};
+    if !install() {
+        return None;
+    }
+    let image = module.image_range();
+    // SAFETY: the range of the module's image, which lives as long as the module and is never written.
+    let image = unsafe { std::slice::from_raw_parts(image.start, image.end.offset_from_unsigned(image.start)) };
+    let file = File::parse(image).ok()?;
+    let list = file.section_by_name(wasmtime_environ::obj::ELF_WASMTIME_TRAPS)?.data().ok()?;
+    let text = module.text();
+    wasmtime_environ::iterate_traps(list)?
+        .filter(|(_, trap)| matches!(trap, CompiledTrap::Normal(_)))
+        .find(|(offset, _)| text.get(*offset as usize..).is_some_and(|code| code.starts_with(TRAP)))
+        .map(|(offset, _)| text.as_ptr() as usize + offset as usize)
+}
+
+/// A module with a trap instruction, one per engine, for the self-test and for modules without one: any trap pc the
+/// engine knows will do for every module of it.
 pub struct StopStub {
     module: Module,
     pub pc: usize,
@@ -250,10 +277,7 @@ impl StopStub {
         let module = Module::new(engine, STUB).map_err(text)?;
         let body = module.functions().next().ok_or("the stub has no code")?;
         let code = &module.text()[body.offset..body.offset + body.len];
-        #[cfg(target_arch = "x86_64")]
-        let at = code.windows(2).position(|word| word == [0x0f, 0x0b]);
-        #[cfg(target_arch = "aarch64")]
-        let at = code.chunks_exact(4).position(|word| word == [0x1f, 0xc1, 0x00, 0x00]).map(|index| index * 4);
+        let at = code.windows(TRAP.len()).position(|word| word == TRAP);
         let pc = code.as_ptr() as usize + at.ok_or("the stub has no trap instruction")?;
         let mut store = Store::new(engine, ());
         let instance = Instance::new(&mut store, &module, &[]).map_err(text)?;

@@ -57,7 +57,7 @@ Result<void> check_value(std::string_view name, std::string_view text) {
             BERTH_TRYV(parse_duration(text));
             return {};
         }
-        case ConfigType::flag: return text == "true" || text == "false" ? Result<void>() : Result<void>(fail(Code::bad_input, format("\"{}\" is not true or false", text)));
+        case ConfigType::flag: return text == "true" || text == "false" ? Result<void>() : Result<void>(fail(Code::bad_input, format("\"{}\" is not true, false, on or off", text)));
         case ConfigType::log_level: {
             BERTH_TRYV(parse_log_level(text));
             return {};
@@ -99,6 +99,8 @@ public:
             problems_.push_back(format("{}: {}", place, unknown_key(key)));
             return;
         }
+        const auto* known = find_key(key);
+        if (known != nullptr && known->type == ConfigType::flag && (value == "on" || value == "off")) value = value == "on" ? "true" : "false";
         if (const auto checked = check_value(key, value); !checked) {
             problems_.push_back(format("{}: {}: {}", place, key, checked.error().message()));
             return;

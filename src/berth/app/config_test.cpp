@@ -59,6 +59,23 @@ TEST_F(ConfigFiles, EveryProblemIsListedWithPlaceAndNearestKey) {
     }
 }
 
+TEST_F(ConfigFiles, FlagsMayBeWrittenOnAndOff) {
+    ConfigInput input;
+    input.environment = {{"BERTH_ENGINE_RESTORE", "off"}};
+    auto config = Config::load(input);
+    ASSERT_TRUE(config) << config.error().message();
+    EXPECT_EQ(config->value("engine.restore"), "false");
+    input.project_file = write("berth.yaml", "engine: {restore: on}\n");
+    input.environment.clear();
+    config = Config::load(input);
+    ASSERT_TRUE(config) << config.error().message();
+    EXPECT_EQ(config->value("engine.restore"), "true");
+    input.flags = {{"engine.restore", "perhaps"}};
+    const auto refused = Config::load(input);
+    ASSERT_FALSE(refused);
+    EXPECT_THAT(refused.error().message(), HasSubstr("is not true, false, on or off"));
+}
+
 TEST_F(ConfigFiles, OtherFormatsDuplicatesAndTagsAreRefused) {
     for (const auto* text : {"[server]\nport = 1\n", "server: {port: 1}\nserver: {port: 2}\n", "server: !x {port: 1}\n", "- a\n", "server: {port: [1]}\n"}) {
         ConfigInput input;

@@ -1,45 +1,55 @@
+// The low-level functions of libcrypto are called on purpose: they need no set-up of the library, which reads its
+// configuration file and registers every algorithm (a millisecond at each start of a process).
+#define OPENSSL_SUPPRESS_DEPRECATED
+
 #include "berth/base/hash.hpp"
 
 #include <openssl/crypto.h>
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
+#include <openssl/sha.h>
+
+#include <algorithm>
+#include <new>
 
 #include "berth/base/error.hpp"
 
 namespace berth {
 
-Digest sha256(ByteView bytes) noexcept {
-    Digest digest{};
-    unsigned int length = 0;
-    BERTH_ASSERT(EVP_Digest(bytes.data(), bytes.size(), digest.data(), &length, EVP_sha256(), nullptr) == 1);
-    return digest;
-}
+Digest sha256(ByteView bytes) noexcept { return Sha256().update(bytes).finish(); }
 
-Sha256::Sha256() : context_(EVP_MD_CTX_new()) {
-    BERTH_ASSERT(context_ != nullptr);
-    BERTH_ASSERT(EVP_DigestInit_ex(static_cast<EVP_MD_CTX*>(context_), EVP_sha256(), nullptr) == 1);
+struct Sha256Layout {
+    static_assert(sizeof(SHA256_CTX) <= sizeof(Sha256::context_) && alignof(SHA256_CTX) <= alignof(std::uint64_t));
+    static SHA256_CTX* of(Sha256& hash) noexcept { return std::launder(reinterpret_cast<SHA256_CTX*>(hash.context_.data())); }
+};
+
+Sha256::Sha256() noexcept {
+    auto* context = new (context_.data()) SHA256_CTX;
+    BERTH_ASSERT(SHA256_Init(context) == 1);
 }
-Sha256::~Sha256() { EVP_MD_CTX_free(static_cast<EVP_MD_CTX*>(context_)); }
 
 Sha256& Sha256::update(ByteView bytes) noexcept {
-    BERTH_ASSERT(EVP_DigestUpdate(static_cast<EVP_MD_CTX*>(context_), bytes.data(), bytes.size()) == 1);
+    BERTH_ASSERT(SHA256_Update(Sha256Layout::of(*this), bytes.data(), bytes.size()) == 1);
     return *this;
 }
 
 Digest Sha256::finish() noexcept {
     Digest digest{};
-    unsigned int length = 0;
-    BERTH_ASSERT(EVP_DigestFinal_ex(static_cast<EVP_MD_CTX*>(context_), digest.data(), &length) == 1);
+    BERTH_ASSERT(SHA256_Final(digest.data(), Sha256Layout::of(*this)) == 1);
     return digest;
 }
 
 Digest hmac_sha256(ByteView key, ByteView message) noexcept {
-    Digest digest{};
-    unsigned int length = 0;
-    // HMAC() takes a null key pointer as "no key set", so an empty key needs an address.
-    const std::uint8_t empty = 0;
-    const auto* key_data = key.empty() ? &empty : key.data();
-    BERTH_ASSERT(HMAC(EVP_sha256(), key_data, static_cast<int>(key.size()), message.data(), message.size(), digest.data(), &length) != nullptr);
+    std::array<std::uint8_t, SHA256_CBLOCK> block{};
+    if (key.size() > block.size()) {
+        const auto shortened = sha256(key);
+        std::ranges::copy(shortened, block.begin());
+    } else {
+        std::ranges::copy(key, block.begin());
+    }
+    for (auto& byte : block) byte ^= 0x36;
+    const auto inner = Sha256().update(block).update(message).finish();
+    for (auto& byte : block) byte ^= 0x36 ^ 0x5c;
+    const auto digest = Sha256().update(block).update(inner).finish();
+    OPENSSL_cleanse(block.data(), block.size());
     return digest;
 }
 

@@ -18,8 +18,7 @@ Digest sha256(ByteView bytes) noexcept;
 /// SHA-256 of an input that arrives in parts. `finish` may be called once. One thread at a time.
 class Sha256 {
 public:
-    Sha256();
-    ~Sha256();
+    Sha256() noexcept;
     Sha256(const Sha256&) = delete;
     Sha256& operator=(const Sha256&) = delete;
 
@@ -27,7 +26,8 @@ public:
     Digest finish() noexcept;
 
 private:
-    void* context_;  // EVP_MD_CTX
+    friend struct Sha256Layout;
+    alignas(std::uint64_t) std::array<std::uint8_t, 112> context_;  // the library's SHA256_CTX
 };
 
 /// HMAC-SHA-256 (RFC 2104).

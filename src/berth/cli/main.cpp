@@ -98,14 +98,16 @@ int main(int argc, char** argv) {
     }
 
     std::vector<std::function<Result<int>()>> actions(verbs().size());
-    std::vector<CLI::App*> subcommands;
+    std::vector<std::pair<CLI::App*, std::size_t>> subcommands;  // with the verb's position
     for (std::size_t i = 0; i < verbs().size(); ++i) {
         const auto& verb = verbs()[i];
+        // A line that names its verb needs no other: setting up all of them takes longer than starting a small guest.
+        if (!words.empty() && !words[0].starts_with('-') && verb.name != words[0]) continue;
         auto* sub = app.add_subcommand(std::string(verb.name), std::string(verb.summary));
         sub->get_formatter()->column_width(30);
         verb.declare(*sub, context, actions[i]);
         add_output_flags(*sub, context);
-        subcommands.push_back(sub);
+        subcommands.emplace_back(sub, i);
         if (verb.takes == Takes::guest_arguments && !words.empty() && words[0] == verb.name) split_guest_arguments(*sub, words, context.guest_arguments);
     }
     try {
@@ -119,7 +121,7 @@ int main(int argc, char** argv) {
         std::string message = problem.what();
         std::string fix;
         // An unknown flag: name the nearest one of its verb.
-        for (auto* sub : subcommands) {
+        for (const auto& [sub, position] : subcommands) {
             if (!sub->parsed()) continue;
             fix = format("berth {} --help", sub->get_name());
             for (const auto& word : sub->remaining()) {
@@ -138,10 +140,10 @@ int main(int argc, char** argv) {
         return error.exit_status();
     }
 
-    for (std::size_t i = 0; i < subcommands.size(); ++i) {
-        if (!subcommands[i]->parsed()) continue;
+    for (const auto& [sub, position] : subcommands) {
+        if (!sub->parsed()) continue;
         auto ready = context.finish_parsing();
-        auto status = ready ? actions[i]() : Result<int>(std::unexpected(ready.error()));
+        auto status = ready ? actions[position]() : Result<int>(std::unexpected(ready.error()));
         if (status) return *status;
         context.console.error(status.error());
         return status.error().exit_status();

@@ -1,5 +1,6 @@
 #include "berth/engine/testing/wasm_fixture.hpp"
 
+#include <cstdlib>
 #include <stdexcept>
 
 #include "berth/base/format.hpp"
@@ -16,8 +17,13 @@ T expect(Result<T> result) {
 
 }  // namespace
 
+bool WasmFixture::restores() {
+    const char* value = std::getenv("BERTH_ENGINE_RESTORE");
+    return value == nullptr || std::string_view(value) != "off";
+}
+
 std::shared_ptr<WasmEngine> WasmFixture::engine() {
-    static const auto shared = expect(WasmEngine::create({.instances = 64, .memory_size = 64 << 20}));
+    static const auto shared = expect(WasmEngine::create({.restore = restores(), .instances = 64, .memory_size = 64 << 20}));
     return shared;
 }
 

@@ -22,6 +22,8 @@ public:
         Function body;
     };
 
+    /// False when this run of the tests has BERTH_ENGINE_RESTORE=off: every call then gets an instance made anew.
+    static bool restores();
     /// An engine with small pools, shared by all tests of the process.
     static std::shared_ptr<WasmEngine> engine();
 
