@@ -1,19 +1,8 @@
 #include "berth/worlds/wasi/wasi_state.hpp"
 
-#include <ctime>
-
 namespace berth::worlds::wasi {
-namespace {
 
-std::int64_t thread_cpu_now() noexcept {
-    timespec time{};
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
-    return time.tv_sec * 1'000'000'000 + time.tv_nsec;
-}
-
-}  // namespace
-
-WasiState::WasiState(Setup setup) : setup_(std::move(setup)), cpu_start_(thread_cpu_now()) {
+WasiState::WasiState(Setup setup) : setup_(std::move(setup)) {
     descriptors_.resize(3);
     constexpr std::uint64_t stream = rights::fd_fdstat_set_flags | rights::fd_filestat_get | rights::poll_fd_readwrite;
     descriptors_[0].kind = Descriptor::Kind::input;
@@ -50,7 +39,5 @@ std::optional<std::uint32_t> WasiState::add(Descriptor descriptor) {
     descriptors_.push_back(std::move(descriptor));
     return static_cast<std::uint32_t>(descriptors_.size() - 1);
 }
-
-std::int64_t WasiState::cpu_time() const noexcept { return thread_cpu_now() - cpu_start_; }
 
 }  // namespace berth::worlds::wasi

@@ -6,10 +6,10 @@
 #include <string>
 #include <vector>
 
-#include "berth/base/clock.hpp"
 #include "berth/host/fn.hpp"
 #include "berth/host/providers/console.hpp"
 #include "berth/host/providers/files.hpp"
+#include "berth/host/providers/guest_clock.hpp"
 #include "berth/host/providers/random_source.hpp"
 #include "berth/worlds/wasi/abi.hpp"
 #include "berth/worlds/wasi/errno.hpp"
@@ -38,7 +38,7 @@ public:
     struct Setup {
         std::vector<std::string> arguments;    // the program's name first
         std::vector<std::string> environment;  // `NAME=VALUE`, only what the grants show
-        const Clock* clock = nullptr;
+        GuestClock* clock = nullptr;
         RandomSource* random = nullptr;
         InputStream* input = nullptr;
         OutputStream* output = nullptr;
@@ -57,9 +57,6 @@ public:
     std::optional<std::uint32_t> add(Descriptor descriptor);
     std::vector<Descriptor>& descriptors() noexcept { return descriptors_; }
 
-    /// Processor time of the calling thread since the state was made.
-    std::int64_t cpu_time() const noexcept;
-
     std::optional<std::uint32_t> exit_status;  // set by proc_exit
     std::optional<std::uint32_t> raised;       // set by proc_raise
     bool output_over_limit = false;            // a write passed the limit `output`; the call ends
@@ -67,7 +64,6 @@ public:
 private:
     Setup setup_;
     std::vector<Descriptor> descriptors_;
-    std::int64_t cpu_start_;
 };
 
 using WasiCall = WorldCall<WasiState>;
