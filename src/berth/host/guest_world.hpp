@@ -7,12 +7,13 @@
 #include <string>
 #include <vector>
 
-#include "berth/base/clock.hpp"
 #include "berth/base/limits.hpp"
 #include "berth/capability/grant_set.hpp"
 #include "berth/engine/memory_account.hpp"
 #include "berth/host/host_world.hpp"
 #include "berth/host/providers/console.hpp"
+#include "berth/host/providers/files.hpp"
+#include "berth/host/providers/guest_clock.hpp"
 #include "berth/host/providers/random_source.hpp"
 
 namespace berth {
@@ -23,7 +24,8 @@ struct GuestStart {
     std::span<const std::string> environment;  // `NAME=VALUE`, only what is granted
     std::span<const Mount> mounts;
     const Limits& limits;
-    const Clock& clock;
+    GuestClock& clock;
+    FileProvider& files;                       // where the mounts lead to
     RandomSource& random;
     InputStream& input;
     OutputStream& output;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -23,6 +24,7 @@ struct HostWorld {
     Missing missing;                                              // default when a required capability is refused
     std::int32_t (*status_of)(const Error& error) noexcept;       // number of an error of a body or of a denial
     std::int32_t (*status_of_fault)(ArgumentFault fault) noexcept;
+    std::chrono::nanoseconds clock_tick{1'000};                   // what a read moves a virtual clock by
 };
 
 /// The functions of a world in one array: what a function index of the engine means. Immutable, any thread.

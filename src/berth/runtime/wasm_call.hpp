@@ -18,7 +18,9 @@ class CallRecord;
 
 /// What the host gives to the guests of one call.
 struct WasmCallSetup {
-    const Clock& clock;
+    const Clock& clock;                        // of the host: timing
+    GuestClock& guest_clock;
+    FileProvider& files;
     RandomSource& random;
     InputStream& input;
     OutputStream& output;

@@ -90,10 +90,14 @@ Outcome WasmFunctions::run(Slot& slot, Call& call) {
     LogLines error(logs, program.limits());
     LoggedDenials denials(host_.log, call);
     const auto streams = call.streams != nullptr ? *call.streams : CallStreams{input, output, error};
+    LiveClock clock(host_.clock);
+    HostFiles files;
     CallRecord record;
     const CancelCallback on_close(closing_.token(), [&] { record.request_stop(StopCause::shutdown); });
     auto outcome = run_wasm(program, call,
                             {.clock = host_.clock,
+                             .guest_clock = clock,
+                             .files = files,
                              .random = host_.random,
                              .input = streams.input,
                              .output = streams.output,

@@ -11,6 +11,7 @@
 
 #include "berth/base/bytes.hpp"
 #include "berth/capability/capability.hpp"
+#include "berth/capability/policy.hpp"
 
 namespace berth {
 
@@ -115,6 +116,20 @@ public:
     virtual FileResult<FileStat> stat_self() = 0;
     virtual FileResult<void> sync() = 0;
     virtual const std::string& virtual_path() const noexcept = 0;
+};
+
+/// Where the mounts of a guest lead to. One guest at a time.
+class FileProvider {
+public:
+    virtual ~FileProvider() = default;
+    /// The root of a mount, as guests see it under its name (`.`: as the root itself).
+    virtual FileResult<std::unique_ptr<Directory>> open(const Mount& mount) = 0;
+};
+
+/// The files of the machine. Any thread.
+class HostFiles final : public FileProvider {
+public:
+    FileResult<std::unique_ptr<Directory>> open(const Mount& mount) override;
 };
 
 /// Opens a directory of the host as the root of what guests see under `virtual_name` (empty: the root itself).

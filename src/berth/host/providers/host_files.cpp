@@ -419,4 +419,8 @@ FileResult<std::unique_ptr<Directory>> open_host_directory(const std::string& ho
     return std::make_unique<HostDirectory>(std::move(opened), root, std::string(virtual_name));
 }
 
+FileResult<std::unique_ptr<Directory>> HostFiles::open(const Mount& mount) {
+    return open_host_directory(mount.host_path, mount.name == "." ? "" : mount.name, mount.writable);
+}
+
 }  // namespace berth

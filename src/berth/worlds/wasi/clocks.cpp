@@ -1,9 +1,7 @@
 #include <algorithm>
 #include <limits>
 #include <optional>
-#include <thread>
 
-#include "berth/engine/call_record.hpp"
 #include "berth/worlds/wasi/boundary_types.hpp"
 #include "berth/worlds/wasi/groups.hpp"
 #include "berth/worlds/wasi/wasi_state.hpp"
@@ -13,14 +11,21 @@ namespace {
 
 enum ClockId : std::uint32_t { realtime = 0, monotonic = 1, process_cpu = 2, thread_cpu = 3 };
 
-std::optional<std::int64_t> read_clock(const WasiState& state, std::uint32_t id) noexcept {
+std::optional<std::int64_t> read_clock(const WasiState& state, std::uint32_t id) {
+    auto& clock = *state.setup().clock;
     switch (id) {
-        case realtime: return state.setup().clock->wall().time_since_epoch().count();
-        case monotonic: return std::chrono::nanoseconds(state.setup().clock->steady().time_since_epoch()).count();
+        case realtime: return clock.read_wall().time_since_epoch().count();
+        case monotonic: return std::chrono::nanoseconds(clock.read_steady().time_since_epoch()).count();
         case process_cpu:
-        case thread_cpu: return state.cpu_time();
+        case thread_cpu: return clock.read_cpu().count();
         default: return std::nullopt;
     }
+}
+
+/// What an absolute due time counts from: no read of the guest's, so a virtual clock does not move.
+std::int64_t time_of(const WasiState& state, std::uint32_t id) {
+    const auto& clock = *state.setup().clock;
+    return id == realtime ? clock.wall().time_since_epoch().count() : std::chrono::nanoseconds(clock.steady().time_since_epoch()).count();
 }
 
 Errno clock_res_get(WasiCall&, std::uint32_t id, GuestOut<std::uint64_t> resolution) {
@@ -55,7 +60,7 @@ Awaited awaited(WasiState& state, const Subscription& subscription) {
             if (id > monotonic) return {.error = Errno::notsup};
             constexpr auto most = static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max() / 4);
             auto wait = static_cast<std::int64_t>(std::min(subscription.timeout, most));
-            if ((subscription.clock_flags & 1) != 0) wait = std::max<std::int64_t>(0, wait - *read_clock(state, id));
+            if ((subscription.clock_flags & 1) != 0) wait = std::max<std::int64_t>(0, wait - time_of(state, id));
             if (static_cast<std::uint64_t>(wait) > (*state.setup().limits)[Limit::sleep]) return {.error = Errno::inval};
             return {.on = Awaited::On::time, .due = state.setup().clock->steady() + std::chrono::nanoseconds(wait)};
         }
@@ -123,10 +128,8 @@ Errno poll_oneoff(WasiCall& call, PollArrays arrays, GuestOut<std::uint32_t> cou
         const auto wait = until ? std::chrono::nanoseconds(*until - now) : std::chrono::nanoseconds::max();
         if (on_input) {
             state.setup().input->wait_ready(wait);
-        } else if (auto* record = call->context().record()) {
-            record->wait_for(wait);
         } else {
-            std::this_thread::sleep_for(wait);
+            state.setup().clock->wait_until(until.value_or(SteadyTime::max()), call->context().record());
         }
         if (call->context().stopped()) return Errno::success;  // the engine ends the call before the guest sees this
     }

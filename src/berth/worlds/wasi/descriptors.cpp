@@ -154,12 +154,13 @@ std::expected<std::uint64_t, Errno> read_input(WasiCall& call, MutableBytes out)
     auto& input = *call.state().setup().input;
     const auto& limits = *call.state().setup().limits;
     const auto& clock = *call.state().setup().clock;
-    const auto until = limits.bounds(Limit::host_call) ? std::optional(clock.steady() + std::chrono::nanoseconds(limits[Limit::host_call])) : std::nullopt;
+    const bool bounded = limits.bounds(Limit::host_call);
+    const auto until = bounded ? clock.steady() + std::chrono::nanoseconds(limits[Limit::host_call]) : SteadyTime::max();
     while (!call->context().stopped()) {
-        if (until) {
-            const auto left = std::chrono::nanoseconds(*until - clock.steady());
+        if (bounded) {
+            const auto left = std::chrono::nanoseconds(until - clock.steady());
             if (input.wait_ready(std::max(left, std::chrono::nanoseconds(0))) != InputStream::Ready::yes) {
-                if (clock.steady() >= *until) return std::unexpected(Errno::timedout);
+                if (clock.steady() >= until) return std::unexpected(Errno::timedout);
                 continue;
             }
         }

@@ -1,21 +1,10 @@
 #include "berth/worlds/wasi/wasi_state.hpp"
 
 #include <algorithm>
-#include <ctime>
 
 namespace berth::worlds::wasi {
-namespace {
 
-std::int64_t thread_cpu_now() noexcept {
-    timespec time{};
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
-    return time.tv_sec * 1'000'000'000 + time.tv_nsec;
-}
-
-}  // namespace
-
-WasiState::WasiState(Setup setup)
-    : setup_(std::move(setup)), max_descriptors_(std::min<std::uint64_t>((*setup_.limits)[Limit::handles], 65'536)), cpu_start_(thread_cpu_now()) {
+WasiState::WasiState(Setup setup) : setup_(std::move(setup)), max_descriptors_(std::min<std::uint64_t>((*setup_.limits)[Limit::handles], 65'536)) {
     descriptors_.resize(3);
     constexpr std::uint64_t stream = rights::fd_fdstat_set_flags | rights::fd_filestat_get | rights::poll_fd_readwrite;
     descriptors_[0].kind = Descriptor::Kind::input;
@@ -64,7 +53,5 @@ bool WasiState::hold(HostCall& call, std::uint64_t bytes) {
     call.trap(over_limit(limit, (*setup_.limits)[limit]));
     return false;
 }
-
-std::int64_t WasiState::cpu_time() const noexcept { return thread_cpu_now() - cpu_start_; }
 
 }  // namespace berth::worlds::wasi

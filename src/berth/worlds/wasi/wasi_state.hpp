@@ -6,12 +6,12 @@
 #include <string>
 #include <vector>
 
-#include "berth/base/clock.hpp"
 #include "berth/base/limits.hpp"
 #include "berth/engine/memory_account.hpp"
 #include "berth/host/fn.hpp"
 #include "berth/host/providers/console.hpp"
 #include "berth/host/providers/files.hpp"
+#include "berth/host/providers/guest_clock.hpp"
 #include "berth/host/providers/random_source.hpp"
 #include "berth/worlds/wasi/abi.hpp"
 #include "berth/worlds/wasi/errno.hpp"
@@ -41,7 +41,7 @@ public:
     struct Setup {
         std::vector<std::string> arguments;    // the program's name first
         std::vector<std::string> environment;  // `NAME=VALUE`, only what the grants show
-        const Clock* clock = nullptr;
+        GuestClock* clock = nullptr;
         RandomSource* random = nullptr;
         InputStream* input = nullptr;
         OutputStream* output = nullptr;
@@ -66,9 +66,6 @@ public:
     /// Counts bytes that the host keeps for the guest; false, with the call's end prepared, when its limits do not allow it.
     bool hold(HostCall& call, std::uint64_t bytes);
 
-    /// Processor time of the calling thread since the state was made.
-    std::int64_t cpu_time() const noexcept;
-
     std::optional<std::uint32_t> exit_status;  // set by proc_exit
     std::optional<std::uint32_t> raised;       // set by proc_raise
 
@@ -76,7 +73,6 @@ private:
     Setup setup_;
     std::vector<Descriptor> descriptors_;
     std::uint64_t max_descriptors_;
-    std::int64_t cpu_start_;
 };
 
 using WasiCall = WorldCall<WasiState>;

@@ -67,10 +67,9 @@ Result<std::unique_ptr<GuestState>> WasiWorld::start(const GuestStart& start) co
         .account = &start.account,
     });
     for (const auto& mount : start.mounts) {
-        const bool is_root = mount.name == ".";
-        auto directory = open_host_directory(mount.host_path, is_root ? "" : mount.name, mount.writable);
+        auto directory = start.files.open(mount);
         if (!directory) return fail(Code::io_error, format("the mount {} cannot be opened any more", mount.name));
-        guest->state().add_preopen(is_root ? "/" : "/" + mount.name, std::move(*directory));
+        guest->state().add_preopen(mount.name == "." ? "/" : "/" + mount.name, std::move(*directory));
     }
     return guest;
 }

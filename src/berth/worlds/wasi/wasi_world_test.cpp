@@ -10,6 +10,7 @@
 #include <set>
 
 #include "berth/base/format.hpp"
+#include "berth/host/providers/memory_files.hpp"
 #include "berth/worlds/wasi/testing/wasi_harness.hpp"
 #include "support/temp_dir.hpp"
 
@@ -36,6 +37,7 @@ public:
         fs::create_symlink("../outside", path_ / "inside/out");
         ::mkfifo((path_ / "inside/fifo").c_str(), 0600);
     }
+    const fs::path& path() const { return path_.path(); }
     std::string inside() const { return (path_ / "inside").string(); }
     void write(const std::string& name, std::string_view text) const { path_.write(name, text); }
     std::string read(const std::string& name) const {
@@ -189,10 +191,44 @@ TEST(WasiWorld, ExitAndRaiseEndTheCall) {
     EXPECT_EQ(other.state().raised, 9u);
 }
 
-TEST(WasiFiles, WhatIsMountedAndGrantedCanBeReadAndNothingElse) {
-    const Folder folder;
+/// Every test of files runs on the machine's own and on an image in memory, through the one interface.
+class WasiFiles : public ::testing::TestWithParam<std::string_view> {
+protected:
+    void mount(WasiHarness& guest, bool writable) {
+        if (in_memory()) {
+            const Mount mount{.name = "data", .host_path = folder_.inside(), .writable = writable, .from = {}};
+            const auto taken = image_.take({&mount, 1});
+            ASSERT_TRUE(taken) << taken.error().message();
+            guest.mount("data", image_.open(mount).value());
+        } else {
+            guest.mount("data", folder_.inside(), writable);
+        }
+    }
+
+    /// What a file holds, and whether a name is there: of an image after writing it out. What lies outside of the mount
+    /// is always looked at on the machine.
+    std::string content(const std::string& name) { return folder_.read(place(name)); }
+    bool exists(const std::string& name) { return folder_.exists(place(name)); }
+
+private:
+    static bool in_memory() { return GetParam() == "memory"; }
+    std::string place(const std::string& name) {
+        if (!in_memory() || !name.starts_with("inside/")) return name;
+        const auto dump = format("dump{}", ++dumps_);
+        EXPECT_TRUE(image_.dump(folder_.path() / dump));
+        return dump + "/data/" + name.substr(7);
+    }
+
+    const Folder folder_;
+    MemoryFiles image_{{.time = 1'600'000'000'000'000'000}};
+    int dumps_ = 0;
+};
+
+INSTANTIATE_TEST_SUITE_P(, WasiFiles, ::testing::Values("host", "memory"), [](const auto& info) { return std::string(info.param); });
+
+TEST_P(WasiFiles, WhatIsMountedAndGrantedCanBeReadAndNothingElse) {
     WasiHarness guest;
-    guest.mount("data", folder.inside(), false);
+    mount(guest, false);
     EXPECT_EQ(guest.open("a.txt").error(), Errno::notcapable) << "a mount alone grants nothing";
     EXPECT_EQ(guest.last_denial().scope, "data/a.txt");
     EXPECT_THAT(guest.last_denial().fix, ::testing::HasSubstr("fs.read"));
@@ -209,11 +245,10 @@ TEST(WasiFiles, WhatIsMountedAndGrantedCanBeReadAndNothingElse) {
 }
 
 // The corpus of paths: none of them reaches anything outside of the mount, whichever way it is used.
-TEST(WasiFiles, NoPathLeavesTheMount) {
-    const Folder folder;
+TEST_P(WasiFiles, NoPathLeavesTheMount) {
     for (const bool writable : {false, true}) {
         WasiHarness guest;
-        guest.mount("data", folder.inside(), writable);
+        mount(guest, writable);
         guest.grant(all_files);
         const std::pair<std::string, Errno> corpus[] = {
             {"escape", Errno::perm},      {"../outside/secret.txt", Errno::perm}, {"sub/../../outside/secret.txt", Errno::perm}, {"out/secret.txt", Errno::perm},
@@ -240,17 +275,16 @@ TEST(WasiFiles, NoPathLeavesTheMount) {
                 EXPECT_NE(guest.call("path_create_directory", {3, 1024, size}), Errno::success) << path;
             }
         }
-        EXPECT_EQ(folder.read("outside/secret.txt"), "secret");
+        EXPECT_EQ(content("outside/secret.txt"), "secret");
         EXPECT_FALSE(guest.open("x/../../outside/new", oflags::creat).has_value());
         EXPECT_FALSE(guest.open("out/new", oflags::creat).has_value());
-        EXPECT_FALSE(folder.exists("outside/new"));
+        EXPECT_FALSE(exists("outside/new"));
     }
 }
 
-TEST(WasiFiles, LinksInsideAreFollowedAndOthersAreRefused) {
-    const Folder folder;
+TEST_P(WasiFiles, LinksInsideAreFollowedAndOthersAreRefused) {
     WasiHarness guest;
-    guest.mount("data", folder.inside(), true);
+    mount(guest, true);
     guest.grant(all_files);
     EXPECT_EQ(guest.read_all(guest.open("chain").value()), "b");
     EXPECT_EQ(guest.open("link", 0, 0, 0).error(), Errno::loop);
@@ -270,10 +304,9 @@ TEST(WasiFiles, LinksInsideAreFollowedAndOthersAreRefused) {
     EXPECT_EQ(guest.call("path_link", {3, 0, 1024, 6, 3, 1100, 4}), Errno::acces) << "a hard link is to a regular file";
 }
 
-TEST(WasiFiles, ReadOnlyMountsRefuseEveryChange) {
-    const Folder folder;
+TEST_P(WasiFiles, ReadOnlyMountsRefuseEveryChange) {
     WasiHarness guest;
-    guest.mount("data", folder.inside(), false);
+    mount(guest, false);
     guest.grant(all_files);
     EXPECT_EQ(guest.open("new", oflags::creat).error(), Errno::rofs);
     guest.put("a.txt", 1024);
@@ -282,13 +315,12 @@ TEST(WasiFiles, ReadOnlyMountsRefuseEveryChange) {
     EXPECT_EQ(guest.call("path_rename", {3, 1024, 5, 3, 1100, 5}), Errno::rofs);
     EXPECT_EQ(guest.call("path_create_directory", {3, 1100, 5}), Errno::rofs);
     EXPECT_EQ(guest.call("path_filestat_set_times", {3, 1, 1024, 5, 0, 0, 5}), Errno::rofs);
-    EXPECT_TRUE(folder.exists("inside/a.txt"));
+    EXPECT_TRUE(exists("inside/a.txt"));
 }
 
-TEST(WasiFiles, EachChangeNeedsItsOwnGrant) {
-    const Folder folder;
+TEST_P(WasiFiles, EachChangeNeedsItsOwnGrant) {
     WasiHarness guest;
-    guest.mount("data", folder.inside(), true);
+    mount(guest, true);
     guest.put("a.txt", 1024);
     guest.put("z.txt", 1100);
     guest.grant({Capability::fs_read, Capability::fs_write});
@@ -298,19 +330,18 @@ TEST(WasiFiles, EachChangeNeedsItsOwnGrant) {
     EXPECT_EQ(guest.open("new", oflags::creat).error(), Errno::notcapable);
     guest.put("a.txt", 1024);
     EXPECT_EQ(guest.call("path_rename", {3, 1024, 5, 3, 1100, 5}), Errno::notcapable);
-    EXPECT_FALSE(folder.exists("inside/new"));
-    EXPECT_TRUE(folder.exists("inside/a.txt"));
+    EXPECT_FALSE(exists("inside/new"));
+    EXPECT_TRUE(exists("inside/a.txt"));
     guest.grant(all_files);
     EXPECT_EQ(guest.call("path_rename", {3, 1024, 5, 3, 1100, 5}), Errno::success);
-    EXPECT_TRUE(folder.exists("inside/z.txt"));
+    EXPECT_TRUE(exists("inside/z.txt"));
     EXPECT_EQ(guest.call("path_unlink_file", {3, 1100, 5}), Errno::success);
-    EXPECT_FALSE(folder.exists("inside/z.txt"));
+    EXPECT_FALSE(exists("inside/z.txt"));
 }
 
-TEST(WasiFiles, WritingSeekingCuttingAndTimes) {
-    const Folder folder;
+TEST_P(WasiFiles, WritingSeekingCuttingAndTimes) {
     WasiHarness guest;
-    guest.mount("data", folder.inside(), true);
+    mount(guest, true);
     guest.grant(all_files);
     const auto fd = guest.open("new.txt", oflags::creat | oflags::excl).value();
     EXPECT_EQ(guest.open("new.txt", oflags::creat | oflags::excl).error(), Errno::exist);
@@ -335,18 +366,17 @@ TEST(WasiFiles, WritingSeekingCuttingAndTimes) {
     EXPECT_EQ(guest.call("fd_allocate", {fd, 0, 100}), Errno::success);
     EXPECT_EQ(guest.call("fd_advise", {fd, 0, 0, 2}), Errno::success);
     EXPECT_EQ(guest.call("fd_advise", {fd, 0, 0, 9}), Errno::inval);
-    EXPECT_EQ(folder.read("inside/new.txt").substr(0, 10), "0123456789");
+    EXPECT_EQ(content("inside/new.txt").substr(0, 10), "0123456789");
     const auto appended = guest.open("a.txt", 0, fdflags::append).value();
     guest.put_iovec(16, 100, 1);
     EXPECT_EQ(guest.call("fd_write", {appended, 16, 1, 512}), Errno::success);
-    EXPECT_EQ(folder.read("inside/a.txt"), "content of a0");
+    EXPECT_EQ(content("inside/a.txt"), "content of a0");
     EXPECT_EQ(guest.call("fd_fdstat_set_flags", {appended, fdflags::sync}), Errno::notsup);
 }
 
-TEST(WasiFiles, DirectoriesAreListedFromAnyCookieWithCutEntries) {
-    const Folder folder;
+TEST_P(WasiFiles, DirectoriesAreListedFromAnyCookieWithCutEntries) {
     WasiHarness guest;
-    guest.mount("data", folder.inside(), false);
+    mount(guest, false);
     guest.grant({Capability::fs_read});
     std::vector<std::string> names;
     std::uint64_t cookie = 0;
@@ -363,10 +393,9 @@ TEST(WasiFiles, DirectoriesAreListedFromAnyCookieWithCutEntries) {
     EXPECT_EQ(guest.call("fd_readdir", {0, 4096, 400, 0, 512}), Errno::notdir);
 }
 
-TEST(WasiFiles, DescriptorsAreBoundedRenumberedAndLoseRights) {
-    const Folder folder;
+TEST_P(WasiFiles, DescriptorsAreBoundedRenumberedAndLoseRights) {
     WasiHarness guest;
-    guest.mount("data", folder.inside(), false);
+    mount(guest, false);
     guest.grant({Capability::fs_read});
     std::vector<std::uint32_t> open;
     while (const auto fd = guest.open("a.txt")) open.push_back(*fd);
@@ -475,7 +504,7 @@ TEST(WasiLimits, ListingsCountAsLongAsTheyAreKept) {
 /// Input that never comes.
 class SilentInput final : public InputStream {
 public:
-    explicit SilentInput(FakeClock& clock) : clock_(clock) {}
+    explicit SilentInput(VirtualClock& clock) : clock_(clock) {}
     std::int64_t read(MutableBytes) override { return failed; }
     Ready wait_ready(std::chrono::nanoseconds wait) override {
         clock_.advance(wait);
@@ -484,7 +513,7 @@ public:
     std::uint64_t available() const override { return 0; }
 
 private:
-    FakeClock& clock_;
+    VirtualClock& clock_;
 };
 
 TEST(WasiLimits, WaitingForInputEndsWithTheTimeOfOneHostCall) {

@@ -99,8 +99,10 @@ void WasiHarness::grant_all_but(Capability left_out) {
 }
 
 void WasiHarness::mount(const std::string& name, const std::string& host_path, bool writable) {
-    state_->add_preopen("/" + name, open_host_directory(host_path, name, writable).value());
+    mount(name, open_host_directory(host_path, name, writable).value());
 }
+
+void WasiHarness::mount(const std::string& name, std::unique_ptr<Directory> directory) { state_->add_preopen("/" + name, std::move(directory)); }
 
 Errno WasiHarness::call(std::string_view function, std::initializer_list<std::uint64_t> arguments) { return call(function, std::vector<std::uint64_t>(arguments)); }
 

@@ -7,7 +7,6 @@
 #include <string_view>
 #include <vector>
 
-#include "berth/base/clock.hpp"
 #include "berth/engine/invocation.hpp"
 #include "berth/host/gate.hpp"
 #include "berth/host/guest_world.hpp"
@@ -32,6 +31,7 @@ public:
     void grant(std::initializer_list<Capability> capabilities, std::string scope = "*");
     void grant_all_but(Capability capability);
     void mount(const std::string& name, const std::string& host_path, bool writable);
+    void mount(const std::string& name, std::unique_ptr<Directory> directory);
 
     /// Calls one function; the parameters must fit its type. Memory and state stay.
     Errno call(std::string_view function, std::initializer_list<std::uint64_t> arguments);
@@ -65,7 +65,7 @@ public:
     Limits& limits() noexcept { return limits_; }
     MemoryAccount& account() noexcept { return account_; }
     const std::optional<Error>& failure() const noexcept { return gate_->failure(); }
-    FakeClock& clock() noexcept { return clock_; }
+    VirtualClock& clock() noexcept { return clock_; }
     const std::string& output() const noexcept { return output_.text(); }
     std::size_t denials() const noexcept { return denials_; }
     const Denial& last_denial() const noexcept { return *last_denial_; }
@@ -83,7 +83,7 @@ private:
     HostTable table_;
     MetricRegistry metrics_;
     std::unique_ptr<HostMetrics> host_metrics_;
-    FakeClock clock_;
+    VirtualClock clock_{{.start = 1'700'000'000'000'000'000}};
     SeededRandom random_;
     Limits limits_ = default_limits("wasi", 1);
     MemoryAccount account_;
