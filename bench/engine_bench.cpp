@@ -3,6 +3,7 @@
 //   engine_bench --peer PATH [--rounds N]     costs of instances and calls, latency of stops
 //   engine_bench --stops N                    N stops of running guests, every one checked
 //   engine_bench --markers N                  N fresh calls after a guest that leaves markers everywhere
+//   engine_bench --windows                    when guests under a wall limit end while others wait
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -15,21 +16,26 @@
 #include <iterator>
 #include <map>
 #include <string>
+#include <thread>
 #include <vector>
 
+#include "bench/rows.hpp"
 #include "berth/base/format.hpp"
 #include "berth/engine/instance.hpp"
 #include "berth/engine/instrument.hpp"
 #include "berth/engine/testing/stop_stress.hpp"
+#include "berth/host/fn.hpp"
+#include "berth/host/gate.hpp"
 
 namespace berth {
 namespace {
 
 using Clock = std::chrono::steady_clock;
+using bench::median;
+using bench::paired;
+using bench::row;
 
-double since(Clock::time_point begin, int count) {
-    return static_cast<double>(std::chrono::nanoseconds(Clock::now() - begin).count()) / count;
-}
+double since(double begin, int count) { return (bench::cpu_now() - begin) / count; }
 
 template <class T>
 T expect(Result<T> result) {
@@ -38,11 +44,6 @@ T expect(Result<T> result) {
         std::exit(1);
     }
     return std::move(result).value();
-}
-
-double median(std::vector<double> values) {
-    std::ranges::sort(values);
-    return values[values.size() / 2];
 }
 
 /// The Rust program: one command a line, one number back.
@@ -97,8 +98,17 @@ HostStatus host(HostContext& context, std::uint32_t, RawValue* values) noexcept 
     return HostStatus::proceed;
 }
 
+// The same function behind the gate: a grant is checked, the budget charged, the call counted.
+std::int32_t gated(WorldCall<std::uint64_t>& call, std::int32_t value) {
+    ++call.state();
+    return value + 1;
+}
+constexpr std::array gated_functions{fn<"f", gated>({.doc = "One more.", .params = {"value"}, .needs = Capability::time_now, .effect = Effect::reads})};
+constexpr std::array gated_groups{HostGroup{"h", gated_functions}};
+constexpr HostWorld gated_world{"bench", gated_groups, Missing::deny_at_call, [](const Error&) noexcept { return -1; }, [](ArgumentFault) noexcept { return -1; }};
+
 struct Guest {
-    Guest(const std::string& wat, bool metered, EngineOptions options) {
+    Guest(const std::string& wat, bool metered, EngineOptions options, HostEntry entry = host) {
         auto wasm = expect(wat_to_wasm(wat));
         RestoreFacts facts;
         if (metered) {
@@ -107,7 +117,7 @@ struct Guest {
             facts = output.restore;
         }
         const HostImport import{"h", "f", {{ValueType::i32}, {ValueType::i32}}, 0};
-        linked = expect(LinkedModule::link(expect(Module::compile(expect(WasmEngine::create(options)), wasm, facts)), {&import, 1}, host));
+        linked = expect(LinkedModule::link(expect(Module::compile(expect(WasmEngine::create(options)), wasm, facts)), {&import, 1}, entry));
     }
     std::uint32_t index(std::string_view name) const { return linked->module().find_export(name)->index; }
 
@@ -120,7 +130,7 @@ struct Guest {
         request.setup.state = &state;
         request.setup.fuel = 1'000'000'000;
         InvokeReport report;
-        const auto begin = Clock::now();
+        const auto begin = bench::cpu_now();
         for (int i = 0; i < count; ++i) {
             CallRecord record;
             record.arm(Clock::now() + std::chrono::seconds(30));
@@ -149,7 +159,7 @@ struct Calls {
         InvokeReport report;
         RawValue value;
         instance_->set_up({.state = &guest_.state});
-        const auto begin = Clock::now();
+        const auto begin = bench::cpu_now();
         for (int i = 0; i < count; ++i) {
             value = RawValue::of(i);
             if (instance_->call(empty, {&value, 1}, report) != CallOutcome::returned) std::abort();
@@ -164,7 +174,7 @@ struct Calls {
         RawValue value;
         CallRecord record;
         auto deadline = Clock::now() + std::chrono::seconds(30);
-        const auto begin = Clock::now();
+        const auto begin = bench::cpu_now();
         for (int i = 0; i < count; ++i) {
             value = RawValue::of(i);
             if (with_clock) deadline = Clock::now() + std::chrono::seconds(30);
@@ -176,13 +186,30 @@ struct Calls {
         return since(begin, count);
     }
 
+    double gated_calls(int count) {
+        static const HostTable table(gated_world);
+        static constexpr std::array granted{Capability::time_now};
+        const auto grants = GrantSet::of(granted);
+        MetricRegistry registry;
+        HostMetrics metrics(registry, table);
+        Gate gate({.table = &table, .grants = grants.get(), .world_state = &guest_.state, .metrics = &metrics});
+        InvokeReport report;
+        RawValue value = RawValue::of(count);
+        CallRecord record;
+        record.arm();
+        instance_->set_up({.state = &gate, .record = &record});
+        const auto begin = bench::cpu_now();
+        if (instance_->call(guest_.index("calls"), {&value, 1}, report) != CallOutcome::returned) std::abort();
+        return since(begin, count);
+    }
+
     double host_calls(int count, bool with_record) {
         InvokeReport report;
         RawValue value = RawValue::of(count);
         CallRecord record;
         record.arm();
         instance_->set_up({.state = &guest_.state, .record = with_record ? &record : nullptr});
-        const auto begin = Clock::now();
+        const auto begin = bench::cpu_now();
         if (instance_->call(guest_.index("calls"), {&value, 1}, report) != CallOutcome::returned) std::abort();
         return since(begin, count);
     }
@@ -222,6 +249,8 @@ void compare(const std::string& wat, const std::string& peer_path, int rounds) {
     Guest plain(wat, false, {});
     Calls plain_calls(plain);
     Calls metered_calls(fresh);
+    Guest behind_gate(wat, false, {}, &Gate::enter);
+    Calls gate_calls(behind_gate);
     const bool restores = restored.linked->module().engine()->status().restore;
     Peer peer(peer_path);
 
@@ -240,6 +269,12 @@ void compare(const std::string& wat, const std::string& peer_path, int rounds) {
         const auto of = [&](const char* name) { return median(costs[name]) / 1000; };
         std::printf("%6d %10.2f %10.2f %10.2f %10.2f %10.3f %18.3f %11.4f,%.3f\n", pages, of("demand"), of("default"), of("tuned"), of("fresh"),
                     of("restored"), of("fresh") / of("default"), of("restored") / of("default"), of("restored") / of("tuned"));
+        if (pages == 16) {
+            row("instance-fresh-16", paired(costs["fresh"], costs["default"]));
+            row("instance-restored-16", paired(costs["restored"], costs["default"]));
+            row("instance-restored-16-tuned", paired(costs["restored"], costs["tuned"]));
+        }
+        if (pages == 1) row("instance-restored-1-us", of("restored"));
     }
     const auto counters = restored.linked->counters();
     std::printf("restoring %s: %llu restored, %llu made, %llu dropped\n", restores ? "on" : "OFF", static_cast<unsigned long long>(counters.restored),
@@ -256,6 +291,7 @@ void compare(const std::string& wat, const std::string& peer_path, int rounds) {
         calls["peer host"].push_back(peer.ask(format("host tuned {}", many)));
         calls["host"].push_back(plain_calls.host_calls(many, false));
         calls["host record"].push_back(plain_calls.host_calls(many, true));
+        calls["gate"].push_back(gate_calls.gated_calls(many));
     }
     const auto of = [&](const char* name) { return median(calls[name]); };
     std::printf("\ncalls, ns\n");
@@ -268,10 +304,17 @@ void compare(const std::string& wat, const std::string& peer_path, int rounds) {
     std::printf("guest to host                      %8.1f  more by %.1f\n", of("host"), of("host") - of("peer host"));
     std::printf("guest to host under a record       %8.1f  more by %.1f\n", of("host record"), of("host record") - of("peer host"));
 
+    std::printf("guest to host through the gate     %8.1f  more by %.1f\n", of("gate"), of("gate") - of("host record"));
+    row("call-gate-ns", bench::paired_difference(calls["gate"], calls["host record"]));
+    row("call-host-to-guest", paired(calls["call"], calls["peer call"]));
+    row("call-limited-ns", bench::paired_difference(calls["limited"], calls["call"]));
+    row("call-guest-to-host-ns", bench::paired_difference(calls["host record"], calls["peer host"]));
+
     std::printf("\nstops, from the deadline to the answer, us\n");
     for (const auto* loop : {"tight", "host_loop", "bulk_loop"}) {
         const auto late = stop_latencies(fresh, loop, 300 * rounds);
         std::printf("%-10s p50 %8.1f  p99 %8.1f  max %8.1f  (%zu)\n", loop, late[late.size() / 2], late[late.size() * 99 / 100], late.back(), late.size());
+        row(format("stop-{}-p99-ms", loop).c_str(), late[late.size() * 99 / 100] / 1000);
     }
 }
 
@@ -281,7 +324,9 @@ int stops(std::uint64_t count) {
     std::printf("calls %llu  stopped %llu  by redirection %llu  natural traps %llu  returned %llu  failures %zu  in %.1f s\n",
                 static_cast<unsigned long long>(result.calls), static_cast<unsigned long long>(result.stopped),
                 static_cast<unsigned long long>(result.redirected), static_cast<unsigned long long>(result.natural),
-                static_cast<unsigned long long>(result.returned), result.failures.size(), since(begin, 1) / 1e9);
+                static_cast<unsigned long long>(result.returned), result.failures.size(), std::chrono::duration<double>(Clock::now() - begin).count());
+    row("stops-failures", static_cast<double>(result.failures.size()));
+    row("stops-count", static_cast<double>(result.stopped));
     for (const auto& failure : result.failures) std::printf("FAILURE %s\n", failure.c_str());
     return result.failures.empty() ? 0 : 1;
 }
@@ -323,12 +368,59 @@ int markers(std::uint64_t count) {
         std::printf("restore %s: %llu calls, markers found %d, restored %llu\n", restore ? "on" : "off", static_cast<unsigned long long>(count), found,
                     static_cast<unsigned long long>(guest.linked->counters().restored));
     }
+    row("markers-found", found);
+    row("markers-calls", static_cast<double>(count));
     return found == 0 ? 0 : 1;
+}
+
+/// Guests of every kind under a wall limit of 300 ms while 31 others wait in host calls: how long each took, in ms.
+int windows() {
+    constexpr auto wall = std::chrono::milliseconds(300);
+    constexpr std::string_view text = R"((module (import "h" "wait" (func $wait)) (memory 2)
+      (func (export "spin") (loop $again (br $again)))
+      (func (export "bulk") (loop $again (memory.fill (i32.const 0) (i32.const 1) (i32.const 65536)) (br $again)))
+      (func (export "blocked") (call $wait)))";
+    auto output = expect(wat_to_wasm(std::string(text) + ")"));
+    output = expect(instrument(output, expect(ModuleInfo::read(output, {})), {})).wasm;
+    const HostImport import{"h", "wait", {}, 0};
+    const HostEntry wait = [](HostContext& context, std::uint32_t, RawValue*) noexcept {
+        context.record()->wait_for(std::chrono::seconds(60));
+        return HostStatus::proceed;
+    };
+    const auto linked = expect(LinkedModule::link(expect(Module::compile(expect(WasmEngine::create({})), output)), {&import, 1}, wait));
+    const auto run_one = [&](std::string_view kind, std::chrono::nanoseconds limit) {
+        CallRecord record;
+        InvokeRequest request;
+        request.export_index = linked->module().find_export(kind)->index;
+        request.setup.record = &record;
+        InvokeReport report;
+        const auto begin = Clock::now();
+        record.arm(begin + limit);
+        invoke(*linked, request, report);
+        const double took = std::chrono::duration<double, std::milli>(Clock::now() - begin).count();
+        record.disarm();
+        if (report.outcome != CallOutcome::stopped || record.cause() != StopCause::timeout) std::abort();
+        return took;
+    };
+    double earliest = 1e9;
+    double latest = 0;
+    for (const std::string_view kind : {"spin", "bulk", "blocked"}) {
+        std::vector<std::jthread> others;
+        for (int i = 0; i < 31; ++i) others.emplace_back([&] { run_one("blocked", wall + std::chrono::milliseconds(200)); });
+        const double took = run_one(kind, wall);
+        std::printf("%-8s %.2f ms\n", std::string(kind).c_str(), took);
+        earliest = std::min(earliest, took);
+        latest = std::max(latest, took);
+    }
+    row("window-earliest-ms", earliest);
+    row("window-latest-ms", latest);
+    return 0;
 }
 
 int run(int argc, char** argv) {
     std::string peer;
     int rounds = 7;
+    if (argc == 2 && std::strcmp(argv[1], "--windows") == 0) return windows();
     for (int i = 1; i + 1 < argc; i += 2) {
         if (std::strcmp(argv[i], "--peer") == 0) peer = argv[i + 1];
         if (std::strcmp(argv[i], "--rounds") == 0) rounds = std::max(1, std::atoi(argv[i + 1]));
@@ -336,7 +428,7 @@ int run(int argc, char** argv) {
         if (std::strcmp(argv[i], "--markers") == 0) return markers(std::strtoull(argv[i + 1], nullptr, 10));
     }
     if (peer.empty()) {
-        std::fprintf(stderr, "usage: engine_bench --peer PATH [--rounds N] | --stops N | --markers N\n");
+        std::fprintf(stderr, "usage: engine_bench --peer PATH [--rounds N] | --stops N | --markers N | --windows\n");
         return 2;
     }
     std::ifstream file(BERTH_ENGINE_GUEST);
