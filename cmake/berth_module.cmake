@@ -29,8 +29,8 @@ function(berth_finish_tests)
   target_include_directories(berth_test_support PUBLIC "${CMAKE_SOURCE_DIR}/tests")
   target_compile_definitions(berth_test_support PRIVATE "BERTH_SOURCE_DIR=\"${CMAKE_SOURCE_DIR}\"" "BERTH_BUILD_DIR=\"${CMAKE_BINARY_DIR}\"")
   target_link_libraries(berth_test_support PUBLIC berth_flags)
-  add_executable(berth_tests ${sources})
-  target_link_libraries(berth_tests PRIVATE ${libraries} berth_test_support GTest::gmock GTest::gtest_main)
+  add_executable(berth_tests ${sources} "${CMAKE_SOURCE_DIR}/tests/support/main.cpp")
+  target_link_libraries(berth_tests PRIVATE ${libraries} berth_test_support GTest::gmock)
 endfunction()
 
 # berth_take_archive(TARGET FILE): an imported library is taken from its archive where the system has one.

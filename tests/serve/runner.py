@@ -47,6 +47,44 @@ def serving(*arguments, env=None):
             process.stderr.close()
 
 
+def leb(number):
+    out = b""
+    while True:
+        number, low = number >> 7, number & 0x7F
+        out += bytes([low | (0x80 if number else 0)])
+        if not number:
+            return out
+
+
+def large_module(functions):
+    """A reactor of many functions of 600 bytes each: something that takes a while to compile."""
+
+    def section(kind, content):
+        return bytes([kind]) + leb(len(content)) + content
+
+    body = b"\x00\x41\x01" + b"\x41\x03\x6a" * 200 + b"\x0b"
+    return (
+        b"\0asm\1\0\0\0"
+        + section(1, b"\x02\x60\x00\x01\x7f\x60\x00\x00")
+        + section(3, leb(functions + 1) + b"\x01" + b"\x00" * functions)
+        + section(7, b"\x01\x06_start\x00\x00")
+        + section(10, leb(functions + 1) + b"\x02\x00\x0b" + (leb(len(body)) + body) * functions)
+    )
+
+
+@contextlib.contextmanager
+def running(*arguments, home):
+    """`berth run`, with what it writes to either stream readable as it comes."""
+    environment = {"PATH": os.environ["PATH"], "HOME": str(home), "TMPDIR": str(home), "LC_ALL": "C.UTF-8"}
+    process = subprocess.Popen([binary, "run", *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment)
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
 def post(url, body, content_type="application/json"):
     request = urllib.request.Request(url, data=body.encode(), headers={"Content-Type": content_type})
     try:
@@ -127,6 +165,51 @@ def interrupt_ends_with_130_and_terminate_with_0():
         with serving(str(root / "examples"), "--port", "0") as server:
             server.send_signal(number)
             equal(server.wait(timeout=60), expected)
+
+
+@case
+def an_interrupted_run_ends_with_130_and_leaves_nothing():
+    # It has written its line when the signal comes, so the guest runs.
+    endless = """(module (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+      (memory (export "memory") 1) (data (i32.const 8) "\\10\\00\\00\\00\\02\\00\\00\\00x\\n")
+      (func (export "_start") (drop (call $write (i32.const 1) (i32.const 8) (i32.const 1) (i32.const 0))) (loop $l br $l)))"""
+    for number, expected in ((signal.SIGINT, 130), (signal.SIGTERM, 143)):
+        with tempfile.TemporaryDirectory(prefix="berth-run-") as home:
+            module = Path(home) / "endless.wat"
+            module.write_text(endless)
+            with running("--no-cache", str(module), home=home) as process:
+                equal(process.stdout.readline(), b"x\n")
+                process.send_signal(number)
+                equal(process.wait(timeout=60), expected)
+            equal(os.listdir(home), ["endless.wat"])
+
+
+@case
+def an_interrupt_while_the_compiler_works_ends_the_run_at_once():
+    with tempfile.TemporaryDirectory(prefix="berth-run-") as home:
+        module = Path(home) / "large.wasm"
+        module.write_bytes(large_module(30000))
+        with running("--no-cache", str(module), home=home) as process:
+            assert process.stderr.readline().startswith(b"compiling 18."), "no progress line"
+            process.send_signal(signal.SIGINT)
+            equal(process.wait(timeout=60), 130)
+        equal(os.listdir(home), ["large.wasm"])
+
+
+@case
+def large_modules_are_compiled_apart_within_their_time():
+    with tempfile.TemporaryDirectory(prefix="berth-large-") as folder:
+        (Path(folder) / "functions").mkdir()
+        (Path(folder) / "functions/large.wasm").write_bytes(large_module(2000))
+        (Path(folder) / "tmp").mkdir()
+        with serving(str(Path(folder) / "functions"), "--port", "0", env={"TMPDIR": str(Path(folder) / "tmp")}) as server:
+            equal(post(server.url + "/api/functions/large", "")[0], 200)
+        equal(os.listdir(Path(folder) / "tmp"), [])
+        with serving(str(Path(folder) / "functions"), "--port", "0", "--no-cache", "--limit", "load=1ns") as server:
+            status, text, _ = post(server.url + "/api/functions/large", "")
+            equal((status, json.loads(text)["error"]["code"].lower()), (500, "function_invalid"))
+        text = "".join(server.errors)
+        assert "load_timeout" in text, text
 
 
 @case

@@ -9,6 +9,8 @@
 #include <fstream>
 #include <thread>
 
+#include "berth/app/advisories.hpp"
+#include "berth/app/compile_apart.hpp"
 #include "berth/base/format.hpp"
 #include "berth/capability/policy_file.hpp"
 #include "berth/engine/code_cache.hpp"
@@ -62,6 +64,13 @@ Result<Bytes> read_file(const std::filesystem::path& file, std::uint64_t max_siz
     return bytes;
 }
 
+Result<void> refuse_in_production(const std::vector<std::string>& problems) {
+    if (problems.empty()) return {};
+    std::string text = "production does not start with";
+    for (const auto& problem : problems) text += (problems.size() == 1 ? " " : "\n  - ") + problem;
+    return fail(Code::config_error, std::move(text));
+}
+
 Limits effective_limits(const Limits& defaults, std::span<const Limits> written) {
     Limits smallest;
     for (const auto& each : written) {
@@ -70,9 +79,27 @@ Limits effective_limits(const Limits& defaults, std::span<const Limits> written)
     }
     if (defaults.on_memory_limit == OnMemoryLimit::trap) smallest.on_memory_limit = OnMemoryLimit::trap;
     for (const auto& entry : limit_table) {
-        if (!smallest.bounds(entry.limit)) smallest.set(entry.limit, defaults[entry.limit]);
+        if (!smallest.bounds(entry.limit) && !smallest.is_none(entry.limit)) smallest.set(entry.limit, defaults[entry.limit]);
     }
     return smallest;
+}
+
+std::string_view process_limit_enforcement(Limit limit) noexcept {
+    switch (limit) {
+        case Limit::wall:
+        case Limit::input:
+        case Limit::output:
+        case Limit::stderr_bytes:
+        case Limit::log_bytes:
+        case Limit::log_records: return "host";
+        case Limit::concurrency:
+        case Limit::queue:
+        case Limit::queue_wait: return "host (waiting line)";
+        case Limit::cpu_time:
+        case Limit::open_files:
+        case Limit::file_size: return "rlimit";
+        default: return "";
+    }
 }
 
 std::string_view limit_enforcement(Limit limit) noexcept {
@@ -106,6 +133,17 @@ std::string_view limit_enforcement(Limit limit) noexcept {
         default: return "";
     }
 }
+
+namespace {
+
+std::optional<Limit> first_unenforced(const Limits& limits) {
+    for (const auto& entry : limit_table) {
+        if (limits.bounds(entry.limit) && limit_enforcement(entry.limit).empty()) return entry.limit;
+    }
+    return std::nullopt;
+}
+
+}  // namespace
 
 Application::Application(ApplicationOptions options)
     : options_(std::move(options)),
@@ -153,6 +191,30 @@ Result<std::shared_ptr<WasmEngine>> Application::engine() {
     return engine_;
 }
 
+std::vector<std::string> Application::production_problems(const PolicyRequest& request) const {
+    std::vector<std::string> problems;
+    if (request.written.empty() && !request.deny_all) problems.emplace_back("a preset instead of written grants: give --policy FILE, or policies: in berth.yaml");
+    const auto look_at = [&](const Limits& limits, std::string_view where) {
+        if (const auto limit = first_unenforced(limits)) problems.push_back(format("the limit {} of {} cannot be enforced here", berth::name(*limit), where));
+    };
+    look_at(request.limits, "the command line");
+    for (const auto& [world, limits] : request.world_limits) look_at(limits, format("limits.{}", world));
+    for (const auto& policy : request.written) look_at(policy.limits, policy.from);
+    Limits all = request.limits;
+    for (const auto& [world, limits] : request.world_limits) all.tighten(limits);
+    for (const auto& policy : request.written) all.tighten(policy.limits);
+    for (const auto limit : {Limit::memory, Limit::wall, Limit::output}) {
+        if (all.is_none(limit)) problems.push_back(format("the limit {} is none; production needs one", berth::name(limit)));
+    }
+    const auto version = WasmEngine::version();
+    if (const auto found = advisories_for(options_.folders.share, version); !found) {
+        problems.push_back(found.error().full_message());
+    } else {
+        for (const auto& each : *found) problems.push_back(format("engine {} falls under {}: {}", version, each.id, each.about));
+    }
+    return problems;
+}
+
 Result<SettledPolicy> Application::settle(const PolicyRequest& request, World world, std::string_view name) const {
     SettledPolicy settled;
     Policy policy;
@@ -167,11 +229,6 @@ Result<SettledPolicy> Application::settle(const PolicyRequest& request, World wo
         BERTH_TRY(policy, read_preset("wasi", options_.folders.share / "policies") | note([] { return "reading the preset of the world wasi"; }));
         settled.preset = "wasi";
         any = true;
-        if (request.production) {
-            Error error(Code::config_error, "production does not run guests under a preset");
-            error.set_fix("write the grants: --policy FILE, or policies: in berth.yaml; berth policy explain shows what the preset grants");
-            return fail(std::move(error));
-        }
     } else {
         policy.from = request.written.empty() ? format("no policy is written for the world {}", berth::name(world)) : "no written policy matches";
     }
@@ -194,19 +251,13 @@ Result<SettledPolicy> Application::settle(const PolicyRequest& request, World wo
     const auto configured = request.world_limits.find(berth::name(world));
     const Limits written[] = {policy.limits, request.limits, configured == request.world_limits.end() ? Limits() : configured->second};
     for (const auto& source : written) {
-        for (const auto& entry : limit_table) {
-            if (!source.bounds(entry.limit) || !limit_enforcement(entry.limit).empty()) continue;
-            Error error(Code::limit_unenforceable, format("the limit {} is written, but this build does not enforce it for wasm guests", entry.name));
+        if (const auto limit = first_unenforced(source)) {
+            Error error(Code::limit_unenforceable, format("the limit {} is written, but this build does not enforce it for wasm guests", berth::name(*limit)));
             error.set_fix("leave it out; berth limits shows what is enforced and how");
             return fail(std::move(error));
         }
     }
     settled.terms.limits = effective_limits(defaults, written);
-    if (request.production) {
-        for (const auto limit : {Limit::memory, Limit::wall, Limit::output}) {
-            if (!settled.terms.limits.bounds(limit)) return fail(Code::config_error, format("production needs a limit for {}; none is not allowed", berth::name(limit)));
-        }
-    }
     if (request.limits.bounds(Limit::stack_depth)) policy.exact_stack_depth = true;
     if (any) settled.terms.policy = std::move(policy);
     return settled;
@@ -214,6 +265,7 @@ Result<SettledPolicy> Application::settle(const PolicyRequest& request, World wo
 
 Result<std::shared_ptr<const WasmProgram>> Application::load(const std::filesystem::path& file, std::string_view name, const PolicyRequest& request, Progress& progress, std::string* preset) {
     BERTH_TRY(const auto bytes, read_file(file));
+    if (request.production) BERTH_TRYV(refuse_in_production(production_problems(request)));
     BERTH_TRY(auto engine, this->engine());
     WasmProgramOptions options;
     options.settle = [&](World world) -> Result<ProgramTerms> {
@@ -221,6 +273,11 @@ Result<std::shared_ptr<const WasmProgram>> Application::load(const std::filesyst
         if (preset != nullptr) *preset = settled.preset;
         return std::move(settled.terms);
     };
+    if (options_.compile_apart) {
+        options.compile_apart = [](ByteView wasm, bool exact_depth, const std::shared_ptr<WasmEngine>& for_engine, std::chrono::nanoseconds time) {
+            return berth::compile_apart(wasm, exact_depth, for_engine, {.time = time});
+        };
+    }
     return WasmProgram::load(std::move(engine), worlds_, cache_.get(), bytes, options, progress) | note([&] { return format("loading {}", file.string()); });
 }
 

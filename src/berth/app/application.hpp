@@ -59,6 +59,7 @@ struct ApplicationOptions {
     LogLevel log_level = LogLevel::info;
     bool restore = true;     // put used instances back in place where that is sound
     bool use_cache = true;
+    bool compile_apart = false;   // modules over 1 MiB are compiled in a process of their own, within the limit `load`
     bool single_run = false;      // one call and then the end: no pool of instances, nothing kept for a next call
 };
 
@@ -89,6 +90,10 @@ public:
     /// What a guest of `world`, called `name`, may do under a request.
     Result<SettledPolicy> settle(const PolicyRequest& request, World world, std::string_view name) const;
 
+    /// Everything that keeps this request from running in production, a sentence each: presets, limits that are `none` or
+    /// that nothing enforces, an engine with an advisory.
+    std::vector<std::string> production_problems(const PolicyRequest& request) const;
+
     /// Reads a module and makes it ready to be called as `name`.
     Result<std::shared_ptr<const WasmProgram>> load(const std::filesystem::path& file, std::string_view name, const PolicyRequest& request, Progress& progress, std::string* preset = nullptr);
 
@@ -113,11 +118,17 @@ private:
 /// The bytes of a file, or file_not_found; a directory or an unreadable file says so.
 Result<Bytes> read_file(const std::filesystem::path& file, std::uint64_t max_size = std::uint64_t{1} << 32);
 
+/// Fails with config_error that lists every problem; succeeds when there is none.
+Result<void> refuse_in_production(const std::vector<std::string>& problems);
+
 /// Defaults for what nobody wrote, the smallest of what was written for the rest.
 Limits effective_limits(const Limits& defaults, std::span<const Limits> written);
 
 /// What bounds a limit for wasm guests in this build; empty where nothing does. Writing such a limit is refused.
 std::string_view limit_enforcement(Limit limit) noexcept;
+
+/// The same for functions that are processes.
+std::string_view process_limit_enforcement(Limit limit) noexcept;
 
 std::string_view berth_version() noexcept;
 

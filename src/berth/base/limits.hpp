@@ -39,6 +39,8 @@ enum class OnMemoryLimit : std::uint8_t { fail, trap };
 ///
 /// Bounds from several sources never override each other: `tighten` keeps the smaller of two.
 class Limits {
+    static_assert(limit_count <= 32);
+
 public:
     static constexpr std::uint64_t unlimited = ~std::uint64_t{0};
 
@@ -46,15 +48,21 @@ public:
 
     constexpr std::uint64_t operator[](Limit limit) const noexcept { return values_[static_cast<std::size_t>(limit)]; }
     constexpr bool bounds(Limit limit) const noexcept { return (*this)[limit] != unlimited; }
+    /// Setting `unlimited` says so on purpose: no default takes its place, a bound from another source does.
     constexpr Limits& set(Limit limit, std::uint64_t value) noexcept {
         values_[static_cast<std::size_t>(limit)] = value;
+        if (value == unlimited) none_ |= 1u << static_cast<std::size_t>(limit);
         return *this;
     }
+    /// Whether it was set to unlimited and nothing bounds it.
+    constexpr bool is_none(Limit limit) const noexcept { return (none_ >> static_cast<std::size_t>(limit) & 1) != 0 && !bounds(limit); }
+
     /// The minimum of both, limit by limit.
     constexpr Limits& tighten(const Limits& other) noexcept {
         for (std::size_t i = 0; i < limit_count; ++i) {
             if (other.values_[i] < values_[i]) values_[i] = other.values_[i];
         }
+        none_ |= other.none_;
         return *this;
     }
     friend constexpr bool operator==(const Limits&, const Limits&) = default;
@@ -63,6 +71,7 @@ public:
 
 private:
     std::array<std::uint64_t, limit_count> values_{};
+    std::uint32_t none_ = 0;  // bit n: limit n was set to unlimited
 };
 
 /// Reads a value as it is written for this limit: a size with suffix for bytes, a duration for times, a whole number

@@ -36,7 +36,7 @@ void add_config_flags(CLI::App& app, Context& context) {
 }
 
 void add_guest_flags(CLI::App& app, Context& context) {
-    app.add_option("--policy", context.policy_files, "policy file")->envname("BERTH_POLICY")->type_name("FILE");
+    app.add_option("--policy", context.policy_files, "policy file")->envname("BERTH_POLICY")->type_name("FILE")->allow_extra_args(false);
     app.add_option("--allow", context.allow, "grant CAP or CAP=SCOPE")->envname("BERTH_ALLOW")->type_name("CAP[=SCOPE]")->allow_extra_args(false);
     app.add_flag("--deny-all", context.deny_all, "no preset, no policy")->envname("BERTH_DENY_ALL");
     app.add_option("--mount", context.mounts, "mount a directory")->type_name("N=DIR[:rw]")->allow_extra_args(false);

@@ -2,8 +2,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <fstream>
+#include <ctime>
+#include <functional>
 
+#include "berth/app/advisories.hpp"
 #include "berth/base/format.hpp"
 #include "berth/base/json.hpp"
 #include "berth/capability/policy_file.hpp"
@@ -21,6 +23,7 @@ struct Finding {
     std::string what;
     std::string found;
     std::string remedy;
+    std::function<bool()> fix;  // does what the remedy says; empty where that is not ours to do
 };
 
 /// Runs a small module and looks at its answer: the engine is tried, not asked for its version.
@@ -62,9 +65,45 @@ void look_at_cache(const ApplicationOptions& options, std::vector<Finding>& find
     } else if (raw.st_uid != ::geteuid()) {
         findings.push_back({Level::problem, "cache", format("{} belongs to another user; its files are ignored", folder.string()), format("chown it, or remove {}", folder.string())});
     } else if ((raw.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
-        findings.push_back({Level::problem, "cache", format("{} can be written by others", folder.string()), format("chmod go-w {}", folder.string())});
+        findings.push_back({Level::problem, "cache", format("{} can be written by others", folder.string()), format("chmod go-w {}", folder.string()), [folder] { return ::chmod(folder.c_str(), 0700) == 0; }});
     } else {
         findings.push_back({Level::good, "cache", folder.string(), ""});
+    }
+    const auto key = options.folders.state / "cache.key";
+    if (!options.folders.state.empty() && ::lstat(key.c_str(), &raw) == 0 && (!S_ISREG(raw.st_mode) || raw.st_uid != ::geteuid() || (raw.st_mode & 0077) != 0 || raw.st_size != 32)) {
+        findings.push_back({Level::problem, "cache key", format("{} is no 32 bytes that only this user can read; nothing is kept on disk", key.string()), format("remove {}", key.string()),
+                            [key] { return ::unlink(key.c_str()) == 0; }});
+    }
+}
+
+/// Folders that a compilation of an earlier process left when it was killed.
+void look_at_leftovers(std::vector<Finding>& findings) {
+    std::error_code error;
+    std::vector<std::filesystem::path> left;
+    for (const auto& entry : std::filesystem::directory_iterator(std::filesystem::temp_directory_path(error), error)) {
+        struct stat raw{};
+        if (!entry.path().filename().string().starts_with("berth-compile-") || ::lstat(entry.path().c_str(), &raw) != 0 || raw.st_uid != ::geteuid()) continue;
+        // A compilation under way is younger than the longest one may take.
+        if (::time(nullptr) - raw.st_mtime > 3600) left.push_back(entry.path());
+    }
+    if (left.empty()) return;
+    findings.push_back({Level::problem, "leftovers", format("{} folders of compilations that were cut off, the first {}", left.size(), left.front().string()), "remove them", [left] {
+                            std::error_code problem;
+                            for (const auto& folder : left) std::filesystem::remove_all(folder, problem);
+                            return !problem;
+                        }});
+}
+
+void look_at_advisories(const Application& application, std::vector<Finding>& findings) {
+    const auto version = WasmEngine::version();
+    const auto found = advisories_for(application.options().folders.share, version);
+    if (!found) {
+        findings.push_back({Level::problem, "advisories", found.error().full_message(), "install share/berth beside the binary's folder"});
+    } else if (found->empty()) {
+        findings.push_back({Level::good, "advisories", format("engine {} is on no list", version), ""});
+    }
+    for (const auto& each : found ? *found : std::vector<Advisory>{}) {
+        findings.push_back({Level::problem, "advisories", format("engine {} falls under {}: {}", version, each.id, each.about), "install a newer Berth; production does not start with this one"});
     }
 }
 
@@ -84,7 +123,7 @@ void look_at_runtime(std::string_view name, std::string_view package, std::vecto
     findings.push_back({Level::problem, std::string(name), format("{} is not on PATH; functions that need it answer runtime_not_found", name), format("install {}", package)});
 }
 
-Result<int> run(Context& context, const std::string& runtime) {
+Result<int> run(Context& context, const std::string& runtime, bool fix) {
     BERTH_TRY(auto options, context.application_options());
     BERTH_TRY(const auto application, Application::create(std::move(options)));
     std::vector<Finding> findings;
@@ -94,7 +133,9 @@ Result<int> run(Context& context, const std::string& runtime) {
     } else {
         findings.push_back(try_engine(*application));
         if (const auto engine = application->engine()) look_at_engine((*engine)->status(), findings);
+        look_at_advisories(*application, findings);
         look_at_cache(application->options(), findings);
+        look_at_leftovers(findings);
         const auto preset = read_preset("wasi", application->options().folders.share / "policies");
         findings.push_back(preset ? Finding{Level::good, "presets", application->options().folders.share.string(), ""}
                                   : Finding{Level::problem, "presets", preset.error().full_message(), "install share/berth beside the binary's folder"});
@@ -105,9 +146,10 @@ Result<int> run(Context& context, const std::string& runtime) {
     JsonWriter json;
     const bool as_json = context.console.format == Format::json;
     if (as_json) json.begin_object().member("$type", "berth.doctor").key("findings").begin_array();
-    for (const auto& [level, what, found, remedy] : findings) {
-        any = any || level == Level::problem;
-        const auto* word = level == Level::good ? "ok" : level == Level::note ? "note" : "problem";
+    for (const auto& [level, what, found, remedy, mend] : findings) {
+        const bool mended = fix && level == Level::problem && mend && mend();
+        any = any || (level == Level::problem && !mended);
+        const auto* word = mended ? "fixed" : level == Level::good ? "ok" : level == Level::note ? "note" : "problem";
         if (as_json) {
             json.begin_object().member("level", word).member("what", what).member("found", found);
             if (!remedy.empty()) json.member("remedy", remedy);
@@ -125,8 +167,10 @@ Result<int> run(Context& context, const std::string& runtime) {
 
 void declare(CLI::App& app, Context& context, std::function<Result<int>()>& action) {
     auto runtime = std::make_shared<std::string>();
+    auto fix = std::make_shared<bool>(false);
+    app.add_flag("--fix", *fix, "mend what may be mended: own files and folders only");
     app.add_option("--runtime", *runtime, "look at one runtime only: python or node")->type_name("NAME");
-    action = [&context, runtime] { return run(context, *runtime); };
+    action = [&context, runtime, fix] { return run(context, *runtime, *fix); };
 }
 
 }  // namespace

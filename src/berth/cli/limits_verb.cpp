@@ -1,60 +1,123 @@
 #include <CLI/CLI.hpp>
 
+#include <algorithm>
+#include <cstdlib>
+#include <thread>
+
 #include "berth/base/format.hpp"
 #include "berth/base/json.hpp"
+#include "berth/base/utf8.hpp"
 #include "berth/cli/verbs.hpp"
 #include "berth/engine/module.hpp"
 #include "berth/engine/module_info.hpp"
+#include "berth/runtime/discovery.hpp"
 
 namespace berth::cli {
 namespace {
 
-Result<int> run(Context& context, const std::string& file) {
-    BERTH_TRY(const auto request, context.policy_request());
-    BERTH_TRY(auto options, context.application_options());
-    BERTH_TRY(const auto application, Application::create(std::move(options)));
-    World world = World::wasi;
-    if (!file.empty()) {
-        BERTH_TRY(auto bytes, read_file(file));
-        if (looks_like_wat(bytes)) {
-            BERTH_TRY(bytes, wat_to_wasm(as_text(bytes)));
-        }
-        BERTH_TRY(const auto info, ModuleInfo::read(bytes, ModuleBounds{}) | note([&] { return "reading " + file; }));
-        BERTH_TRY(world, detect_world(info));
-    }
-    BERTH_TRY(const auto settled, application->settle(request, world, std::filesystem::path(file).stem().string()));
-    const bool json = context.console.format == Format::json;
+struct Arguments {
+    std::string file;
+    std::string function;
+    std::string folder;
+};
+
+/// Where the value of one limit was written; the strongest source that gave it.
+std::string source_of(Limit limit, std::uint64_t value, const PolicyRequest& request, const Limits& manifest, const Policy* policy, std::string_view world) {
+    const auto gave = [&](const Limits& limits) { return value == Limits::unlimited ? limits.is_none(limit) : limits[limit] == value; };
+    if (gave(request.limits)) return "flag";
+    if (gave(manifest)) return "manifest";
+    if (const auto configured = request.world_limits.find(world); configured != request.world_limits.end() && gave(configured->second)) return "configuration";
+    if (policy != nullptr && gave(policy->limits)) return policy->from;
+    return format("default({})", world);
+}
+
+void print(Console& console, std::string_view world, const Limits& limits, const std::function<std::string(Limit)>& source, const std::function<std::string_view(Limit)>& enforcement) {
+    const bool json = console.format == Format::json;
     JsonWriter writer;
-    if (json) writer.begin_object().member("$type", "berth.limits").member("world", name(world)).key("limits").begin_array();
+    if (json) writer.begin_object().member("$type", "berth.limits").member("world", world).key("limits").begin_array();
     for (const auto& entry : limit_table) {
-        const auto value = settled.terms.limits[entry.limit];
-        const auto configured = request.world_limits.find(name(world));
-        const bool from_config = configured != request.world_limits.end() && configured->second.bounds(entry.limit) && configured->second[entry.limit] == value;
-        const bool written = request.limits.bounds(entry.limit) || (settled.terms.policy && settled.terms.policy->limits.bounds(entry.limit));
-        const auto source = request.limits.bounds(entry.limit) && request.limits[entry.limit] == value ? std::string("flag")
-                            : from_config ? std::string("configuration")
-                            : written                                                                 ? settled.terms.policy->from
-                                                                                                      : format("default({})", name(world));
-        auto how = limit_enforcement(entry.limit);
-        if (how.empty()) how = value == Limits::unlimited ? "-" : "not enforced by this build";
+        const auto value = limits[entry.limit];
+        auto how = enforcement(entry.limit);
+        if (how.empty()) how = value == Limits::unlimited ? "-" : "not enforced";
         if (json) {
-            writer.begin_object().member("name", entry.name).member("value", limit_text(entry.limit, value)).member("source", source).member("enforced", how).member("bounds", entry.bounds).end_object();
+            writer.begin_object().member("name", entry.name).member("value", limit_text(entry.limit, value)).member("source", source(entry.limit)).member("enforced", how);
+            writer.member("bounds", entry.bounds).end_object();
         } else {
-            context.console.line(format("{:<15} {:<14} {:<28} {}", entry.name, limit_text(entry.limit, value), source, how));
+            console.line(format("{:<15} {:<14} {:<28} {}", entry.name, limit_text(entry.limit, value), source(entry.limit), how));
         }
     }
     if (json) {
         writer.end_array().end_object();
-        context.console.line(writer.text());
+        console.line(writer.text());
     }
+}
+
+Result<World> world_of(const std::filesystem::path& file) {
+    BERTH_TRY(auto bytes, read_file(file));
+    if (looks_like_wat(bytes)) {
+        BERTH_TRY(bytes, wat_to_wasm(as_text(bytes)));
+    }
+    BERTH_TRY(const auto info, ModuleInfo::read(bytes, ModuleBounds{}) | note([&] { return "reading " + file.string(); }));
+    return detect_world(info);
+}
+
+/// The function of this name in the folder that `serve` would look at.
+Result<DiscoveredFunction> find_function(const std::string& folder, const std::string& name) {
+    const std::vector<std::filesystem::path> paths{folder};
+    BERTH_TRY(auto found, discover(paths, [](std::string_view variable) -> std::optional<std::string> {
+                  const char* value = std::getenv(std::string(variable).c_str());
+                  return value == nullptr ? std::nullopt : std::optional<std::string>(value);
+              }));
+    std::vector<std::string> names;
+    for (auto& each : found.functions) {
+        if (each.function.name == name) return std::move(each);
+        names.push_back(each.function.name);
+    }
+    const auto near = nearest(name, names);
+    return fail(Code::not_found, format("there is no function \"{}\" in {}{}", name, folder, near.empty() ? "" : format("; did you mean {}?", near)));
+}
+
+Result<int> run(Context& context, const Arguments& arguments) {
+    BERTH_TRY(auto request, context.policy_request());
+    BERTH_TRY(auto options, context.application_options());
+    BERTH_TRY(const auto application, Application::create(std::move(options)));
+    if (!arguments.file.empty() && !arguments.function.empty()) return fail(Code::usage, "name a file or --function, not both");
+    World world = World::wasi;
+    Limits manifest;
+    std::string name = std::filesystem::path(arguments.file).stem().string();
+    if (!arguments.function.empty()) {
+        BERTH_TRY(const auto configured, context.configuration());
+        BERTH_TRY(const auto found, find_function(arguments.folder.empty() ? configured.value("functions.path") : arguments.folder, arguments.function));
+        name = found.function.name;
+        manifest = found.function.limits;
+        if (found.function.engine == EngineKind::subprocess) {
+            const Limits written[] = {manifest, configured.limits("subprocess")};
+            request.world_limits.insert_or_assign("subprocess", configured.limits("subprocess"));
+            const auto limits = effective_limits(default_limits("subprocess", std::max(1U, std::thread::hardware_concurrency())), written);
+            print(context.console, "subprocess", limits, [&](Limit limit) { return source_of(limit, limits[limit], request, manifest, nullptr, "subprocess"); }, process_limit_enforcement);
+            return 0;
+        }
+        BERTH_TRY(world, world_of(found.function.entry));
+        request.limits.tighten(manifest);
+    } else if (!arguments.file.empty()) {
+        BERTH_TRY(world, world_of(arguments.file));
+    }
+    BERTH_TRY(const auto settled, application->settle(request, world, name));
+    const auto& limits = settled.terms.limits;
+    auto shown = request;
+    if (!arguments.function.empty()) shown.limits = Limits();
+    const auto* policy = settled.terms.policy ? &*settled.terms.policy : nullptr;
+    print(context.console, berth::name(world), limits, [&](Limit limit) { return source_of(limit, limits[limit], shown, manifest, policy, berth::name(world)); }, limit_enforcement);
     return 0;
 }
 
 void declare(CLI::App& app, Context& context, std::function<Result<int>()>& action) {
-    auto file = std::make_shared<std::string>();
-    app.add_option("file", *file, "a module; without, the defaults of the world wasi")->type_name("FILE");
+    auto arguments = std::make_shared<Arguments>();
+    app.add_option("file", arguments->file, "a module; without, the defaults of the world wasi")->type_name("FILE");
+    app.add_option("--function", arguments->function, "a function instead of a file")->type_name("NAME");
+    app.add_option("--path", arguments->folder, "folder of the function (functions.path)")->type_name("DIR");
     add_guest_flags(app, context);
-    action = [&context, file] { return run(context, *file); };
+    action = [&context, arguments] { return run(context, *arguments); };
 }
 
 }  // namespace

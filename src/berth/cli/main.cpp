@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <iostream>
 
+#include "berth/app/compile_apart.hpp"
 #include "berth/base/format.hpp"
 #include "berth/base/utf8.hpp"
 #include "berth/cli/verbs.hpp"
@@ -71,6 +72,7 @@ void split_guest_arguments(const CLI::App& verb, std::vector<std::string>& words
 }  // namespace
 
 int main(int argc, char** argv) {
+    if (argc > 1 && std::string_view(argv[1]) == compile_apart_word) return compile_apart_main(argc, argv);
     Context context;
     // A link to the binary selects a world's verbs; any other name is berth.
     const auto program = std::filesystem::path(argc > 0 ? argv[0] : "berth").filename().string();

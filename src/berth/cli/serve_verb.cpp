@@ -71,13 +71,18 @@ Result<int> run(Context& context, const Arguments& arguments) {
     BERTH_TRY(const auto grace, parse_duration(configured.value("server.grace")));
     options.grace = std::chrono::duration_cast<std::chrono::milliseconds>(grace);
     options.expose_errors = configured.value("server.expose_errors") == "true";
-    if (options.policy.production && options.expose_errors) return fail(Code::config_error, "production does not show errors to callers; server.expose_errors must be false");
     for (const auto& path : arguments.paths) options.paths.emplace_back(path);
     if (options.paths.empty()) options.paths.emplace_back(configured.value("functions.path"));
 
     BERTH_TRY(auto application_options, context.application_options());
+    application_options.compile_apart = true;
     BERTH_TRY(const auto application, Application::create(std::move(application_options)));
     console.notice(format("environment {}", configured.value("environment")));
+    if (options.policy.production) {
+        auto problems = application->production_problems(options.policy);
+        if (options.expose_errors) problems.emplace_back("server.expose_errors: callers would see the detail of errors");
+        BERTH_TRYV(refuse_in_production(problems));
+    }
     BERTH_TRY(const auto serving, Serving::start(*application, std::move(options), console.progress()));
     serving_now = true;  // before anybody is told that it listens: a signal from here on ends it gracefully
     if (console.format == Format::json) {

@@ -161,6 +161,11 @@ Result<std::shared_ptr<const CompiledModule>> WasmProgram::compile(const std::sh
         ~Step() { progress.end(); }
         Progress& progress;
     } step(progress, berth::format("compiling {:.1f} MB", static_cast<double>(wasm.size()) / 1e6));
+    if (options.compile_apart && wasm.size() > options.apart_from) {
+        const auto time = std::min<std::uint64_t>(program.limits_[Limit::load], INT64_MAX);
+        BERTH_TRY(auto compiled, options.compile_apart(wasm, program.exact_depth_, engine, std::chrono::nanoseconds(time)));
+        return cache != nullptr ? cache->insert(key, *compiled) : compiled;
+    }
     BERTH_TRY(auto metered, instrument(wasm, program.info_, {.exact_depth = program.exact_depth_}));
     BERTH_TRY(auto module, Module::compile(engine, metered.wasm, metered.restore));
     CompiledModule compiled{.module = std::move(module), .offsets = std::move(metered.offsets), .restore = metered.restore, .exact_depth = program.exact_depth_};

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -45,6 +46,9 @@ struct ProgramTerms {
 struct WasmProgramOptions {
     /// Settles the terms for a world; called once, on the loading thread.
     std::function<Result<ProgramTerms>(World)> settle;
+    /// Compiles modules of more than `apart_from` bytes somewhere else, within a time; empty: everything here.
+    std::function<Result<std::shared_ptr<const CompiledModule>>(ByteView wasm, bool exact_depth, const std::shared_ptr<WasmEngine>& engine, std::chrono::nanoseconds time)> compile_apart;
+    std::uint64_t apart_from = 1 << 20;
     bool exact_depth = false;
     bool metered = true;  // false only for comparisons
 };
