@@ -55,10 +55,17 @@ Result<Bytes> read_file(const std::filesystem::path& file, std::uint64_t max_siz
     std::ifstream stream(file, std::ios::binary);
     if (!stream) return fail(Code::file_not_found, format("{} cannot be read: {}", file.string(), std::filesystem::exists(file, error) ? "permission denied" : "there is no such file"));
     Bytes bytes;
-    std::array<char, 1 << 16> part;
-    while (stream.read(part.data(), part.size()) || stream.gcount() > 0) {
-        bytes.insert(bytes.end(), part.begin(), part.begin() + stream.gcount());
-        if (bytes.size() > max_size) return fail(Code::payload_too_large, format("{} is larger than {} bytes", file.string(), max_size));
+    // One large read where the size is known; a pipe, or a file that grows meanwhile, comes in parts behind it.
+    const auto size = std::filesystem::file_size(file, error);
+    std::size_t room = error ? 1 << 16 : static_cast<std::size_t>(std::min<std::uint64_t>(size, max_size)) + 1;
+    for (std::size_t filled = 0;;) {
+        bytes.resize(filled + room);
+        stream.read(reinterpret_cast<char*>(bytes.data() + filled), static_cast<std::streamsize>(room));
+        filled += static_cast<std::size_t>(stream.gcount());
+        bytes.resize(filled);
+        if (filled > max_size) return fail(Code::payload_too_large, format("{} is larger than {} bytes", file.string(), max_size));
+        if (!stream) break;
+        room = 1 << 16;
     }
     if (stream.bad()) return fail(Code::io_error, format("{} cannot be read to its end", file.string()));
     return bytes;

@@ -18,9 +18,7 @@ Digest sha256(ByteView bytes) noexcept;
 /// SHA-256 of an input that arrives in parts. `finish` may be called once. One thread at a time.
 class Sha256 {
 public:
-    Sha256() noexcept;
-    Sha256(const Sha256&) = delete;
-    Sha256& operator=(const Sha256&) = delete;
+    Sha256() noexcept;  // a copy goes on from where the original is
 
     Sha256& update(ByteView bytes) noexcept;
     Digest finish() noexcept;

@@ -151,12 +151,12 @@ ByteView view(const Trailer& trailer, std::size_t size) noexcept { return {reint
 CodeCache::CodeCache(Options options) : options_(std::move(options)) {}
 CodeCache::~CodeCache() = default;
 
-Digest CodeCache::key(ByteView original, bool exact_depth, const WasmEngine& engine) {
+Digest CodeCache::key(Sha256 original, std::size_t size, bool exact_depth, const WasmEngine& engine) {
     // The engine's key names its settings, its version and the features of the processor it compiles for. The lengths
     // keep the parts apart.
-    const auto parts = format("{}\n{}\n{}\n{}\n{}\n", pass_version, fuel_schedule, exact_depth ? depth_schedule : "native stack",
-                              engine.configuration_key(), original.size());
-    return Sha256().update(as_bytes(parts)).update(original).finish();
+    const auto parts = format("\n{}\n{}\n{}\n{}\n{}\n", pass_version, fuel_schedule, exact_depth ? depth_schedule : "native stack",
+                              engine.configuration_key(), size);
+    return original.update(as_bytes(parts)).finish();
 }
 
 fs::path CodeCache::path_of(const Digest& key) const { return options_.directory / (to_hex(key) + std::string(suffix)); }

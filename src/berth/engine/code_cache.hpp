@@ -58,8 +58,9 @@ public:
     CodeCache(const CodeCache&) = delete;
     CodeCache& operator=(const CodeCache&) = delete;
 
-    /// Names the code of `original` (before the metering pass) under this pass, this engine and this processor.
-    static Digest key(ByteView original, bool exact_depth, const WasmEngine& engine);
+    /// Names the code of a module (`original`: the hash so far of its `size` bytes before the metering pass) under this
+    /// pass, this engine and this processor.
+    static Digest key(Sha256 original, std::size_t size, bool exact_depth, const WasmEngine& engine);
 
     /// The code, or null when it must be compiled.
     std::shared_ptr<const CompiledModule> find(const Digest& key, const std::shared_ptr<WasmEngine>& engine);

@@ -21,7 +21,7 @@ class CodeCacheTest : public ::testing::Test {
 protected:
     CodeCacheTest() {
         wasm_ = wat_to_wasm(R"((module (func (export "six") (result i32) i32.const 6)))").value();
-        key_ = CodeCache::key(wasm_, false, *WasmFixture::engine());
+        key_ = CodeCache::key(Sha256().update(wasm_), wasm_.size(), false, *WasmFixture::engine());
     }
 
     CodeCache::Options options() const { return {.directory = folder_ / "code", .key_file = folder_ / "state" / "cache.key"}; }
@@ -106,7 +106,7 @@ TEST_F(CodeCacheTest, AFileUnderAnotherSecretIsRejected) {
 }
 
 TEST_F(CodeCacheTest, AFileForAnotherKeyIsRejected) {
-    const auto other = CodeCache::key(wasm_, true, *WasmFixture::engine());
+    const auto other = CodeCache::key(Sha256().update(wasm_), wasm_.size(), true, *WasmFixture::engine());
     EXPECT_NE(other, key_);
     fill();
     fs::rename(file(), folder_ / "code" / (to_hex(other) + ".code"));
@@ -124,7 +124,7 @@ TEST_F(CodeCacheTest, ALinkIsRejected) {
 
 TEST_F(CodeCacheTest, AnotherEngineHasAnotherKey) {
     const auto plain = WasmEngine::create({.nan_canonicalisation = true, .instances = 2, .memory_size = 1 << 20}).value();
-    EXPECT_NE(CodeCache::key(wasm_, false, *plain), key_);
+    EXPECT_NE(CodeCache::key(Sha256().update(wasm_), wasm_.size(), false, *plain), key_);
 }
 
 TEST_F(CodeCacheTest, ASecretOthersCanReadIsNotUsed) {

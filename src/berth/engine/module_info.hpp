@@ -27,6 +27,7 @@ struct ModuleBounds {
     bool simd = true;                                  // worlds that do not permit it switch it off
     bool relaxed_simd = true;
     bool private_names = false;                        // only to look at what the metering pass wrote
+    bool bodies = true;                                // false: function bodies are only counted; read again before compiling
 
     static ModuleBounds of(const Limits& limits) noexcept;
 };

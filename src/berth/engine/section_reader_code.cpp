@@ -116,7 +116,7 @@ Result<> SectionReader::read_code(WasmReader& in) {
     if (count != declared_functions_.value_or(0)) {
         return refuse(count_at, format("expected {} function bodies as the function section says, found {}", declared_functions_.value_or(0), count));
     }
-    info_.code.reserve(count);
+    if (bounds_.bodies) info_.code.reserve(count);
     for (std::uint32_t i = 0; i < count; ++i) {
         CodeBody body;
         const std::size_t size_at = in.offset();
@@ -127,6 +127,7 @@ Result<> SectionReader::read_code(WasmReader& in) {
         if (body.range.size > most_body_bytes) {
             return refuse(size_at, format("a function body of {} bytes; at most {} are possible", body.range.size, most_body_bytes));
         }
+        if (!bounds_.bodies) continue;
         const std::uint32_t function = info_.imported_functions + i;
         BERTH_TRYV(read_body(body, info_.function_type(function)) | note([&] { return format("in function {}", function); }));
         info_.code.push_back(body);

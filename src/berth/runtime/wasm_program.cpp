@@ -106,13 +106,17 @@ Result<std::shared_ptr<const WasmProgram>> WasmProgram::load(std::shared_ptr<Was
                                                              const WasmProgramOptions& options, Progress& progress) {
     std::shared_ptr<WasmProgram> program(new WasmProgram());
     const auto began = std::chrono::steady_clock::now();
-    program->digest_ = sha256(bytes);
+    Sha256 hash;
+    program->digest_ = Sha256(hash.update(bytes)).finish();
     Bytes converted;
     if (looks_like_wat(bytes)) {
         BERTH_TRY(converted, wat_to_wasm(as_text(bytes)));
         bytes = converted;
+        hash = Sha256();
+        hash.update(bytes);
     }
-    BERTH_TRY(program->info_, ModuleInfo::read(bytes, ModuleBounds{}));
+    // What is in the cache was read to its last operator before it was compiled.
+    BERTH_TRY(program->info_, ModuleInfo::read(bytes, ModuleBounds{.bodies = cache == nullptr}));
     BERTH_TRY(program->world_kind_, detect_world(program->info_));
     BERTH_TRY(program->world_, worlds.find(program->world_kind_));
     BERTH_TRY(auto terms, options.settle(program->world_kind_));
@@ -128,7 +132,7 @@ Result<std::shared_ptr<const WasmProgram>> WasmProgram::load(std::shared_ptr<Was
     }
 
     program->lines_ = SourceLines::of(bytes, program->info_);
-    BERTH_TRY(const auto compiled, compile(engine, cache, bytes, *program, options, progress));
+    BERTH_TRY(const auto compiled, compile(engine, cache, bytes, hash, *program, options, progress));
     if (const auto took = std::chrono::nanoseconds(std::chrono::steady_clock::now() - began); static_cast<std::uint64_t>(took.count()) > program->limits_[Limit::load]) {
         return fail(over_limit(Limit::load, program->limits_[Limit::load]));
     }
@@ -143,18 +147,19 @@ Result<std::shared_ptr<const WasmProgram>> WasmProgram::load(std::shared_ptr<Was
     return program;
 }
 
-Result<std::shared_ptr<const CompiledModule>> WasmProgram::compile(const std::shared_ptr<WasmEngine>& engine, CodeCache* cache, ByteView wasm, WasmProgram& program,
-                                                                   const WasmProgramOptions& options, Progress& progress) {
+Result<std::shared_ptr<const CompiledModule>> WasmProgram::compile(const std::shared_ptr<WasmEngine>& engine, CodeCache* cache, ByteView wasm, const Sha256& hash,
+                                                                   WasmProgram& program, const WasmProgramOptions& options, Progress& progress) {
     if (!options.metered) {
         BERTH_TRY(auto module, Module::compile(engine, wasm));
         return std::make_shared<const CompiledModule>(CompiledModule{.module = std::move(module)});
     }
-    const auto key = cache != nullptr ? CodeCache::key(wasm, program.exact_depth_, *engine) : Digest{};
+    const auto key = cache != nullptr ? CodeCache::key(hash, wasm.size(), program.exact_depth_, *engine) : Digest{};
     if (cache != nullptr) {
         if (auto found = cache->find(key, engine)) {
             program.from_cache_ = true;
             return found;
         }
+        BERTH_TRY(program.info_, ModuleInfo::read(wasm, ModuleBounds{}));
     }
     struct Step {
         explicit Step(Progress& where, std::string_view what) : progress(where) { progress.begin(what, 0); }

@@ -91,7 +91,7 @@ public:
 private:
     WasmProgram() = default;
     std::string function_name(std::uint32_t function) const;
-    static Result<std::shared_ptr<const CompiledModule>> compile(const std::shared_ptr<WasmEngine>& engine, CodeCache* cache, ByteView wasm, WasmProgram& program,
+    static Result<std::shared_ptr<const CompiledModule>> compile(const std::shared_ptr<WasmEngine>& engine, CodeCache* cache, ByteView wasm, const Sha256& hash, WasmProgram& program,
                                                                  const WasmProgramOptions& options, Progress& progress);
 
     ModuleInfo info_;
