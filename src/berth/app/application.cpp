@@ -16,6 +16,8 @@
 #include "berth/engine/code_cache.hpp"
 #include "berth/engine/wasm_engine.hpp"
 #include "berth/host/guest_world.hpp"
+#include "berth/host/journal.hpp"
+#include "berth/runtime/call_tape.hpp"
 #include "berth/worlds/bare/bare_world.hpp"
 #include "berth/worlds/wasi/wasi_world.hpp"
 
@@ -181,21 +183,23 @@ HostMetrics* Application::host_metrics(World world) noexcept {
     return metrics.get();
 }
 
-Result<std::shared_ptr<WasmEngine>> Application::engine() {
+Result<std::shared_ptr<WasmEngine>> Application::engine(bool deterministic) {
     const std::lock_guard lock(engine_mutex_);
-    if (!engine_) {
+    auto& engine = engines_[deterministic ? 1 : 0];
+    if (!engine) {
         EngineOptions options;
+        options.nan_canonicalisation = options.relaxed_simd_deterministic = deterministic;
         options.restore = options_.restore && !options_.single_run;
         if (options_.single_run) options.pooling = Choice::off;
-        BERTH_TRY(engine_, WasmEngine::create(options));
+        BERTH_TRY(engine, WasmEngine::create(options));
         // Where stopping by signal does not pass its self-test, code is compiled with checks instead. A single run learns
         // the same when its call starts, without paying for the test.
-        if (!options_.single_run && !engine_->status().signal_stop) {
+        if (!options_.single_run && !engine->status().signal_stop) {
             options.stop = StopMethod::epochs;
-            BERTH_TRY(engine_, WasmEngine::create(options));
+            BERTH_TRY(engine, WasmEngine::create(options));
         }
     }
-    return engine_;
+    return engine;
 }
 
 std::vector<std::string> Application::production_problems(const PolicyRequest& request) const {
@@ -239,12 +243,14 @@ Result<SettledPolicy> Application::settle(const PolicyRequest& request, World wo
     } else {
         policy.from = request.written.empty() ? format("no policy is written for the world {}", berth::name(world)) : "no written policy matches";
     }
-    if (policy.deterministic == Deterministic::force || !policy.trust.empty()) {
-        const bool forced = policy.deterministic == Deterministic::force;
-        Error error(Code::not_implemented, forced ? "this build has no deterministic mode; the policy forces it" : "this build does not check signatures; the policy names trusted signers");
-        error.set_from(policy.from).set_fix(forced ? "leave deterministic: force out" : "leave trust out");
+    if (!policy.trust.empty()) {
+        Error error(Code::not_implemented, "this build does not check signatures; the policy names trusted signers");
+        error.set_from(policy.from).set_fix("leave trust out");
         return fail(std::move(error));
     }
+    if (request.deterministic) policy.deterministic = Deterministic::force;
+    settled.terms.deterministic = policy.deterministic == Deterministic::force;
+    settled.terms.exact_depth = settled.terms.deterministic || request.exact_depth;
     for (const auto& mount : request.mounts) BERTH_TRYV(policy.mount(mount, "--mount"));
     for (const auto& variable : request.environment) BERTH_TRYV(policy.set_environment(variable, "--env"));
     for (const auto& allowed : request.allow) BERTH_TRYV(policy.allow(allowed, "--allow"));
@@ -273,11 +279,14 @@ Result<SettledPolicy> Application::settle(const PolicyRequest& request, World wo
 Result<std::shared_ptr<const WasmProgram>> Application::load(const std::filesystem::path& file, std::string_view name, const PolicyRequest& request, Progress& progress, std::string* preset) {
     BERTH_TRY(const auto bytes, read_file(file));
     if (request.production) BERTH_TRYV(refuse_in_production(production_problems(request)));
-    BERTH_TRY(auto engine, this->engine());
+    BERTH_TRY(auto engine, this->engine(request.deterministic));
     WasmProgramOptions options;
     options.settle = [&](World world) -> Result<ProgramTerms> {
         BERTH_TRY(auto settled, settle(request, world, name));
         if (preset != nullptr) *preset = settled.preset;
+        if (settled.terms.deterministic) {
+            BERTH_TRY(settled.terms.engine, this->engine(true));
+        }
         return std::move(settled.terms);
     };
     if (options_.compile_apart) {
@@ -286,6 +295,22 @@ Result<std::shared_ptr<const WasmProgram>> Application::load(const std::filesyst
         };
     }
     return WasmProgram::load(std::move(engine), worlds_, cache_.get(), bytes, options, progress) | note([&] { return format("loading {}", file.string()); });
+}
+
+Result<std::shared_ptr<const WasmProgram>> Application::load_for_replay(ByteView module, const JournalOpen& recorded, Progress& progress) {
+    WasmProgramOptions options;
+    BERTH_TRY(auto engine, this->engine(recorded.deterministic));
+    if (recorded.fuel_schedule == format("{} {}", fuel_schedule, depth_schedule)) {
+        options.exact_depth = true;
+    } else if (recorded.fuel_schedule != fuel_schedule) {
+        return fail(Code::version_unsupported, format("the call was metered by {}; this build meters by {}", recorded.fuel_schedule, fuel_schedule));
+    }
+    BERTH_TRY(auto limits, limits_of(recorded));
+    options.settle = [&](World world) -> Result<ProgramTerms> {
+        if (name(world) != recorded.world) return fail(Code::journal_mismatch, format("the call was recorded in the world {}; this module is of the world {}", recorded.world, name(world)));
+        return ProgramTerms{.policy = Policy{.missing = Missing::deny_at_call}, .limits = limits};
+    };
+    return WasmProgram::load(std::move(engine), worlds_, cache_.get(), module, options, progress);
 }
 
 }  // namespace berth

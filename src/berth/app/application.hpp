@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <filesystem>
 #include <map>
 #include <memory>
@@ -21,6 +22,7 @@
 namespace berth {
 
 class CodeCache;
+struct JournalOpen;
 class WasmEngine;
 namespace worlds::bare { class BareWorld; }
 namespace worlds::wasi { class WasiWorld; }
@@ -44,6 +46,8 @@ struct PolicyRequest {
     bool deny_all = false;
     Limits limits;                    // written limits of this request
     std::map<std::string, Limits, std::less<>> world_limits;  // of the configuration, by world
+    bool deterministic = false;       // as if every policy forced it
+    bool exact_depth = false;         // for receipts
     bool by_a_person = false;         // `berth run` in a terminal: no default fuel, wall, input and output limit
     bool production = false;
 };
@@ -84,8 +88,8 @@ public:
 
     CodeCache* cache() noexcept { return cache_.get(); }  // null with use_cache off
 
-    /// The engine, made when it is first needed.
-    Result<std::shared_ptr<WasmEngine>> engine();
+    /// The engine, made when it is first needed; deterministic calls have one of their own, whose code has one form of NaN.
+    Result<std::shared_ptr<WasmEngine>> engine(bool deterministic = false);
 
     /// What a guest of `world`, called `name`, may do under a request.
     Result<SettledPolicy> settle(const PolicyRequest& request, World world, std::string_view name) const;
@@ -96,6 +100,9 @@ public:
 
     /// Reads a module and makes it ready to be called as `name`.
     Result<std::shared_ptr<const WasmProgram>> load(const std::filesystem::path& file, std::string_view name, const PolicyRequest& request, Progress& progress, std::string* preset = nullptr);
+
+    /// The same for a module whose recorded call is to be replayed: under the recorded limits, with nothing granted.
+    Result<std::shared_ptr<const WasmProgram>> load_for_replay(ByteView module, const JournalOpen& recorded, Progress& progress);
 
 private:
     explicit Application(ApplicationOptions options);
@@ -112,7 +119,7 @@ private:
     std::vector<std::string> environment_;
     std::unique_ptr<CodeCache> cache_;
     std::mutex engine_mutex_;
-    std::shared_ptr<WasmEngine> engine_;  // guarded by engine_mutex_; shared with the modules compiled by it
+    std::array<std::shared_ptr<WasmEngine>, 2> engines_;  // guarded by engine_mutex_; [1] is deterministic; shared with the modules compiled by them
 };
 
 /// The bytes of a file, or file_not_found; a directory or an unreadable file says so.

@@ -81,11 +81,7 @@ void Cbor::encode(Bytes& out) const {
         append_head(out, Major::byte_string, data->size());
         out.insert(out.end(), data->begin(), data->end());
     } else if (const auto* cid = link()) {
-        const auto raw = cid->bytes();
-        append_head(out, Major::tag, 42);
-        append_head(out, Major::byte_string, raw.size() + 1);
-        out.push_back(0);
-        out.insert(out.end(), raw.begin(), raw.end());
+        cbor::put_link(out, *cid);
     } else if (const auto* elements = array()) {
         append_head(out, Major::array_of, elements->size());
         for (const auto& element : *elements) element.encode(out);
@@ -101,6 +97,28 @@ void Cbor::encode(Bytes& out) const {
         }
     }
 }
+
+namespace cbor {
+
+void put_map(Bytes& out, std::uint64_t members) { append_head(out, Major::map_of, members); }
+void put_number(Bytes& out, std::uint64_t value) { append_head(out, Major::positive, value); }
+void put_text(Bytes& out, std::string_view text) {
+    append_head(out, Major::text_string, text.size());
+    out.insert(out.end(), text.begin(), text.end());
+}
+void put_bytes(Bytes& out, ByteView bytes) {
+    append_head(out, Major::byte_string, bytes.size());
+    out.insert(out.end(), bytes.begin(), bytes.end());
+}
+void put_link(Bytes& out, const Cid& link) {
+    const auto raw = link.bytes();
+    append_head(out, Major::tag, 42);
+    append_head(out, Major::byte_string, raw.size() + 1);
+    out.push_back(0);
+    out.insert(out.end(), raw.begin(), raw.end());
+}
+
+}  // namespace cbor
 
 Bytes Cbor::encode() const {
     Bytes out;

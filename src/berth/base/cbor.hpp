@@ -68,4 +68,13 @@ private:
     friend class CborReader;
 };
 
+/// The same encoding written piece by piece, for hot paths that know the order of their keys.
+namespace cbor {
+void put_map(Bytes& out, std::uint64_t members);
+void put_number(Bytes& out, std::uint64_t value);
+void put_text(Bytes& out, std::string_view text);
+void put_bytes(Bytes& out, ByteView bytes);
+void put_link(Bytes& out, const Cid& link);
+}  // namespace cbor
+
 }  // namespace berth

@@ -1,5 +1,7 @@
 #include <CLI/CLI.hpp>
+#include <charconv>
 #include <cstdlib>
+#include <ctime>
 
 #include "berth/base/format.hpp"
 #include "berth/base/units.hpp"
@@ -53,8 +55,16 @@ void add_guest_flags(CLI::App& app, Context& context) {
     app.add_option("--state-dir", context.state_dir, "where keys and records are kept")->envname("BERTH_STATE_DIR")->type_name("D");
     app.add_option("--isolation", context.isolation, "fresh")->check(CLI::IsMember({"fresh", "pooled"}))->envname("BERTH_ISOLATION");
     app.add_option("--mode", context.mode, "wasm")->check(CLI::IsMember({"wasm", "native"}))->envname("BERTH_MODE");
-    for (const auto* flag : {"--record", "--replay", "--clock-start", "--seed", "--deterministic"}) refused_flag(app, flag, "recording and deterministic mode come later");
     refused_flag(app, "--receipt", "receipts come later");
+}
+
+void add_call_flags(CLI::App& app, Context& context) {
+    app.add_flag("--deterministic", context.deterministic, "virtual clock, seeded randomness, files in memory")->envname("BERTH_DETERMINISTIC");
+    app.add_option("--seed", context.seed, "of deterministic randomness")->envname("BERTH_SEED")->type_name("N");
+    app.add_option("--clock-start", context.clock_start, "start of the virtual clock: nanoseconds since 1970, or RFC 3339")->envname("BERTH_CLOCK_START")->type_name("T");
+    app.add_option("--save-files", context.save_files, "where deterministic mounts are written afterwards")->envname("BERTH_SAVE_FILES")->type_name("DIR");
+    app.add_option("--record", context.record, "write the journal of the call")->envname("BERTH_RECORD")->type_name("F");
+    app.add_option("--replay", context.replay, "serve the outcomes of a journal, with no effect")->envname("BERTH_REPLAY")->type_name("F");
 }
 
 Result<void> Context::finish_parsing() {
@@ -100,6 +110,7 @@ Result<PolicyRequest> Context::policy_request() const {
     request.mounts = mounts;
     request.environment = environment;
     request.deny_all = deny_all;
+    request.deterministic = deterministic;
     request.production = configured.value("environment") == "production";
     const auto set = [&](Limit limit, const std::string& text, std::string_view flag) -> Result<void> {
         if (text.empty()) return {};
@@ -127,6 +138,46 @@ Result<PolicyRequest> Context::policy_request() const {
         BERTH_TRYV(set(*limit, text.substr(equals + 1), "--limit " + key));
     }
     return request;
+}
+
+namespace {
+
+/// Whole nanoseconds since the epoch, or `2026-01-31T12:00:00[.fraction]Z`.
+std::optional<std::int64_t> parse_clock_start(const std::string& text) {
+    std::int64_t nanoseconds = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), nanoseconds);
+    if (error == std::errc() && end == text.data() + text.size()) return nanoseconds;
+    std::tm time{};
+    const char* rest = ::strptime(text.c_str(), "%Y-%m-%dT%H:%M:%S", &time);
+    if (rest == nullptr) return std::nullopt;
+    std::int64_t fraction = 0;
+    if (*rest == '.') {
+        std::int64_t unit = 100'000'000;
+        for (++rest; *rest >= '0' && *rest <= '9'; ++rest, unit /= 10) fraction += (*rest - '0') * unit;
+    }
+    if (std::string_view(rest) != "Z") return std::nullopt;
+    const auto seconds = static_cast<std::int64_t>(::timegm(&time));
+    if (seconds > INT64_MAX / 1'000'000'000 - 1 || seconds < INT64_MIN / 1'000'000'000 + 1) return std::nullopt;
+    return seconds * 1'000'000'000 + fraction;
+}
+
+}  // namespace
+
+Result<CallMode> Context::call_mode() const {
+    CallMode mode;
+    mode.deterministic = deterministic;
+    mode.seed = seed;
+    mode.save_files = save_files;
+    mode.record = record;
+    if (!clock_start.empty()) {
+        const auto start = parse_clock_start(clock_start);
+        if (!start) return fail(Code::usage, format("--clock-start {}: write whole nanoseconds since 1970, or a time as 2026-01-31T12:00:00Z", clock_start));
+        mode.clock_start = *start;
+    }
+    if (!replay.empty() && (deterministic || !record.empty() || seed != 0 || !clock_start.empty() || !save_files.empty())) {
+        return fail(Code::usage, "--replay serves what a journal says; --deterministic, --seed, --clock-start, --save-files and --record have no place beside it");
+    }
+    return mode;
 }
 
 Result<ApplicationOptions> Context::application_options() const {

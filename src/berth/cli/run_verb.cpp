@@ -51,6 +51,7 @@ std::string stats_line(const Outcome& outcome) {
 Result<int> run(Context& context, const Arguments& arguments) {
     auto& console = context.console;
     BERTH_TRY(auto request, context.policy_request());
+    BERTH_TRY(auto mode, context.call_mode());
     request.by_a_person = request.written.empty() && !request.production;
     BERTH_TRY(auto options, context.application_options());
     options.single_run = true;
@@ -94,6 +95,11 @@ Result<int> run(Context& context, const Arguments& arguments) {
     }
     const CallStreams streams{input, output, error};
     call.streams = &streams;
+    mode.deterministic = program->deterministic();
+    if (!mode.deterministic && (context.seed != 0 || !context.clock_start.empty() || !context.save_files.empty())) {
+        return fail(Code::usage, "--seed, --clock-start and --save-files need --deterministic, or a policy that forces it");
+    }
+    call.mode = &mode;
     const auto function = std::make_shared<Function>(Function{.name = name, .world = std::string(berth::name(program->world_kind())), .limits = limits});
     std::vector<WasmFunctions::Served> served;
     served.push_back({.function = function, .program = program, .entry = {}, .arguments = {}});
@@ -126,6 +132,7 @@ void declare(CLI::App& app, Context& context, std::function<Result<int>()>& acti
     app.add_option("--call", arguments->entry, "export to call instead of _start")->type_name("NAME");
     app.add_flag("--stats", context.stats, "print fuel, memory and time on standard error");
     add_guest_flags(app, context);
+    add_call_flags(app, context);
     action = [&context, arguments] {
         arguments->rest = context.guest_arguments;
         return run(context, *arguments);

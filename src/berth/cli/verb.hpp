@@ -9,6 +9,7 @@
 #include "berth/app/application.hpp"
 #include "berth/app/config.hpp"
 #include "berth/cli/console.hpp"
+#include "berth/runtime/call_mode.hpp"
 
 namespace CLI { class App; }
 
@@ -26,6 +27,9 @@ struct Context {
     std::vector<std::string> settings;  // --set K=V
     std::vector<std::pair<std::string, std::string>> flag_values;  // key and value of flags that stand for a key
     std::vector<std::pair<std::string, std::string>> flag_names;   // key and how the flag is written
+    bool deterministic = false;
+    std::uint64_t seed = 0;
+    std::string clock_start, save_files, record, replay;
     bool deny_all = false;
     bool no_cache = false;
     bool stats = false;
@@ -40,6 +44,8 @@ struct Context {
     /// and config errors name the flag.
     Result<PolicyRequest> policy_request() const;
     Result<ApplicationOptions> application_options() const;
+    /// How the call runs, as the flags say: deterministic, recorded. Fails with usage when they contradict each other.
+    Result<CallMode> call_mode() const;
 
 private:
     mutable std::optional<Config> configured_;  // what configuration() read
@@ -61,6 +67,8 @@ const std::vector<Verb>& verbs();
 
 /// Flags of core 14.2 that this build gives meaning to; those it knows but cannot honour are refused by name.
 void add_guest_flags(CLI::App& app, Context& context);
+/// Those that a single call takes: deterministic mode, recording.
+void add_call_flags(CLI::App& app, Context& context);
 void add_output_flags(CLI::App& app, Context& context);
 void add_config_flags(CLI::App& app, Context& context);
 

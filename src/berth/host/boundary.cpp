@@ -26,4 +26,26 @@ ArgumentFault read_iovecs(HostCall& call, const RawValue* values, GuestIovecs& o
     return ArgumentFault::none;
 }
 
+void Boundary<GuestIncoming>::write_outcome(JournalPut& out, const HostCall& call, const GuestIncoming& value) {
+    auto rest = std::min(call.bytes_out(), value.total());
+    out.length(rest);
+    for (const auto& part : value.parts()) {
+        const auto size = std::min<std::uint64_t>(rest, part.size());
+        out.raw(part.first(static_cast<std::size_t>(size)));
+        rest -= size;
+    }
+}
+
+bool Boundary<GuestIncoming>::restore(JournalGet& in, HostCall& call, const GuestIncoming& value) noexcept {
+    ByteView bytes;
+    if (!in.bytes(bytes) || bytes.size() > value.total()) return false;
+    call.count_out(bytes.size());
+    for (const auto& part : value.parts()) {
+        const auto size = std::min(bytes.size(), part.size());
+        if (size != 0) std::memcpy(part.data(), bytes.data(), size);
+        bytes = bytes.subspan(size);
+    }
+    return true;
+}
+
 }  // namespace berth

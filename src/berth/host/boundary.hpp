@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <cstring>
@@ -40,6 +41,7 @@ public:
     GuestOut() = default;
     explicit GuestOut(std::uint8_t* at) noexcept : at_(at) {}
     void set(const T& value) const noexcept { std::memcpy(at_, &value, sizeof(T)); }
+    std::uint8_t* place() const noexcept { return at_; }
 
 private:
     std::uint8_t* at_ = nullptr;
@@ -73,8 +75,14 @@ struct GuestOutgoing : GuestIovecs {};
 struct GuestIncoming : GuestIovecs {};
 
 /// How a parameter type is read. A new kind of parameter is a specialisation with its own tests.
+///
+/// `write_argument` puts what the guest handed over into a journal, without addresses. A type that hands something back has
+/// `write_outcome` and `restore` as well: what was stored after a call that did, and the same again in a replay.
 template <class T>
 struct Boundary;
+
+template <class T>
+concept HandsBack = requires(JournalGet& in, HostCall& call, const T& argument) { Boundary<T>::restore(in, call, argument); };
 
 template <class T, ValueType Type>
 struct ScalarBoundary {
@@ -83,6 +91,7 @@ struct ScalarBoundary {
         std::memcpy(&out, values, sizeof(T));
         return ArgumentFault::none;
     }
+    static void write_argument(JournalPut& out, const T& value) { out.plain(value); }
 };
 template <> struct Boundary<std::int32_t> : ScalarBoundary<std::int32_t, ValueType::i32> {};
 template <> struct Boundary<std::uint32_t> : ScalarBoundary<std::uint32_t, ValueType::i32> {};
@@ -104,6 +113,7 @@ struct Boundary<GuestBytes> {
         call.count_in(values[1].u32);
         return ArgumentFault::none;
     }
+    static void write_argument(JournalPut& out, const GuestBytes& value) { out.bytes(value.bytes); }
 };
 
 template <>
@@ -116,6 +126,7 @@ struct Boundary<GuestText> {
         out.text = as_text(raw.bytes);
         return ArgumentFault::none;
     }
+    static void write_argument(JournalPut& out, const GuestText& value) { out.text(value.text); }
 };
 
 template <>
@@ -128,6 +139,17 @@ struct Boundary<GuestBuffer> {
         out.bytes = *range;
         return ArgumentFault::none;
     }
+    static void write_argument(JournalPut& out, const GuestBuffer& value) { out.length(value.bytes.size()); }
+    static void write_outcome(JournalPut& out, const HostCall& call, const GuestBuffer& value) {
+        out.bytes(value.bytes.first(static_cast<std::size_t>(std::min<std::uint64_t>(call.bytes_out(), value.bytes.size()))));
+    }
+    static bool restore(JournalGet& in, HostCall& call, const GuestBuffer& value) noexcept {
+        ByteView bytes;
+        if (!in.bytes(bytes) || bytes.size() > value.bytes.size()) return false;
+        if (!bytes.empty()) std::memcpy(value.bytes.data(), bytes.data(), bytes.size());
+        call.count_out(bytes.size());
+        return true;
+    }
 };
 
 template <class T>
@@ -139,6 +161,14 @@ struct Boundary<GuestOut<T>> {
         out = GuestOut<T>(range->data());
         return ArgumentFault::none;
     }
+    static void write_argument(JournalPut&, const GuestOut<T>&) {}
+    static void write_outcome(JournalPut& out, const HostCall&, const GuestOut<T>& value) { out.raw({value.place(), sizeof(T)}); }
+    static bool restore(JournalGet& in, HostCall&, const GuestOut<T>& value) noexcept {
+        ByteView bytes;
+        if (!in.raw(sizeof(T), bytes)) return false;
+        std::memcpy(value.place(), bytes.data(), sizeof(T));
+        return true;
+    }
 };
 
 template <class T>
@@ -147,6 +177,7 @@ struct Boundary<GuestIn<T>> {
     static ArgumentFault read(HostCall& call, const RawValue* values, GuestIn<T>& out) noexcept {
         return call.memory().load(values[0].u32, out.value) ? ArgumentFault::none : ArgumentFault::bounds;
     }
+    static void write_argument(JournalPut& out, const GuestIn<T>& value) { out.plain(value.value); }
 };
 
 /// Reads the array and checks every buffer; nothing is read twice, so the guest cannot change it in between.
@@ -160,12 +191,19 @@ struct Boundary<GuestOutgoing> {
         if (fault == ArgumentFault::none) call.count_in(out.total());
         return fault;
     }
+    static void write_argument(JournalPut& out, const GuestOutgoing& value) {
+        out.length(value.total());
+        for (const auto& part : value.parts()) out.raw(part);
+    }
 };
 
 template <>
 struct Boundary<GuestIncoming> {
     static constexpr auto types = pointer_and_length;
     static ArgumentFault read(HostCall& call, const RawValue* values, GuestIncoming& out) noexcept { return read_iovecs(call, values, out); }
+    static void write_argument(JournalPut& out, const GuestIncoming& value) { out.length(value.total()); }
+    static void write_outcome(JournalPut& out, const HostCall& call, const GuestIncoming& value);
+    static bool restore(JournalGet& in, HostCall& call, const GuestIncoming& value) noexcept;
 };
 
 }  // namespace berth

@@ -64,12 +64,13 @@ struct Thunk;
 template <class Return, class CallType, class... Arguments, Return (*Body)(CallType, Arguments...)>
 struct Thunk<Body> {
     using Value = typename Unwrapped<Return>::type;
+    using ArgumentTuple = std::tuple<std::remove_cvref_t<Arguments>...>;
     static constexpr auto params = joined_types<std::remove_cvref_t<Arguments>...>();
     static constexpr auto results = result_types<Value>();
     static constexpr std::size_t argument_count = sizeof...(Arguments);
 
     static HostStatus run(HostCall& call, RawValue* values) noexcept {
-        std::tuple<std::remove_cvref_t<Arguments>...> arguments;
+        ArgumentTuple arguments;
         const RawValue* at = values;
         ArgumentFault fault = ArgumentFault::none;
         const auto read = [&]<class T>(T& argument) {
@@ -79,7 +80,16 @@ struct Thunk<Body> {
         std::apply([&](auto&... each) { (read(each), ...); }, arguments);
         if (!call.charge_before()) return call.out_of_fuel();
         if (fault != ArgumentFault::none) return call.lower(fault, values);
+        const bool journaled = call.journal() != nullptr && !call.function().row.pure;
+        const auto status = journaled ? through_journal(call, values, arguments) : perform(call, values, arguments);
+        if (status != HostStatus::proceed) return status;
+        if (!call.charge_after()) return call.out_of_fuel();
+        if (journaled) [[unlikely]] return call.told(call.journal()->seen(call.function()));
+        return HostStatus::proceed;
+    }
 
+private:
+    static HostStatus perform(HostCall& call, RawValue* values, ArgumentTuple& arguments) {
         std::remove_cvref_t<CallType> view(call);
         const auto body = [&]() -> Return {
             return std::apply([&](auto&... each) { return Body(view, each...); }, arguments);
@@ -101,10 +111,67 @@ struct Thunk<Body> {
                 put(values, result);
             }
         }
-        return call.charge_after() ? HostStatus::proceed : call.out_of_fuel();
+        return HostStatus::proceed;
     }
 
-private:
+    /// Records the call, or serves what was recorded of it.
+    static HostStatus through_journal(HostCall& call, RawValue* values, ArgumentTuple& arguments) {
+        Bytes written;
+        JournalPut put_arguments(written);
+        std::apply([&](const auto&... each) { (Boundary<std::remove_cvref_t<decltype(each)>>::write_argument(put_arguments, each), ...); }, arguments);
+        ByteView outcome;
+        switch (call.journal()->before(call.qualified_name(), call.function(), written, outcome)) {
+            case HostJournal::Next::failed: return call.trap(call.journal()->failure());
+            case HostJournal::Next::served: return serve(call, values, arguments, outcome);
+            case HostJournal::Next::execute: break;
+        }
+        const auto status = perform(call, values, arguments);
+        written.clear();
+        JournalPut out(written);
+        if (status == HostStatus::proceed && call.failure() == nullptr) {
+            out.plain(OutcomeKind::answered);
+            call.write_results(out, values);
+            if (results.empty() || call.stores_outputs(values[0])) {
+                std::apply([&](const auto&... each) { (write_outcome(out, call, each), ...); }, arguments);
+            }
+        } else {
+            call.write_end(out);
+        }
+        return call.told(call.journal()->after(call.function(), written), status);
+    }
+
+    static HostStatus serve(HostCall& call, RawValue* values, ArgumentTuple& arguments, ByteView outcome) {
+        JournalGet in(outcome);
+        OutcomeKind kind{};
+        if (!in.plain(kind)) return call.unreadable();
+        if (kind != OutcomeKind::answered) return call.restore_end(in);
+        if (!call.restore_results(in, values)) return call.unreadable();
+        if (results.empty() || call.stores_outputs(values[0])) {
+            bool whole = true;
+            std::apply([&](const auto&... each) { ((whole = whole && restore(in, call, each)), ...); }, arguments);
+            if (!whole) return call.unreadable();
+        }
+        if (!in.at_end()) return call.unreadable();
+        std::apply([&](const auto&... each) { (replay_output(call, each), ...); }, arguments);
+        return HostStatus::proceed;
+    }
+
+    template <class T>
+    static void write_outcome(JournalPut& out, const HostCall& call, const T& argument) {
+        if constexpr (HandsBack<T>) Boundary<T>::write_outcome(out, call, argument);
+    }
+    template <class T>
+    static bool restore(JournalGet& in, HostCall& call, const T& argument) {
+        if constexpr (HandsBack<T>) return Boundary<T>::restore(in, call, argument);
+        return true;
+    }
+    template <class T>
+    static void replay_output(HostCall& call, const T& argument) {
+        if constexpr (std::is_same_v<T, GuestOutgoing>) {
+            for (const auto& part : argument.parts()) call.journal()->output(part);
+        }
+    }
+
     template <class T>
     static void put(RawValue* values, const T& value) noexcept {
         if constexpr (std::is_enum_v<T>) {

@@ -2,6 +2,7 @@
 
 #include "berth/base/format.hpp"
 #include "berth/base/limits.hpp"
+#include "berth/host/providers/guest_clock.hpp"
 
 namespace berth {
 
@@ -49,20 +50,33 @@ HostStatus Gate::enter(HostContext& context, std::uint32_t index, RawValue* valu
     const auto& function = call.function();
     if (++gate.host_calls_ > gate.setup_.max_host_calls) return gate.quota_exceeded();
 
-    HostStatus status = HostStatus::proceed;
-    if (function.row.needs.checked_by_gate()) [[likely]] {
-        if (const auto allowed = call.require(function.row.needs.capability()); !allowed) {
-            if (!call.charge_before()) return call.out_of_fuel();
-            status = call.lower(allowed.error(), values);
-            return status;
-        }
+    if (gate.setup_.journal != nullptr && gate.setup_.journal->replays()) [[unlikely]] {
+        // What was refused when it was recorded is refused again, whatever is granted now.
+        const auto refused = function.row.needs.checked_by_gate() ? gate.setup_.journal->refusal(call.qualified_name()) : std::nullopt;
+        if (refused) return gate.refuse(call, call.denied(*refused, {}), values);
+    } else if (function.row.needs.checked_by_gate()) [[likely]] {
+        if (const auto allowed = call.require(function.row.needs.capability()); !allowed) return gate.refuse(call, allowed.error(), values);
     }
-    if (gate.setup_.hook != nullptr) [[unlikely]] gate.setup_.hook->before(function, {values, function.params.size()});
-    status = function.run(call, values);
-    if (gate.setup_.hook != nullptr) [[unlikely]] gate.setup_.hook->after(function, {values, function.results.size()});
+    const auto status = function.run(call, values);
     call.count(HostOutcome::ok);
     // A body may end the call and still have to return something of its type.
-    return gate.failure_ ? HostStatus::trap : status;
+    if (gate.failure_) return HostStatus::trap;
+    if (gate.setup_.clock != nullptr && gate.setup_.clock->is_over() && status == HostStatus::proceed) [[unlikely]] {
+        gate.failure_ = Error(Code::timeout, "the time that the call may take on its virtual clock is over");
+        gate.failure_->set_fix("raise the limit wall (--limit wall=…, limits: {wall: …})");
+        return HostStatus::trap;
+    }
+    return status;
+}
+
+HostStatus Gate::refuse(HostCall& call, const Error& error, RawValue* values) {
+    if (!call.charge_before()) return call.out_of_fuel();
+    auto* journal = setup_.journal;
+    const auto capability = call.function().row.needs.capability();
+    if (journal != nullptr && !journal->replays() && journal->refused(call.qualified_name(), capability) == HostJournal::Next::failed) return call.trap(journal->failure());
+    const auto status = call.lower(error, values);
+    if (journal != nullptr && status == HostStatus::proceed && journal->seen(call.function()) == HostJournal::Next::failed) return call.trap(journal->failure());
+    return status;
 }
 
 void HostCall::count(HostOutcome outcome) noexcept {
@@ -73,23 +87,29 @@ void HostCall::count(HostOutcome outcome) noexcept {
 Result<void> HostCall::require(Capability capability, std::string_view value) {
     const auto& grants = *gate_.setup_.grants;
     const auto at = static_cast<std::size_t>(capability);
-    if (value.empty() ? grants.holds(capability) : grants.holds(capability, value)) [[likely]] {
+    const bool allowed = value.empty() ? grants.holds(capability) : grants.holds(capability, value);
+    if (gate_.setup_.journal != nullptr && !function_.row.needs.checked_by_gate()) [[unlikely]] gate_.setup_.journal->used(capability, value, allowed);
+    if (allowed) [[likely]] {
         ++gate_.used_[at];
         return {};
     }
-    ++gate_.refused_[at];
+    return fail(denied(capability, value));
+}
+
+Error HostCall::denied(Capability capability, std::string_view value) {
+    ++gate_.refused_[static_cast<std::size_t>(capability)];
     ++gate_.denied_calls_;
     count(HostOutcome::denied);
-    const auto denial = grants.denial(capability, value);
+    const auto denial = gate_.setup_.grants->denial(capability, value);
     if (gate_.setup_.denials != nullptr) gate_.setup_.denials->denied(gate_.setup_.table->world().name, function_.name, denial);
     auto error = denial.to_error();
-    error.set_where(format("{}.{}", gate_.setup_.table->module_of(index_), function_.name));
-    return fail(std::move(error));
+    error.set_where(qualified_name());
+    return error;
 }
 
 HostStatus HostCall::trap(Error error) {
     count(HostOutcome::error);
-    if (error.where().empty()) error.set_where(format("{}.{}", gate_.setup_.table->module_of(index_), function_.name));
+    if (error.where().empty()) error.set_where(qualified_name());
     gate_.failure_ = std::move(error);
     return HostStatus::trap;
 }
@@ -119,6 +139,50 @@ bool HostCall::charge_after() noexcept { return bytes_out_ == 0 || context_.char
 HostStatus HostCall::out_of_fuel() noexcept {
     gate_.out_of_fuel_ = true;
     return HostStatus::trap;
+}
+
+void HostCall::write_results(JournalPut& out, const RawValue* values) const {
+    for (std::size_t i = 0; i < function_.results.size(); ++i) {
+        const bool wide = function_.results[i] == ValueType::i64 || function_.results[i] == ValueType::f64;
+        if (wide) {
+            out.plain(values[i].u64);
+        } else {
+            out.plain(values[i].u32);
+        }
+    }
+}
+
+bool HostCall::restore_results(JournalGet& in, RawValue* values) const noexcept {
+    for (std::size_t i = 0; i < function_.results.size(); ++i) {
+        const bool wide = function_.results[i] == ValueType::i64 || function_.results[i] == ValueType::f64;
+        std::uint64_t value = 0;
+        std::uint32_t narrow = 0;
+        if (wide ? !in.plain(value) : !in.plain(narrow)) return false;
+        values[i] = wide ? RawValue::of(value) : RawValue::of(narrow);
+    }
+    return true;
+}
+
+void HostCall::write_end(JournalPut& out) const {
+    out.plain(OutcomeKind::ended);
+    out.text(failure() != nullptr ? berth::name(failure()->code()) : std::string_view());
+    out.text(failure() != nullptr ? std::string_view(failure()->message()) : std::string_view());
+}
+
+HostStatus HostCall::restore_end(JournalGet& in) {
+    std::string_view code;
+    std::string_view message;
+    if (!in.text(code) || !in.text(message) || !in.at_end()) return unreadable();
+    const auto known = code_named(code);
+    if (!known) return unreadable();
+    return trap(Error(*known, std::string(message)));
+}
+
+HostStatus HostCall::unreadable() { return trap(Error(Code::journal_invalid, format("the recorded outcome is none of {}", qualified_name()))); }
+
+HostStatus HostCall::told(HostJournal::Next next, HostStatus status) {
+    if (next == HostJournal::Next::failed) [[unlikely]] return trap(gate_.setup_.journal->failure());
+    return status;
 }
 
 }  // namespace berth

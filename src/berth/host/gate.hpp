@@ -12,19 +12,13 @@
 #include "berth/base/error.hpp"
 #include "berth/capability/grant_set.hpp"
 #include "berth/engine/host_context.hpp"
+#include "berth/host/host_journal.hpp"
 #include "berth/host/host_world.hpp"
 #include "berth/telemetry/metrics.hpp"
 
 namespace berth {
 
-/// Sees every host call before its effect and after it; the place where a journal is written from or replayed into.
-/// Absent in ordinary calls.
-class HostCallHook {
-public:
-    virtual ~HostCallHook() = default;
-    virtual void before(const HostFunction& function, std::span<const RawValue> params) = 0;
-    virtual void after(const HostFunction& function, std::span<const RawValue> results) = 0;
-};
+class GuestClock;
 
 /// Told of every denied call, once each.
 class DenialListener {
@@ -62,7 +56,8 @@ public:
         std::uint64_t max_argument = 64 << 20;   // bytes of one argument
         HostMetrics* metrics = nullptr;
         DenialListener* denials = nullptr;
-        HostCallHook* hook = nullptr;
+        HostJournal* journal = nullptr;          // records or replays the calls; null in ordinary calls
+        const GuestClock* clock = nullptr;       // a virtual one, whose time may run out; null: none does
     };
     explicit Gate(const Setup& setup);
     ~Gate();  // adds its counts to the metrics
@@ -81,6 +76,7 @@ public:
 private:
     friend class HostCall;
     HostStatus quota_exceeded();
+    HostStatus refuse(HostCall& call, const Error& error, RawValue* values);
 
     Setup setup_;
     std::uint64_t host_calls_ = 0;
@@ -101,6 +97,14 @@ public:
     HostCall& operator=(const HostCall&) = delete;
 
     const HostFunction& function() const noexcept { return function_; }
+    /// Null: the call is neither recorded nor replayed.
+    HostJournal* journal() const noexcept { return gate_.setup_.journal; }
+    const std::string& qualified_name() const noexcept { return gate_.setup_.table->qualified(index_); }
+    std::uint64_t bytes_out() const noexcept { return bytes_out_; }
+    /// Whether an outcome with this result stored something in the guest's memory.
+    bool stores_outputs(const RawValue& result) const noexcept { return gate_.setup_.table->world().stores_outputs(result.i32); }
+    /// What the gate was told as the end of the call by the body, after HostStatus::trap; null: the guest ended itself.
+    const Error* failure() const noexcept { return gate_.failure_ ? &*gate_.failure_ : nullptr; }
     HostContext& context() const noexcept { return context_; }
     GuestMemory memory() const noexcept { return context_.memory(); }
     const GrantSet& grants() const noexcept { return *gate_.setup_.grants; }
@@ -120,6 +124,17 @@ public:
     HostStatus end() noexcept { return HostStatus::trap; }
     /// Ends the guest's call with this error, whatever the body returns afterwards.
     HostStatus trap(Error error);
+
+    // For the thunk of the function, when the call is recorded or replayed.
+    void write_results(JournalPut& out, const RawValue* values) const;
+    bool restore_results(JournalGet& in, RawValue* values) const noexcept;
+    void write_end(JournalPut& out) const;
+    HostStatus restore_end(JournalGet& in);
+    /// The outcome in the journal is none of this function.
+    HostStatus unreadable();
+    /// What to do after the journal was told something: `status`, or the end of the call.
+    HostStatus told(HostJournal::Next next, HostStatus status = HostStatus::proceed);
+
     /// Lowers an error as the row says, into `values` or as the end of the call.
     HostStatus lower(const Error& error, RawValue* values);
     HostStatus lower(ArgumentFault fault, RawValue* values);
@@ -132,6 +147,8 @@ public:
 
 private:
     friend class Gate;
+    /// Counts and tells a denial, and makes the error of it.
+    Error denied(Capability capability, std::string_view value);
     /// Counts the call once; what is never counted otherwise is ok.
     void count(HostOutcome outcome) noexcept;
 

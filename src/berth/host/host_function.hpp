@@ -73,6 +73,7 @@ struct HostFunctionRow {
     Needs needs;
     Effect effect = Effect::none;
     OnError on_error = OnError::status;
+    bool pure = false;  // looks at nothing but its arguments and the guest's own end: stands in no journal, runs again in a replay
 };
 
 /// One function that a guest can import: made by `fn` from a body and a row, constant data.

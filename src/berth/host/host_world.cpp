@@ -23,6 +23,7 @@ HostTable::HostTable(const HostWorld& world) : world_(world) {
             imports_.push_back({group.module, function.name, function.type(), static_cast<std::uint32_t>(functions_.size())});
             functions_.push_back(&function);
             modules_.push_back(group.module);
+            qualified_.push_back(format("{}.{}", group.module, function.name));
         }
     }
 }

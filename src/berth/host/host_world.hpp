@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -24,6 +25,8 @@ struct HostWorld {
     Missing missing;                                              // default when a required capability is refused
     std::int32_t (*status_of)(const Error& error) noexcept;       // number of an error of a body or of a denial
     std::int32_t (*status_of_fault)(ArgumentFault fault) noexcept;
+    /// Whether a call with this result stored what it stores in the guest's memory; failed ones do not.
+    bool (*stores_outputs)(std::int32_t result) noexcept = [](std::int32_t result) noexcept { return result == 0; };
     std::chrono::nanoseconds clock_tick{1'000};                   // what a read moves a virtual clock by
 };
 
@@ -36,6 +39,8 @@ public:
     const HostFunction& operator[](std::uint32_t index) const noexcept { return *functions_[index]; }
     std::size_t size() const noexcept { return functions_.size(); }
     std::string_view module_of(std::uint32_t index) const noexcept { return modules_[index]; }
+    /// `module.name`, as journals and messages name the function.
+    const std::string& qualified(std::uint32_t index) const noexcept { return qualified_[index]; }
 
     /// What LinkedModule::link takes.
     const std::vector<HostImport>& imports() const noexcept { return imports_; }
@@ -47,6 +52,7 @@ private:
     const HostWorld& world_;
     std::vector<const HostFunction*> functions_;
     std::vector<std::string_view> modules_;
+    std::vector<std::string> qualified_;
     std::vector<HostImport> imports_;
 };
 

@@ -15,6 +15,7 @@
 
 namespace berth {
 
+struct CallMode;
 class InputStream;
 class OutputStream;
 
@@ -50,6 +51,7 @@ struct Call {
     std::uint8_t depth = 0;            // nested calls above this one
     Limits tighten;                    // bounds of this call alone
     const CallStreams* streams = nullptr;  // null: input and output are payloads
+    const CallMode* mode = nullptr;    // null: on the machine as it is, not recorded; outlives the call
     CallSlot slot;                     // given by the runtime; held until nothing of the call is left
 };
 

@@ -8,6 +8,7 @@
 #include "berth/engine/linked_module.hpp"
 #include "berth/engine/module.hpp"
 #include "berth/runtime/bare_values.hpp"
+#include "berth/runtime/call_tape.hpp"
 
 namespace berth {
 namespace {
@@ -99,6 +100,41 @@ std::optional<Error> error_of(const WasmProgram& program, const Limits& limits, 
     return Error(Code::runtime_bug, "the engine reported an unknown outcome");
 }
 
+/// Arguments of a command for a journal: their number, then each with its length in front.
+Bytes encode_arguments(const std::vector<std::string>& arguments) {
+    Bytes out;
+    JournalPut put(out);
+    put.length(arguments.size());
+    for (const auto& argument : arguments) put.text(argument);
+    return out;
+}
+
+/// Scalars of an export for a journal: 4 or 8 bytes each.
+Bytes encode_values(std::span<const RawValue> values, std::span<const ValueType> types) {
+    Bytes out;
+    JournalPut put(out);
+    for (std::size_t i = 0; i < types.size(); ++i) {
+        if (types[i] == ValueType::i64 || types[i] == ValueType::f64) {
+            put.plain(values[i].u64);
+        } else {
+            put.plain(values[i].u32);
+        }
+    }
+    return out;
+}
+
+Bytes encode_status(int status) {
+    Bytes out;
+    JournalPut(out).plain(static_cast<std::uint32_t>(status));
+    return out;
+}
+
+/// How long the machine lets a call run: its limit, or where a virtual clock keeps that, a safety time-out.
+std::chrono::nanoseconds wall_of(const Limits& limits, bool is_virtual) noexcept {
+    const auto wall = static_cast<std::int64_t>(std::min<std::uint64_t>(limits[Limit::wall], INT64_MAX / 32));
+    return std::chrono::nanoseconds(is_virtual ? std::max<std::int64_t>(10'000'000'000, 10 * wall) : wall);
+}
+
 }  // namespace
 
 Outcome run_wasm(const WasmProgram& program, const Call& call, const WasmCallSetup& setup, CallRecord& record) {
@@ -155,6 +191,13 @@ Outcome run_wasm(const WasmProgram& program, const Call& call, const WasmCallSet
 
     std::vector<std::string> arguments{call.function};
     if (as_command) arguments.insert(arguments.end(), call.arguments.begin(), call.arguments.end());
+    auto* tape = setup.tape;
+    if (tape != nullptr) {
+        if (const auto begun = tape->begin(as_command ? "_start" : call.entry, as_command ? encode_arguments(arguments) : encode_values(values, entry.type.params), limits); !begun) {
+            outcome.error = begun.error();
+            return finish();
+        }
+    }
     const auto environment = granted_environment(program, setup.environment);
     static const std::vector<Mount> no_mounts;
     auto guest = program.world().start({.arguments = arguments,
@@ -165,8 +208,8 @@ Outcome run_wasm(const WasmProgram& program, const Call& call, const WasmCallSet
                                         .files = setup.files,
                                         .random = setup.random,
                                         .input = setup.input,
-                                        .output = setup.output,
-                                        .error = setup.error,
+                                        .output = tape != nullptr ? tape->output(setup.output) : setup.output,
+                                        .error = tape != nullptr ? tape->error(setup.error) : setup.error,
                                         .account = account});
     if (!guest) {
         outcome.error = guest.error();
@@ -178,12 +221,15 @@ Outcome run_wasm(const WasmProgram& program, const Call& call, const WasmCallSet
                .max_host_calls = limits[Limit::host_calls],
                .max_argument = std::min<std::uint64_t>(limits[Limit::host_arg], UINT32_MAX),
                .metrics = setup.metrics,
-               .denials = setup.denials});
+               .denials = setup.denials,
+               .journal = tape != nullptr ? &tape->host_calls() : nullptr,
+               .clock = setup.is_virtual ? &setup.guest_clock : nullptr});
 
     auto deadline = CallRecord::Clock::time_point::max();
-    if (limits.bounds(Limit::wall)) deadline = std::chrono::steady_clock::now() + std::chrono::nanoseconds(limits[Limit::wall]);
+    if (limits.bounds(Limit::wall)) deadline = std::chrono::steady_clock::now() + wall_of(limits, setup.is_virtual);
     if (call.deadline) deadline = std::min(deadline, *call.deadline);
-    const auto fuel = std::min<std::uint64_t>(limits[Limit::fuel], static_cast<std::uint64_t>(unlimited_fuel));
+    auto fuel = std::min<std::uint64_t>(limits[Limit::fuel], static_cast<std::uint64_t>(unlimited_fuel));
+    if (tape != nullptr) fuel = std::min(fuel, tape->fuel_bound());
     InvokeRequest request;
     request.export_index = entry.index;
     if (!as_command && program.initialize()) request.initialize = *program.initialize();
@@ -209,8 +255,17 @@ Outcome run_wasm(const WasmProgram& program, const Call& call, const WasmCallSet
     outcome.usage.peak_memory = report.peak_memory;
     outcome.usage.host_calls = gate.host_calls();
     outcome.error = error_of(program, limits, report, gate, **guest, record, account, outcome.exit);
+    if (setup.is_virtual && outcome.error && report.outcome == CallOutcome::stopped && record.cause() == StopCause::timeout && (!call.deadline || deadline < *call.deadline)) {
+        outcome.error = Error(Code::host_timeout, format("the call took longer than its safety time-out of {}", limit_text(Limit::wall, static_cast<std::uint64_t>(wall_of(limits, true).count()))));
+    }
     if (outcome.error && outcome.error->code() == Code::cpu_limit) outcome.usage.fuel = fuel;
     if (!outcome.error && !as_command) outcome.output = {write_results(values, entry.type), "application/json"};
+    if (tape != nullptr) {
+        Bytes result;
+        if (as_command && outcome.exit) result = encode_status(outcome.exit->status);
+        if (!as_command && !outcome.error) result = encode_values(values, entry.type.results);
+        tape->end(outcome, std::move(result));
+    }
     return finish();
 }
 

@@ -15,6 +15,7 @@
 namespace berth {
 
 class CallRecord;
+class CallTape;
 
 /// What the host gives to the guests of one call.
 struct WasmCallSetup {
@@ -29,6 +30,8 @@ struct WasmCallSetup {
     std::span<const std::string> environment;  // of the host, `NAME=VALUE`: shown as far as env.read grants
     HostMetrics* metrics = nullptr;
     DenialListener* denials = nullptr;
+    CallTape* tape = nullptr;                  // records the call or plays it back
+    bool is_virtual = false;                   // guest_clock is: it keeps the limit wall, the machine's only a safety time-out
 };
 
 

@@ -3,6 +3,7 @@
 #include "berth/base/format.hpp"
 #include "berth/base/json.hpp"
 #include "berth/engine/call_record.hpp"
+#include "berth/runtime/call_conditions.hpp"
 #include "berth/runtime/wasm_call.hpp"
 
 namespace berth {
@@ -90,23 +91,34 @@ Outcome WasmFunctions::run(Slot& slot, Call& call) {
     LogLines error(logs, program.limits());
     LoggedDenials denials(host_.log, call);
     const auto streams = call.streams != nullptr ? *call.streams : CallStreams{input, output, error};
-    LiveClock clock(host_.clock);
-    HostFiles files;
+    CallMode mode;
+    if (call.mode != nullptr) mode = *call.mode;
+    mode.deterministic = mode.deterministic || (program.deterministic() && mode.replay == nullptr);
+    auto limits = program.limits();
+    limits.tighten(call.tighten);
+    auto conditions = CallConditions::create(program, limits, mode, host_.clock, host_.random, streams);
+    if (!conditions) {
+        logs.error = conditions.error();
+        return logs;
+    }
     CallRecord record;
     const CancelCallback on_close(closing_.token(), [&] { record.request_stop(StopCause::shutdown); });
     auto outcome = run_wasm(program, call,
                             {.clock = host_.clock,
-                             .guest_clock = clock,
-                             .files = files,
-                             .random = host_.random,
-                             .input = streams.input,
-                             .output = streams.output,
-                             .error = streams.error,
+                             .guest_clock = (*conditions)->clock(),
+                             .files = (*conditions)->files(),
+                             .random = (*conditions)->random(),
+                             .input = (*conditions)->streams().input,
+                             .output = (*conditions)->streams().output,
+                             .error = (*conditions)->streams().error,
                              .account = account,
                              .environment = host_.environment,
                              .metrics = host_.metrics(program.world_kind()),
-                             .denials = host_.denials != nullptr ? host_.denials : &denials},
+                             .denials = host_.denials != nullptr ? host_.denials : &denials,
+                             .tape = (*conditions)->tape(),
+                             .is_virtual = mode.deterministic && mode.replay == nullptr},
                             record);
+    if (const auto finished = (*conditions)->finish(); !finished && !outcome.error) outcome.error = finished.error();
     error.flush();
     outcome.logs = std::move(logs.logs);
     if (outcome.output.bytes.empty() && !output.text().empty()) {

@@ -122,7 +122,9 @@ Result<std::shared_ptr<const WasmProgram>> WasmProgram::load(std::shared_ptr<Was
     BERTH_TRY(auto terms, options.settle(program->world_kind_));
     program->policy_ = std::move(terms.policy);
     program->limits_ = terms.limits;
-    program->exact_depth_ = options.exact_depth || (program->policy_ && program->policy_->exact_stack_depth);
+    program->deterministic_ = terms.deterministic;
+    if (terms.engine != nullptr) engine = std::move(terms.engine);
+    program->exact_depth_ = options.exact_depth || terms.exact_depth || (program->policy_ && program->policy_->exact_stack_depth);
     for (const auto& each : program->info_.memories) program->initial_bytes_ += std::uint64_t{each.minimum} * 65536;
     for (const auto& each : program->info_.tables) program->initial_bytes_ += std::uint64_t{each.minimum} * 8;
     BERTH_TRYV(check_bounds(program->info_, program->initial_bytes_, program->limits_));

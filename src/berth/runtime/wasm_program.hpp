@@ -41,6 +41,9 @@ struct GuestWorlds {
 struct ProgramTerms {
     std::optional<Policy> policy;  // empty: nothing is granted
     Limits limits;                 // effective: what the module is checked against and calls are bounded by
+    bool deterministic = false;    // every call of it is: virtual clock, seeded randomness, files in memory
+    bool exact_depth = false;      // calls are counted one by one instead of in bytes of native stack
+    std::shared_ptr<WasmEngine> engine;  // that compiles it; null: the one given to load
 };
 
 struct WasmProgramOptions {
@@ -70,6 +73,7 @@ public:
     const Limits& limits() const noexcept { return limits_; }
     GrantSet& grants() const noexcept { return *grants_; }
     bool exact_depth() const noexcept { return exact_depth_; }
+    bool deterministic() const noexcept { return deterministic_; }
     bool from_cache() const noexcept { return from_cache_; }
 
     struct Entry {
@@ -109,6 +113,7 @@ private:
     std::optional<std::uint32_t> initialize_;
     std::uint64_t initial_bytes_ = 0;
     bool exact_depth_ = false;
+    bool deterministic_ = false;
     bool from_cache_ = false;
 };
 

@@ -83,7 +83,7 @@ Awaited awaited(WasiState& state, const Subscription& subscription) {
     }
 }
 
-Errno poll_oneoff(WasiCall& call, PollArrays arrays, GuestOut<std::uint32_t> count) {
+Errno poll_oneoff(WasiCall& call, const PollArrays& arrays, GuestOut<std::uint32_t> count) {
     auto& state = call.state();
     const auto& subscriptions = arrays.subscriptions();
     if (subscriptions.empty()) return Errno::inval;

@@ -34,10 +34,10 @@ Errno sched_yield(WasiCall&) {
 }
 
 constexpr std::array functions{
-    fn<"proc_exit", proc_exit>({.doc = "Ends the program with a status.", .params = {"status"}, .needs = Needs::nothing(), .on_error = OnError::trap}),
-    fn<"proc_raise", proc_raise>({.doc = "Ends the program as if by a signal.", .params = {"signal"}, .needs = Needs::nothing(), .on_error = OnError::trap}),
+    fn<"proc_exit", proc_exit>({.doc = "Ends the program with a status.", .params = {"status"}, .needs = Needs::nothing(), .on_error = OnError::trap, .pure = true}),
+    fn<"proc_raise", proc_raise>({.doc = "Ends the program as if by a signal.", .params = {"signal"}, .needs = Needs::nothing(), .on_error = OnError::trap, .pure = true}),
     fn<"random_get", random_get>({.doc = "Fills a buffer with secure random bytes.", .params = {"out"}, .needs = Capability::random_secure, .effect = Effect::reads}),
-    fn<"sched_yield", sched_yield>({.doc = "Lets others run.", .needs = Needs::nothing()}),
+    fn<"sched_yield", sched_yield>({.doc = "Lets others run.", .needs = Needs::nothing(), .pure = true}),
 };
 
 // Sockets come with the network provider; until then every descriptor answers that it may not be used as one.

@@ -1,0 +1,124 @@
+#include "berth/runtime/call_tape.hpp"
+
+#include <algorithm>
+
+#include "berth/base/format.hpp"
+#include "berth/host/guest_world.hpp"
+#include "berth/runtime/wasm_program.hpp"
+
+namespace berth {
+namespace {
+
+constexpr std::string_view trap_on_limit = "on_memory_limit_trap";
+
+CallEnd end_of(const Outcome& outcome, Bytes result) {
+    return {std::string(name(outcome.error ? outcome.error->code() : Code::ok)), std::move(result), outcome.usage.fuel, outcome.usage.peak_memory};
+}
+
+}  // namespace
+
+std::string schedules_of(const WasmProgram& program) {
+    return program.exact_depth() ? format("{} {}", fuel_schedule, depth_schedule) : std::string(fuel_schedule);
+}
+
+std::vector<std::pair<std::string, std::uint64_t>> journal_limits(const Limits& limits) {
+    std::vector<std::pair<std::string, std::uint64_t>> written;
+    for (const auto& row : limit_table) {
+        if (limits.bounds(row.limit)) written.emplace_back(row.name, limits[row.limit]);
+    }
+    if (limits.on_memory_limit == OnMemoryLimit::trap) written.emplace_back(trap_on_limit, 1);
+    std::sort(written.begin(), written.end(), [](const auto& a, const auto& b) { return a.first.size() != b.first.size() ? a.first.size() < b.first.size() : a.first < b.first; });
+    return written;
+}
+
+Result<Limits> limits_of(const JournalOpen& open) {
+    Limits limits;
+    for (const auto& [name, value] : open.limits) {
+        if (name == trap_on_limit) {
+            limits.on_memory_limit = OnMemoryLimit::trap;
+            continue;
+        }
+        const auto limit = limit_named(name);
+        if (!limit) return fail(Code::journal_invalid, format("the journal has a limit {} that does not exist", name));
+        limits.set(*limit, value);
+    }
+    return limits;
+}
+
+RecordTape::RecordTape(const WasmProgram& program, const CallMode& mode, std::int64_t clock_start) : program_(program), mode_(mode), clock_start_(clock_start) {}
+
+Result<void> RecordTape::begin(std::string_view entry, const Bytes& args, const Limits& limits) {
+    if (mode_.record.empty()) {
+        writer_ = JournalWriter::in_memory();
+    } else {
+        BERTH_TRY(writer_, JournalWriter::create(mode_.record));
+    }
+    recorder_ = std::make_unique<HostCallRecorder>(*writer_);
+    const auto& world = program_.world().table().world();
+    auto opening = JournalEntry::of(JournalKind::open);
+    opening.open = JournalOpen{.world = std::string(world.name),
+                               .module = program_.digest(),
+                               .entry = std::string(entry),
+                               .args = args,
+                               .policy = policy_digest(program_.policy() != nullptr ? *program_.policy() : Policy{}, world.missing).digest(),
+                               .seed = mode_.deterministic ? mode_.seed : 0,
+                               .clock = clock_start_,
+                               .deterministic = mode_.deterministic,
+                               .fuel_schedule = schedules_of(program_),
+                               .limits = journal_limits(limits)};
+    return writer_->append(opening);
+}
+
+OutputStream& RecordTape::output(OutputStream& inner) {
+    output_ = std::make_unique<RecordedOutput>(inner, *recorder_, 1);
+    return *output_;
+}
+
+OutputStream& RecordTape::error(OutputStream& inner) {
+    error_ = std::make_unique<RecordedOutput>(inner, *recorder_, 2);
+    return *error_;
+}
+
+void RecordTape::end(Outcome& outcome, Bytes result) {
+    auto end = end_of(outcome, std::move(result));
+    auto entry = JournalEntry::of(JournalKind::end);
+    entry.code = std::move(end.code);
+    entry.result = std::move(end.result);
+    entry.fuel = end.fuel;
+    entry.peak = end.peak;
+    auto written = writer_->append(entry);
+    if (written) written = writer_->sync();
+    if (!written && !outcome.error) outcome.error = written.error();
+}
+
+ReplayTape::ReplayTape(const Journal& journal, HostCallReplayer::Setup setup) : journal_(journal), replayer_(journal, std::move(setup)) {}
+
+Result<void> ReplayTape::begin(std::string_view entry, const Bytes& args, const Limits&) {
+    const auto& open = journal_.open();
+    if (open.entry != entry) return fail(Code::replay_diverged, format("operation 0: the recording called {}, this run calls {}", open.entry, entry));
+    if (open.args != args) return fail(Code::replay_diverged, "operation 0: the recording has other arguments than this run");
+    return {};
+}
+
+std::uint64_t ReplayTape::fuel_bound() const {
+    const auto* end = journal_.end();
+    if (end == nullptr || !ended_from_outside(end->code) || journal_.open().deterministic) return Limits::unlimited;
+    return end->fuel;
+}
+
+void ReplayTape::end(Outcome& outcome, Bytes result) {
+    const auto* recorded = journal_.end();
+    const bool ran_to_outside_end = recorded != nullptr && ended_from_outside(recorded->code) && outcome.error && outcome.error->code() == Code::cpu_limit;
+    if (replayer_.came_to_outside_end() || ran_to_outside_end) {
+        const auto code = code_named(recorded->code);
+        Error error(*code, "the call was ended here when it was recorded");
+        outcome.error = std::move(error);
+        return;
+    }
+    const auto end = end_of(outcome, std::move(result));
+    const bool failed_here = outcome.error && (outcome.error->code() == Code::replay_diverged || outcome.error->code() == Code::journal_invalid);
+    if (failed_here || replayer_.stopped_at_until()) return;
+    if (const auto same = replayer_.finish(&end); !same) outcome.error = same.error();
+}
+
+}  // namespace berth

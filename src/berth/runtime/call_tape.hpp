@@ -1,0 +1,88 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <string_view>
+
+#include "berth/base/limits.hpp"
+#include "berth/host/journal.hpp"
+#include "berth/host/record_host_calls.hpp"
+#include "berth/host/replay_host_calls.hpp"
+#include "berth/runtime/call_mode.hpp"
+#include "berth/runtime/outcome.hpp"
+
+namespace berth {
+
+class WasmProgram;
+
+inline constexpr std::string_view fuel_schedule = "berth-fuel-1";
+inline constexpr std::string_view depth_schedule = "berth-depth-1";
+
+/// The names of the schedules by which a program is metered: `berth-fuel-1`, with exact depth `berth-fuel-1 berth-depth-1`.
+std::string schedules_of(const WasmProgram& program);
+
+/// The bounds of a call as a journal keeps them, and read back; the order of a canonical map.
+std::vector<std::pair<std::string, std::uint64_t>> journal_limits(const Limits& limits);
+Result<Limits> limits_of(const JournalOpen& open);
+
+/// How one call is written into a journal, or played back from one. One call, one thread.
+class CallTape {
+public:
+    virtual ~CallTape() = default;
+    /// Before the guest starts: the export by its name and the arguments in the world's encoding.
+    virtual Result<void> begin(std::string_view entry, const Bytes& args, const Limits& limits) = 0;
+    virtual HostJournal& host_calls() = 0;
+    /// The streams that the guest works on instead of the given ones.
+    virtual OutputStream& output(OutputStream& inner) = 0;
+    virtual OutputStream& error(OutputStream& inner) = 0;
+    /// A budget below the call's own; a recorded call that was stopped from outside is not run for ever.
+    virtual std::uint64_t fuel_bound() const { return Limits::unlimited; }
+    /// After the guest has ended; may turn the outcome into a failure. `result` is in the world's encoding.
+    virtual void end(Outcome& outcome, Bytes result) = 0;
+};
+
+/// Writes the journal of a call. Of a call without a file the root is known afterwards, and nothing is kept.
+class RecordTape final : public CallTape {
+public:
+    RecordTape(const WasmProgram& program, const CallMode& mode, std::int64_t clock_start);
+
+    Result<void> begin(std::string_view entry, const Bytes& args, const Limits& limits) override;
+    HostJournal& host_calls() override { return *recorder_; }
+    OutputStream& output(OutputStream& inner) override;
+    OutputStream& error(OutputStream& inner) override;
+    void end(Outcome& outcome, Bytes result) override;
+
+    /// After `end`.
+    const Digest& root() const noexcept { return writer_->root(); }
+
+private:
+    const WasmProgram& program_;
+    const CallMode& mode_;
+    std::int64_t clock_start_;
+    std::unique_ptr<JournalWriter> writer_;
+    std::unique_ptr<HostCallRecorder> recorder_;
+    std::unique_ptr<RecordedOutput> output_;
+    std::unique_ptr<RecordedOutput> error_;
+};
+
+/// Plays a journal back.
+class ReplayTape final : public CallTape {
+public:
+    ReplayTape(const Journal& journal, HostCallReplayer::Setup setup);
+
+    Result<void> begin(std::string_view entry, const Bytes& args, const Limits& limits) override;
+    HostJournal& host_calls() override { return replayer_; }
+    OutputStream& output(OutputStream& inner) override { return inner; }
+    OutputStream& error(OutputStream& inner) override { return inner; }
+    std::uint64_t fuel_bound() const override;
+    void end(Outcome& outcome, Bytes result) override;
+
+    const HostCallReplayer& replayer() const noexcept { return replayer_; }
+
+private:
+    const Journal& journal_;
+    HostCallReplayer replayer_;
+};
+
+}  // namespace berth
