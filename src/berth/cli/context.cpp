@@ -12,18 +12,6 @@
 extern char** environ;
 
 namespace berth::cli {
-namespace {
-
-/// A flag of the shared set that this build does not honour: refused by name, never accepted and ignored.
-void refused_flag(CLI::App& app, const std::string& flag, std::string why) {
-    app.add_option_function<std::string>(
-           flag, [flag, why](const std::string&) { throw CLI::ValidationError(flag, "is not offered by this build: " + why); }, "(not in this build)")
-        ->expected(0, 1)
-        ->group("");
-}
-
-}  // namespace
-
 void add_output_flags(CLI::App& app, Context& context) {
     app.add_option("--format", context.output_format, "text or json")->check(CLI::IsMember({"text", "json"}))->envname("BERTH_FORMAT");
     app.add_flag("--json", context.json, "same as --format json");
@@ -55,7 +43,6 @@ void add_guest_flags(CLI::App& app, Context& context) {
     app.add_option("--state-dir", context.state_dir, "where keys and records are kept")->envname("BERTH_STATE_DIR")->type_name("D");
     app.add_option("--isolation", context.isolation, "fresh")->check(CLI::IsMember({"fresh", "pooled"}))->envname("BERTH_ISOLATION");
     app.add_option("--mode", context.mode, "wasm")->check(CLI::IsMember({"wasm", "native"}))->envname("BERTH_MODE");
-    refused_flag(app, "--receipt", "receipts come later");
 }
 
 void add_call_flags(CLI::App& app, Context& context) {
@@ -65,6 +52,8 @@ void add_call_flags(CLI::App& app, Context& context) {
     app.add_option("--save-files", context.save_files, "where deterministic mounts are written afterwards")->envname("BERTH_SAVE_FILES")->type_name("DIR");
     app.add_option("--record", context.record, "write the journal of the call")->envname("BERTH_RECORD")->type_name("F");
     app.add_option("--replay", context.replay, "serve the outcomes of a journal, with no effect")->envname("BERTH_REPLAY")->type_name("F");
+    app.add_option("--receipt", context.receipt, "write a signed receipt of the call")->envname("BERTH_RECEIPT")->type_name("F");
+    add_key_flags(app, context);
 }
 
 Result<void> Context::finish_parsing() {
@@ -111,6 +100,7 @@ Result<PolicyRequest> Context::policy_request() const {
     request.environment = environment;
     request.deny_all = deny_all;
     request.deterministic = deterministic;
+    request.exact_depth = !receipt.empty();
     request.production = configured.value("environment") == "production";
     const auto set = [&](Limit limit, const std::string& text, std::string_view flag) -> Result<void> {
         if (text.empty()) return {};
@@ -174,8 +164,8 @@ Result<CallMode> Context::call_mode() const {
         if (!start) return fail(Code::usage, format("--clock-start {}: write whole nanoseconds since 1970, or a time as 2026-01-31T12:00:00Z", clock_start));
         mode.clock_start = *start;
     }
-    if (!replay.empty() && (deterministic || !record.empty() || seed != 0 || !clock_start.empty() || !save_files.empty())) {
-        return fail(Code::usage, "--replay serves what a journal says; --deterministic, --seed, --clock-start, --save-files and --record have no place beside it");
+    if (!replay.empty() && (!receipt.empty() || deterministic || !record.empty() || seed != 0 || !clock_start.empty() || !save_files.empty())) {
+        return fail(Code::usage, "--replay serves what a journal says; --deterministic, --seed, --clock-start, --save-files, --record and --receipt have no place beside it");
     }
     return mode;
 }

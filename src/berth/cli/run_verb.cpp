@@ -10,7 +10,10 @@
 #include "berth/base/ids.hpp"
 #include "berth/base/json.hpp"
 #include "berth/base/utf8.hpp"
+#include "berth/cli/call_once.hpp"
 #include "berth/cli/interrupt.hpp"
+#include "berth/cli/replay.hpp"
+#include "berth/cli/signing.hpp"
 #include "berth/cli/verbs.hpp"
 #include "berth/host/providers/console.hpp"
 #include "berth/engine/module.hpp"
@@ -50,8 +53,12 @@ std::string stats_line(const Outcome& outcome) {
 
 Result<int> run(Context& context, const Arguments& arguments) {
     auto& console = context.console;
-    BERTH_TRY(auto request, context.policy_request());
     BERTH_TRY(auto mode, context.call_mode());
+    if (!context.replay.empty()) {
+        ReplayRequest replay{.journal = context.replay, .module = arguments.file};
+        return replay_journal(context, replay);
+    }
+    BERTH_TRY(auto request, context.policy_request());
     request.by_a_person = request.written.empty() && !request.production;
     BERTH_TRY(auto options, context.application_options());
     options.single_run = true;
@@ -77,8 +84,10 @@ Result<int> run(Context& context, const Arguments& arguments) {
     if (request.by_a_person) console.detail("limits: no fuel, wall, input and output limit for a run by a person without a written policy");
 
     const auto limits = program->limits();
-    DescriptorInput input(STDIN_FILENO);
-    DescriptorOutput output(STDOUT_FILENO, limits[Limit::output]);
+    DescriptorInput standard_input(STDIN_FILENO);
+    DescriptorOutput standard_output(STDOUT_FILENO, limits[Limit::output]);
+    HashedInput input(standard_input);
+    HashedOutput output(standard_output);
     DescriptorOutput error(STDERR_FILENO, limits[Limit::output]);
     DenialPrinter denials(console);
     Call call;
@@ -100,19 +109,22 @@ Result<int> run(Context& context, const Arguments& arguments) {
         return fail(Code::usage, "--seed, --clock-start and --save-files need --deterministic, or a policy that forces it");
     }
     call.mode = &mode;
-    const auto function = std::make_shared<Function>(Function{.name = name, .world = std::string(berth::name(program->world_kind())), .limits = limits});
-    std::vector<WasmFunctions::Served> served;
-    served.push_back({.function = function, .program = program, .entry = {}, .arguments = {}});
-    WasmFunctions functions({.clock = application->clock(),
-                             .random = application->random(),
-                             .log = application->log(),
-                             .environment = application->environment(),
-                             .metrics = [](World) -> HostMetrics* { return nullptr; },  // nobody could read them: the process ends with the call
-                             .denials = &denials},
-                            std::move(served));
-    Runtime runtime({.clock = application->clock(), .metrics = application->metrics()}, {&functions});
+    Bytes module;
+    if (!mode.record.empty()) {
+        BERTH_TRY(module, read_file(arguments.file));
+        mode.module = &module;
+    }
+    // The key is opened first: a call whose receipt nobody can sign is not made.
+    std::optional<SigningKey> key;
+    CallTrace trace;
+    if (!context.receipt.empty()) {
+        BERTH_TRY(key, open_signing_key(context));
+        mode.trace = &trace;
+    }
+    const bool as_command = call.entry.empty();
     running = true;
-    const auto outcome = sync_wait(runtime.call(std::move(call)));
+    const auto outcome = call_once(*application, program, std::move(call), &denials);
+    if (key) BERTH_TRYV(write_receipt(context.receipt, *program, mode, outcome, as_command ? input.cid() : Cid::of(Cid::Codec::raw, trace.args), as_command ? std::optional(output.cid()) : std::nullopt, *key));
     if (!outcome.output.bytes.empty()) console.line(outcome.output.bytes);
     if (context.stats) console.notice(stats_line(outcome));
     if (!outcome.error) return 0;

@@ -29,7 +29,7 @@ struct Context {
     std::vector<std::pair<std::string, std::string>> flag_names;   // key and how the flag is written
     bool deterministic = false;
     std::uint64_t seed = 0;
-    std::string clock_start, save_files, record, replay;
+    std::string clock_start, save_files, record, replay, receipt, key;
     bool deny_all = false;
     bool no_cache = false;
     bool stats = false;
@@ -69,6 +69,8 @@ const std::vector<Verb>& verbs();
 void add_guest_flags(CLI::App& app, Context& context);
 /// Those that a single call takes: deterministic mode, recording.
 void add_call_flags(CLI::App& app, Context& context);
+/// Which signing key is used.
+void add_key_flags(CLI::App& app, Context& context);
 void add_output_flags(CLI::App& app, Context& context);
 void add_config_flags(CLI::App& app, Context& context);
 

@@ -15,5 +15,11 @@ extern const Verb doctor_verb;
 extern const Verb cache_verb;
 extern const Verb version_verb;
 extern const Verb help_verb;
+extern const Verb replay_verb;
+extern const Verb trace_verb;
+extern const Verb receipt_verb;
+extern const Verb keygen_verb;
+extern const Verb sign_verb;
+extern const Verb verify_verb;
 
 }  // namespace berth::cli

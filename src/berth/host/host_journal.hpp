@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <cstring>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -54,8 +55,9 @@ public:
     explicit JournalPut(Bytes& out) noexcept : out_(out) {}
     template <class T>
     void plain(const T& value) {
-        const auto* raw = reinterpret_cast<const std::uint8_t*>(&value);
-        out_.insert(out_.end(), raw, raw + sizeof(T));
+        const auto at = out_.size();
+        out_.resize(at + sizeof(T));
+        std::memcpy(out_.data() + at, &value, sizeof(T));
     }
     void raw(ByteView bytes) { out_.insert(out_.end(), bytes.begin(), bytes.end()); }
     void length(std::uint64_t value) {

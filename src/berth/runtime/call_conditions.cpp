@@ -120,9 +120,9 @@ Result<std::unique_ptr<CallConditions>> CallConditions::create(const WasmProgram
         auto setup = mode.replay_setup;
         setup.output = &streams.output;
         setup.error = &streams.error;
-        return std::make_unique<LiveConditions>(clock, random, streams, std::make_unique<ReplayTape>(*mode.replay, std::move(setup)));
+        return std::make_unique<LiveConditions>(clock, random, streams, std::make_unique<ReplayTape>(*mode.replay, std::move(setup), mode.trace));
     }
-    const bool recorded = !mode.record.empty();
+    const bool recorded = !mode.record.empty() || mode.trace != nullptr;
     if (!mode.deterministic) {
         std::unique_ptr<CallTape> tape;
         if (recorded) tape = std::make_unique<RecordTape>(program, mode, clock.wall().time_since_epoch().count());

@@ -9,6 +9,14 @@ namespace berth {
 
 struct Journal;
 
+/// What is known of a call beside its outcome when it was recorded or replayed.
+struct CallTrace {
+    Digest root{};                  // of its journal
+    std::uint64_t operations = 0;   // host calls in it
+    bool stopped_at_until = false;  // replayed only as far as was asked for
+    Bytes args;                     // in the world's encoding
+};
+
 /// Under which conditions one call runs, beside its policy and limits.
 struct CallMode {
     bool deterministic = false;        // virtual clock, seeded randomness, files in memory
@@ -17,6 +25,8 @@ struct CallMode {
     std::filesystem::path save_files;  // deterministic: what the mounts hold after the call is written there; empty: not
 
     std::filesystem::path record;      // journal of the call; empty: none is kept
+    const Bytes* module = nullptr;     // the module's bytes, kept beside the journal so that it can be replayed; null: not
+    CallTrace* trace = nullptr;        // filled in; a call with it has a journal even if none is kept
     const Journal* replay = nullptr;   // serve the outcomes of this one instead of letting anything happen
     HostCallReplayer::Setup replay_setup;
 };

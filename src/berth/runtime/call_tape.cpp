@@ -52,7 +52,9 @@ Result<void> RecordTape::begin(std::string_view entry, const Bytes& args, const 
         writer_ = JournalWriter::in_memory();
     } else {
         BERTH_TRY(writer_, JournalWriter::create(mode_.record));
+        if (mode_.module != nullptr) BERTH_TRYV(writer_->blocks()->put(Cid(Cid::Codec::raw, program_.digest()), *mode_.module));
     }
+    if (mode_.trace != nullptr) mode_.trace->args = args;
     recorder_ = std::make_unique<HostCallRecorder>(*writer_);
     const auto& world = program_.world().table().world();
     auto opening = JournalEntry::of(JournalKind::open);
@@ -89,9 +91,12 @@ void RecordTape::end(Outcome& outcome, Bytes result) {
     auto written = writer_->append(entry);
     if (written) written = writer_->sync();
     if (!written && !outcome.error) outcome.error = written.error();
+    if (mode_.trace == nullptr) return;
+    mode_.trace->root = writer_->root();
+    mode_.trace->operations = recorder_->operations();
 }
 
-ReplayTape::ReplayTape(const Journal& journal, HostCallReplayer::Setup setup) : journal_(journal), replayer_(journal, std::move(setup)) {}
+ReplayTape::ReplayTape(const Journal& journal, HostCallReplayer::Setup setup, CallTrace* trace) : journal_(journal), replayer_(journal, std::move(setup)), trace_(trace) {}
 
 Result<void> ReplayTape::begin(std::string_view entry, const Bytes& args, const Limits&) {
     const auto& open = journal_.open();
@@ -107,6 +112,12 @@ std::uint64_t ReplayTape::fuel_bound() const {
 }
 
 void ReplayTape::end(Outcome& outcome, Bytes result) {
+    if (trace_ != nullptr) {
+        trace_->root = journal_.root;
+        trace_->operations = replayer_.operations();
+        trace_->stopped_at_until = replayer_.stopped_at_until();
+        trace_->args = journal_.open().args;
+    }
     const auto* recorded = journal_.end();
     const bool ran_to_outside_end = recorded != nullptr && ended_from_outside(recorded->code) && outcome.error && outcome.error->code() == Code::cpu_limit;
     if (replayer_.came_to_outside_end() || ran_to_outside_end) {

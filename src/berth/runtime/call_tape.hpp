@@ -33,6 +33,8 @@ public:
     /// Before the guest starts: the export by its name and the arguments in the world's encoding.
     virtual Result<void> begin(std::string_view entry, const Bytes& args, const Limits& limits) = 0;
     virtual HostJournal& host_calls() = 0;
+    /// The arguments to call with instead of the given ones, in the world's encoding; null: the given ones.
+    virtual const Bytes* args() const { return nullptr; }
     /// The streams that the guest works on instead of the given ones.
     virtual OutputStream& output(OutputStream& inner) = 0;
     virtual OutputStream& error(OutputStream& inner) = 0;
@@ -53,9 +55,6 @@ public:
     OutputStream& error(OutputStream& inner) override;
     void end(Outcome& outcome, Bytes result) override;
 
-    /// After `end`.
-    const Digest& root() const noexcept { return writer_->root(); }
-
 private:
     const WasmProgram& program_;
     const CallMode& mode_;
@@ -69,20 +68,20 @@ private:
 /// Plays a journal back.
 class ReplayTape final : public CallTape {
 public:
-    ReplayTape(const Journal& journal, HostCallReplayer::Setup setup);
+    ReplayTape(const Journal& journal, HostCallReplayer::Setup setup, CallTrace* trace);
 
     Result<void> begin(std::string_view entry, const Bytes& args, const Limits& limits) override;
     HostJournal& host_calls() override { return replayer_; }
+    const Bytes* args() const override { return &journal_.open().args; }
     OutputStream& output(OutputStream& inner) override { return inner; }
     OutputStream& error(OutputStream& inner) override { return inner; }
     std::uint64_t fuel_bound() const override;
     void end(Outcome& outcome, Bytes result) override;
 
-    const HostCallReplayer& replayer() const noexcept { return replayer_; }
-
 private:
     const Journal& journal_;
     HostCallReplayer replayer_;
+    CallTrace* trace_;
 };
 
 }  // namespace berth

@@ -109,6 +109,34 @@ Bytes encode_arguments(const std::vector<std::string>& arguments) {
     return out;
 }
 
+Result<std::vector<std::string>> decode_arguments(ByteView bytes) {
+    JournalGet in(bytes);
+    std::uint64_t count = 0;
+    std::vector<std::string> arguments;
+    bool whole = in.length(count) && count <= bytes.size();
+    for (std::uint64_t i = 0; whole && i < count; ++i) {
+        std::string_view text;
+        whole = in.text(text);
+        arguments.emplace_back(text);
+    }
+    if (!whole || !in.at_end()) return fail(Code::journal_invalid, "the recorded arguments are none of a command");
+    return arguments;
+}
+
+Result<void> decode_values(ByteView bytes, const FunctionType& type, std::vector<RawValue>& values) {
+    JournalGet in(bytes);
+    values.assign(type.value_count(), RawValue());
+    for (std::size_t i = 0; i < type.params.size(); ++i) {
+        std::uint64_t wide = 0;
+        std::uint32_t narrow = 0;
+        const bool is_wide = type.params[i] == ValueType::i64 || type.params[i] == ValueType::f64;
+        if (is_wide ? !in.plain(wide) : !in.plain(narrow)) return fail(Code::replay_diverged, "operation 0: the recorded arguments are not those that the export takes");
+        values[i] = is_wide ? RawValue::of(wide) : RawValue::of(narrow);
+    }
+    if (!in.at_end()) return fail(Code::replay_diverged, "operation 0: the recorded arguments are not those that the export takes");
+    return {};
+}
+
 /// Scalars of an export for a journal: 4 or 8 bytes each.
 Bytes encode_values(std::span<const RawValue> values, std::span<const ValueType> types) {
     Bytes out;
@@ -182,16 +210,27 @@ Outcome run_wasm(const WasmProgram& program, const Call& call, const WasmCallSet
             return finish();
         }
         entry = std::move(*found);
-        const auto read = call.arguments.empty() ? read_arguments(call.input.bytes, entry.type, values) : read_arguments(call.arguments, entry.type, values);
+        const auto* given = setup.tape != nullptr ? setup.tape->args() : nullptr;
+        const auto read = given != nullptr         ? decode_values(*given, entry.type, values)
+                          : call.arguments.empty() ? read_arguments(call.input.bytes, entry.type, values)
+                                                   : read_arguments(call.arguments, entry.type, values);
         if (!read) {
             outcome.error = read.error();
             return finish();
         }
     }
 
+    auto* tape = setup.tape;
     std::vector<std::string> arguments{call.function};
     if (as_command) arguments.insert(arguments.end(), call.arguments.begin(), call.arguments.end());
-    auto* tape = setup.tape;
+    if (as_command && tape != nullptr && tape->args() != nullptr) {
+        auto decoded = decode_arguments(*tape->args());
+        if (!decoded) {
+            outcome.error = decoded.error();
+            return finish();
+        }
+        arguments = std::move(*decoded);
+    }
     if (tape != nullptr) {
         if (const auto begun = tape->begin(as_command ? "_start" : call.entry, as_command ? encode_arguments(arguments) : encode_values(values, entry.type.params), limits); !begun) {
             outcome.error = begun.error();
@@ -255,6 +294,12 @@ Outcome run_wasm(const WasmProgram& program, const Call& call, const WasmCallSet
     outcome.usage.peak_memory = report.peak_memory;
     outcome.usage.host_calls = gate.host_calls();
     outcome.error = error_of(program, limits, report, gate, **guest, record, account, outcome.exit);
+    if (outcome.error && outcome.error->code() == Code::replay_diverged) {
+        std::vector<std::string> frames;
+        for (const auto& frame : report.trap_frames()) frames.push_back(program.frame_text(frame));
+        if (!frames.empty()) outcome.error->set_where(frames.front());
+        outcome.error->set_frames(std::move(frames));
+    }
     if (setup.is_virtual && outcome.error && report.outcome == CallOutcome::stopped && record.cause() == StopCause::timeout && (!call.deadline || deadline < *call.deadline)) {
         outcome.error = Error(Code::host_timeout, format("the call took longer than its safety time-out of {}", limit_text(Limit::wall, static_cast<std::uint64_t>(wall_of(limits, true).count()))));
     }

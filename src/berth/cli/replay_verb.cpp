@@ -1,0 +1,153 @@
+#include <CLI/CLI.hpp>
+#include <unistd.h>
+
+#include <atomic>
+
+#include "berth/base/format.hpp"
+#include "berth/base/ids.hpp"
+#include "berth/base/json.hpp"
+#include "berth/base/utf8.hpp"
+#include "berth/cli/call_once.hpp"
+#include "berth/cli/interrupt.hpp"
+#include "berth/cli/replay.hpp"
+#include "berth/cli/verbs.hpp"
+
+namespace berth::cli {
+
+Result<Bytes> recorded_module(const Journal& journal, const std::filesystem::path& journal_file, const std::filesystem::path& file) {
+    const Cid wanted(Cid::Codec::raw, journal.open().module);
+    if (!file.empty()) {
+        BERTH_TRY(auto bytes, read_file(file));
+        if (sha256(bytes) == wanted.digest()) return bytes;
+        Error error(Code::journal_mismatch, format("{} is not the module that was recorded", file.string()));
+        error.set_fix(format("--against {} runs it over the recorded outcomes", file.string()));
+        return fail(std::move(error));
+    }
+    auto kept = journal_blocks_of(journal_file)->get(wanted);
+    if (kept) return kept;
+    Error error(Code::file_not_found, format("the recorded module is not beside the journal {}", journal_file.string()));
+    error.set_fix("--module FILE names it");
+    return fail(std::move(error));
+}
+
+Result<Outcome> play(Application& application, std::shared_ptr<const WasmProgram> program, const Journal& journal, CallMode mode, OutputStream& output, OutputStream& error, CancelToken cancel) {
+    TextInput input("");
+    const CallStreams streams{input, output, error};
+    mode.replay = &journal;
+    Call call;
+    call.id = call.request_id = new_call_id();
+    call.function = "replay";
+    if (journal.open().entry != "_start") call.entry = journal.open().entry;
+    call.trigger = Trigger::cli;
+    call.cancel = std::move(cancel);
+    call.streams = &streams;
+    call.mode = &mode;
+    if (call.entry.empty() && !program->is_command()) return fail(Code::replay_diverged, "operation 0: the recording called _start, which this module does not export");
+    return call_once(application, std::move(program), std::move(call), nullptr);
+}
+
+namespace {
+
+std::string step_text(const JournalEntry& operation, const RecordedOutcome& outcome) {
+    std::string text = format("{:>6}  {}", operation.number, operation_text(operation));
+    for (const auto& use : outcome.uses) text += format("  {} {}{}", name(use.capability), terminal_safe(use.scope), use.allowed ? "" : " (refused)");
+    if (const auto refused = outcome.refused()) text += format("  refused: {}", name(*refused));
+    if (outcome.kind == OutcomeKind::answered) text += format("  -> {}", to_hex(outcome.outcome.subspan(1).first(std::min<std::size_t>(outcome.outcome.size() - 1, 16))));
+    return text;
+}
+
+/// What differs between the recorded end and the one of another build.
+std::vector<std::string> end_differences(const JournalEntry& recorded, const Outcome& outcome) {
+    std::vector<std::string> lines;
+    const auto code = name(outcome.error ? outcome.error->code() : Code::ok);
+    if (recorded.code != code) lines.push_back(format("outcome: {} recorded, {} now", recorded.code, code));
+    if (recorded.fuel != outcome.usage.fuel) lines.push_back(format("fuel: {} recorded, {} now", recorded.fuel, outcome.usage.fuel));
+    if (recorded.peak != outcome.usage.peak_memory) lines.push_back(format("peak memory: {} recorded, {} now", recorded.peak, outcome.usage.peak_memory));
+    return lines;
+}
+
+}  // namespace
+
+Result<int> replay_journal(Context& context, const ReplayRequest& request) {
+    auto& console = context.console;
+    BERTH_TRY(const auto journal, Journal::read(request.journal));
+    if (journal.torn != 0) console.notice(format("the last entry was torn: {} bytes of it are left out", journal.torn));
+    const bool is_process = journal.open().world == "subprocess";
+    if (is_process) return fail(Code::not_implemented, "a recorded process is replayed where it is called: berth invoke --replay");
+    Bytes module;
+    if (request.against.empty()) {
+        BERTH_TRY(module, recorded_module(journal, request.journal, request.module));
+    } else {
+        BERTH_TRY(module, read_file(request.against));
+    }
+    BERTH_TRY(auto options, context.application_options());
+    options.single_run = true;
+    BERTH_TRY(const auto application, Application::create(std::move(options)));
+    Interrupt::hold();
+    BERTH_TRYV(application->engine(journal.open().deterministic));
+    CancelSource cancel;
+    std::atomic<bool> running{false};
+    const Interrupt interrupt([&](int signal) {
+        if (!running.load()) ::_exit(128 + signal);
+        cancel.cancel();
+    });
+    BERTH_TRY(const auto program, application->load_for_replay(module, journal.open(), console.progress()));
+
+    const bool json = console.format == Format::json;
+    DescriptorOutput standard_output(STDOUT_FILENO, Limits::unlimited);
+    DescriptorOutput standard_error(STDERR_FILENO, Limits::unlimited);
+    NoOutput nowhere;
+    CallMode mode;
+    CallTrace trace;
+    mode.trace = &trace;
+    mode.replay_setup.until = request.until;
+    mode.replay_setup.compare_end = request.against.empty();
+    if (request.step) {
+        mode.replay_setup.step = [&](const JournalEntry& operation, const RecordedOutcome& outcome) { console.notice(step_text(operation, outcome)); };
+    }
+    running = true;
+    OutputStream& to = json || console.quiet ? static_cast<OutputStream&>(nowhere) : standard_output;
+    OutputStream& errors = json || console.quiet ? static_cast<OutputStream&>(nowhere) : standard_error;
+    BERTH_TRY(const auto outcome, play(*application, program, journal, mode, to, errors, cancel.token()));
+    if (outcome.error && (outcome.error->code() == Code::replay_diverged || outcome.error->code() == Code::journal_invalid)) return fail(*outcome.error);
+    if (Interrupt::seen() != 0) return 128 + Interrupt::seen();
+
+    const auto* end = journal.end();
+    std::vector<std::string> differences;
+    if (!request.against.empty() && end != nullptr && !trace.stopped_at_until) differences = end_differences(*end, outcome);
+    const auto code = trace.stopped_at_until ? std::string_view("stopped") : name(outcome.error ? outcome.error->code() : Code::ok);
+    if (json) {
+        JsonWriter writer;
+        writer.begin_object().member("$type", "berth.replay").member("operations", trace.operations).member("code", code).member("fuel", outcome.usage.fuel).member("peak_memory", outcome.usage.peak_memory);
+        writer.member("root", to_hex(journal.root)).member("complete", end != nullptr && !trace.stopped_at_until).key("differences").begin_array();
+        for (const auto& line : differences) writer.value(line);
+        console.line(writer.end_array().end_object().text());
+    } else if (trace.stopped_at_until) {
+        console.notice(format("stopped after operation {}; fuel {}", trace.operations, outcome.usage.fuel));
+    } else {
+        for (const auto& line : differences) console.notice("differs  " + line);
+        console.notice(format("replayed {} operations, {}: {}, fuel {}, journal {}", trace.operations, end == nullptr ? "as far as it was recorded" : differences.empty() ? "equal to the recording" : "with differences",
+                              code, outcome.usage.fuel, to_hex(journal.root)));
+    }
+    return differences.empty() ? 0 : Error(Code::replay_diverged, "").exit_status();
+}
+
+namespace {
+
+void declare(CLI::App& app, Context& context, std::function<Result<int>()>& action) {
+    auto request = std::make_shared<ReplayRequest>();
+    app.add_option("file", request->journal, "a journal that --record wrote")->required()->type_name("FILE");
+    auto* module = app.add_option("--module", request->module, "the recorded module, where it is not kept beside the journal")->type_name("F");
+    app.add_option("--against", request->against, "another build, over the recorded outcomes")->type_name("F")->excludes(module);
+    app.add_option("--until", request->until, "stop behind operation N")->type_name("N")->check(CLI::PositiveNumber);
+    app.add_flag("--step", request->step, "print every operation on standard error");
+    app.add_flag("--no-cache", context.no_cache, "no compiled-code cache")->envname("BERTH_NO_CACHE");
+    add_config_flags(app, context);
+    action = [&context, request] { return replay_journal(context, *request); };
+}
+
+}  // namespace
+
+const Verb replay_verb{"replay", "Run a recorded call again with no effect", declare};
+
+}  // namespace berth::cli

@@ -1,0 +1,33 @@
+#pragma once
+
+#include <filesystem>
+#include <optional>
+
+#include "berth/base/cid.hpp"
+#include "berth/cli/verb.hpp"
+#include "berth/crypto/ed25519.hpp"
+#include "berth/runtime/outcome.hpp"
+#include "berth/runtime/receipt.hpp"
+#include "berth/runtime/wasm_program.hpp"
+
+namespace berth::cli {
+
+/// Where the user's own key lies when none is named.
+std::filesystem::path default_key_file(const Context& context);
+
+/// Opens the key that --key or BERTH_KEY names, else the user's own, with the passphrase in BERTH_KEY_PASSPHRASE.
+Result<SigningKey> open_signing_key(const Context& context);
+/// That variable; empty when it is not set.
+std::string key_passphrase();
+
+/// The fields of a receipt that the call and its program determine. The output of a call that is no command is in `outcome`.
+Receipt receipt_of(const WasmProgram& program, const CallMode& mode, const Outcome& outcome, std::optional<Cid> input, std::optional<Cid> output);
+
+/// The same, signed and written as a block.
+Result<void> write_receipt(const std::filesystem::path& file, const WasmProgram& program, const CallMode& mode, const Outcome& outcome, std::optional<Cid> input, std::optional<Cid> output,
+                           const SigningKey& key);
+
+/// Writes a file whole, replacing one of the same name.
+Result<void> write_file(const std::filesystem::path& file, ByteView bytes);
+
+}  // namespace berth::cli
