@@ -3,9 +3,13 @@
 
 #include "berth/base/format.hpp"
 #include "berth/base/json.hpp"
+#include "berth/capability/policy_diff.hpp"
 #include "berth/capability/policy_file.hpp"
+#include "berth/base/utf8.hpp"
 #include "berth/cli/verbs.hpp"
 #include "berth/host/guest_world.hpp"
+#include "berth/host/journal.hpp"
+#include "berth/runtime/policy_suggest.hpp"
 
 namespace berth::cli {
 namespace {
@@ -91,6 +95,90 @@ Result<int> explain(Context& context, const std::string& file) {
     return 0;
 }
 
+Result<int> suggest(Context& context, const std::vector<std::string>& files) {
+    std::map<std::string, std::vector<Journal>> by_world;
+    for (const auto& file : files) {
+        BERTH_TRY(auto journal, Journal::read(file));
+        by_world[journal.open().world].push_back(std::move(journal));
+    }
+    BERTH_TRY(auto options, context.application_options());
+    BERTH_TRY(const auto application, Application::create(std::move(options)));
+    std::vector<std::string> texts;
+    for (const auto& [world_name, journals] : by_world) {
+        const auto* world = world_name == "wasi" ? application->worlds().wasi : world_name == "bare" ? application->worlds().bare : nullptr;
+        if (world == nullptr) return fail(Code::not_implemented, format("policies are suggested for the worlds wasi and bare, not for {}", world_name));
+        BERTH_TRY(const auto policy, suggest_policy(journals, world->table()));
+        texts.push_back(policy_text(policy));
+    }
+    // Several are a sequence: every line of each is indented, its first has the dash.
+    for (const auto& text : texts) {
+        if (texts.size() == 1) {
+            context.console.print(text);
+            continue;
+        }
+        std::string_view rest = text;
+        for (bool first = true; !rest.empty(); first = false) {
+            const auto end = rest.find('\n');
+            context.console.line(format("{}{}", first ? "- " : "  ", rest.substr(0, end)));
+            rest.remove_prefix(end + 1);
+        }
+    }
+    return 0;
+}
+
+Result<int> diff(Context& context, const std::vector<std::string>& files) {
+    BERTH_TRY(const auto before, read_policies(files[0]));
+    BERTH_TRY(const auto after, read_policies(files[1]));
+    bool widens = false;
+    for (const auto& change : compare_policies(before, after)) {
+        const bool wider = change.kind == PolicyChange::Kind::widens;
+        widens = widens || wider;
+        if (context.console.format == Format::json) {
+            JsonWriter json;
+            json.begin_object().member("$type", "berth.policy_change").member("change", wider ? "widens" : "narrows").member("what", change.what).member("detail", change.detail);
+            context.console.line(json.end_object().text());
+        } else {
+            context.console.line(format("{:<8} {}: {}", wider ? "widens" : "narrows", change.what, change.detail));
+        }
+    }
+    return widens ? 1 : 0;
+}
+
+/// What a recorded call was refused, by which rule of the policy that holds now, and the line to add.
+Result<int> explain_refusals(Context& context, const Journal& journal) {
+    BERTH_TRY(const auto request, context.policy_request());
+    BERTH_TRY(auto options, context.application_options());
+    BERTH_TRY(const auto application, Application::create(std::move(options)));
+    const bool is_wasi = journal.open().world == "wasi";
+    if (!is_wasi && journal.open().world != "bare") return fail(Code::not_implemented, format("calls of the worlds wasi and bare are explained, not of {}", journal.open().world));
+    const auto& table = (is_wasi ? application->worlds().wasi : application->worlds().bare)->table();
+    BERTH_TRY(const auto settled, application->settle(request, is_wasi ? World::wasi : World::bare, ""));
+    BERTH_TRY(const auto uses, recorded_uses(journal, table));
+    const auto policy = settled.terms.policy.value_or(Policy{});
+    std::size_t refused = 0;
+    for (const auto& use : uses) {
+        if (use.allowed) continue;
+        ++refused;
+        const AskedCapability asked[] = {{use.capability, "recorded", false}};
+        BERTH_TRY(const auto grants, GrantSet::resolve(asked, &policy, Missing::deny_at_call));
+        const bool held = use.scope.empty() ? grants->holds(use.capability) : grants->holds(use.capability, use.scope);
+        const auto denial = grants->denial(use.capability, use.scope);
+        const auto rule = held ? policy.grants.at(use.capability).from : denial.rule;
+        if (context.console.format == Format::json) {
+            JsonWriter json;
+            json.begin_object().member("$type", "berth.refusal").member("operation", use.operation).member("function", use.function).member("capability", name(use.capability)).member("scope", use.scope);
+            json.member("granted_now", held).member("rule", rule);
+            if (!held) json.member("fix", denial.fix);
+            context.console.line(json.end_object().text());
+        } else {
+            context.console.line(format("operation {}: {} wanted {}{}; {}", use.operation, use.function, name(use.capability), use.scope.empty() ? "" : " on " + terminal_safe(use.scope),
+                                        held ? format("granted now by {}", rule) : format("refused by {}; add {}", rule, terminal_safe(denial.fix))));
+        }
+    }
+    if (refused == 0) context.console.notice("nothing was refused");
+    return 0;
+}
+
 void declare(CLI::App& app, Context& context, std::function<Result<int>()>& action) {
     auto files = std::make_shared<std::vector<std::string>>();
     auto file = std::make_shared<std::string>();
@@ -98,15 +186,31 @@ void declare(CLI::App& app, Context& context, std::function<Result<int>()>& acti
     check_app->add_option("files", *files, "policy files")->required()->type_name("FILE");
     add_output_flags(*check_app, context);
     auto* explain_app = app.add_subcommand("explain", "per capability: asked, granted or refused, by which rule");
-    explain_app->add_option("file", *file, "a module")->required()->type_name("FILE");
+    explain_app->add_option("file", *file, "a module, or the journal of a call that was refused something")->required()->type_name("FILE");
     add_guest_flags(*explain_app, context);
     add_output_flags(*explain_app, context);
+    auto* suggest_app = app.add_subcommand("suggest", "the smallest policy under which recorded calls are allowed what they were");
+    suggest_app->add_option("traces", *files, "journals that --record wrote")->required()->type_name("TRACE");
+    add_output_flags(*suggest_app, context);
+    auto* diff_app = app.add_subcommand("diff", "what policy B allows beyond A, and what less; exit 1 if beyond");
+    diff_app->add_option("files", *files, "two policy files")->required()->expected(2)->type_name("FILE");
+    add_output_flags(*diff_app, context);
     app.require_subcommand(1);
-    action = [&context, files, file, check_app] { return check_app->parsed() ? check(context, *files) : explain(context, *file); };
+    action = [&context, files, file, check_app, suggest_app, diff_app]() -> Result<int> {
+        if (check_app->parsed()) return check(context, *files);
+        if (suggest_app->parsed()) return suggest(context, *files);
+        if (diff_app->parsed()) return diff(context, *files);
+        BERTH_TRY(const auto bytes, read_file(*file));
+        if (as_text(bytes).starts_with("BJRN")) {
+            BERTH_TRY(const auto journal, Journal::read(*file));
+            return explain_refusals(context, journal);
+        }
+        return explain(context, *file);
+    };
 }
 
 }  // namespace
 
-const Verb policy_verb{"policy", "Check policies, and explain what a module may do", declare};
+const Verb policy_verb{"policy", "Check, suggest, compare and explain policies", declare};
 
 }  // namespace berth::cli
