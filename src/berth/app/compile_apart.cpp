@@ -17,6 +17,7 @@
 
 #include "berth/base/clock.hpp"
 #include "berth/base/format.hpp"
+#include "berth/base/hash.hpp"
 #include "berth/base/limits.hpp"
 #include "berth/engine/code_cache.hpp"
 #include "berth/engine/instrument.hpp"
@@ -131,7 +132,7 @@ std::optional<std::uint64_t> number(std::string_view text) {
     return value;
 }
 
-Result<void> compile_into(const std::string& folder, bool exact_depth, bool nan_canonicalisation, bool epochs) {
+Result<void> compile_into(const std::string& folder, bool exact_depth, bool nan_canonicalisation, bool relaxed_simd_deterministic, bool epochs) {
     Bytes wasm;
     std::array<std::uint8_t, 65'536> buffer;
     while (true) {
@@ -143,6 +144,7 @@ Result<void> compile_into(const std::string& folder, bool exact_depth, bool nan_
     }
     EngineOptions options;
     options.nan_canonicalisation = nan_canonicalisation;
+    options.relaxed_simd_deterministic = relaxed_simd_deterministic;
     options.stop = epochs ? StopMethod::epochs : StopMethod::automatic;
     options.pooling = Choice::off;
     options.restore = false;
@@ -151,7 +153,7 @@ Result<void> compile_into(const std::string& folder, bool exact_depth, bool nan_
     BERTH_TRY(auto metered, instrument(wasm, info, {.exact_depth = exact_depth}));
     BERTH_TRY(auto module, Module::compile(engine, metered.wasm, metered.restore));
     CodeCache cache(HandOver::cache(folder));
-    cache.insert(CodeCache::key(wasm, exact_depth, *engine), {.module = std::move(module), .offsets = std::move(metered.offsets), .restore = metered.restore, .exact_depth = exact_depth});
+    cache.insert(CodeCache::key(Sha256().update(wasm), wasm.size(), exact_depth, *engine), {.module = std::move(module), .offsets = std::move(metered.offsets), .restore = metered.restore, .exact_depth = exact_depth});
     if (cache.counters().written != 1) return fail(Code::cannot_create, "the compiled code cannot be written");
     return {};
 }
@@ -164,7 +166,7 @@ Result<std::shared_ptr<const CompiledModule>> compile_apart(ByteView wasm, bool 
     const auto until = bounds.time > SteadyTime::max() - now ? SteadyTime::max() : now + bounds.time;
     std::error_code error;
     const LaunchPlan plan{.program = bounds.program.empty() ? std::filesystem::read_symlink("/proc/self/exe", error).string() : bounds.program.string(),
-                          .arguments = {"berth", compile_apart_word, folder->path(), digit(exact_depth), digit(engine->options().nan_canonicalisation),
+                          .arguments = {"berth", compile_apart_word, folder->path(), digit(exact_depth), digit(engine->options().nan_canonicalisation), digit(engine->options().relaxed_simd_deterministic),
                                         digit(engine->options().stop == StopMethod::epochs), format("{}", bounds.memory)},
                           .environment = {},
                           .directory = "/"};
@@ -183,7 +185,7 @@ Result<std::shared_ptr<const CompiledModule>> compile_apart(ByteView wasm, bool 
         return fail(code.value_or(Code::compile_failed), line == std::string::npos ? std::string("its compilation failed") : answer.text.substr(line + 1));
     }
     CodeCache cache(HandOver::cache(folder->path()));
-    auto compiled = cache.find(CodeCache::key(wasm, exact_depth, *engine), engine);
+    auto compiled = cache.find(CodeCache::key(Sha256().update(wasm), wasm.size(), exact_depth, *engine), engine);
     if (!compiled) return fail(Code::runtime_bug, "the process that compiled left no code that fits this engine");
     return compiled;
 }
@@ -203,14 +205,14 @@ bool compile_apart_bounds_memory() noexcept {
 }
 
 int compile_apart_main(int argc, char** argv) {
-    const auto memory = argc == 7 ? number(argv[6]) : std::nullopt;
+    const auto memory = argc == 8 ? number(argv[7]) : std::nullopt;
     if (!memory) return row(Code::usage).exit;
     const rlimit bound{*memory, *memory};
     const rlimit no_core{0, 0};
     if (compile_apart_bounds_memory()) ::setrlimit(RLIMIT_AS, &bound);
     ::setrlimit(RLIMIT_CORE, &no_core);
     const auto flag = [&](int at) { return std::strcmp(argv[at], "1") == 0; };
-    const auto done = compile_into(argv[2], flag(3), flag(4), flag(5));
+    const auto done = compile_into(argv[2], flag(3), flag(4), flag(5), flag(6));
     if (done) return 0;
     const auto text = format("{}\n{}", name(done.error().code()), done.error().full_message());
     for (std::string_view rest = text; !rest.empty();) {
