@@ -44,7 +44,7 @@ protected:
     }
     void start() {
         const std::vector<fs::path> paths{root_};
-        auto found = discover(paths, {});
+        auto found = discover(paths, DiscoverySettings{});
         ASSERT_TRUE(found);
         engine_ = SubprocessEngine::create(options_, std::move(found->functions), *reactors_, log_);
     }
