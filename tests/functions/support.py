@@ -85,7 +85,8 @@ def host(functions, *arguments, verb=("serve",), env=None, project=None, folder=
 def run(*words, cwd, input="", env=None):
     """One command of the binary under test; status, standard output, standard error."""
     environment = {"PATH": os.environ["PATH"], "HOME": str(cwd), "XDG_STATE_HOME": str(Path(cwd) / ".state"), "LC_ALL": "C.UTF-8",
-                   "GOCACHE": os.environ.get("GOCACHE", os.environ["HOME"] + "/.cache/go-build")} | (env or {})
+                   "GOCACHE": os.environ.get("GOCACHE", os.environ["HOME"] + "/.cache/go-build"), "CARGO_HOME": os.environ.get("CARGO_HOME", os.environ["HOME"] + "/.cargo"),
+                   "RUSTUP_HOME": os.environ.get("RUSTUP_HOME", os.environ["HOME"] + "/.rustup")} | (env or {})
     done = subprocess.run([binary, *words], input=input.encode(), capture_output=True, cwd=cwd, env=environment, timeout=300)
     return done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
 

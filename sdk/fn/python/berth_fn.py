@@ -12,6 +12,7 @@ Whatever your code prints goes to standard error, also what native libraries wri
 to standard output.
 """
 import asyncio
+import ctypes
 import inspect
 import json
 import os
@@ -212,6 +213,10 @@ def _serve(handler, schema):
             said = b"[]"
         answer = b'{"request_id":%s,"success":false,"error":%s,"logs":%s}' % (_to_json(request_id), written, said)
     sys.stderr.flush()
+    try:
+        ctypes.CDLL(None).fflush(None)  # what native libraries still hold
+    except (OSError, AttributeError):
+        pass
     _write_all(answer_to, answer)
     os._exit(0)
 

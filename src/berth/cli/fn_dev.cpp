@@ -86,6 +86,7 @@ Result<int> dev(Context& context, const Arguments& arguments) {
     options.grace = std::chrono::duration_cast<std::chrono::milliseconds>(grace);
     options.watch = !arguments.no_watch;
     options.expose_errors = true;
+    options.report_failures = console.verbose;
     options.news = [&](const FunctionKeeper::News& news) { print_news(console, output, news.what, news.function, news.text); };
     const auto root = options.paths.front();
     BERTH_TRY(const auto serving, Serving::start(*application, std::move(options), console.progress()));

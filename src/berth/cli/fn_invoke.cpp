@@ -129,6 +129,7 @@ Result<int> invoke(Context& context, const Arguments& arguments) {
     BERTH_TRY(auto options, fn_serve_options(context, *application, arguments.root));
     options.port = 0;
     options.internal_only = true;
+    options.report_failures = false;
     options.functions.process.show_output = true;
     options.grace = std::chrono::milliseconds(0);
     options.functions.public_url.reset();

@@ -201,7 +201,8 @@ void EntryRules::settle_kind() {
     }
     function.engine = EngineKind::subprocess;
     if (found_.runtime) {
-        if (found_.runtime->name != "exec" && !found_.runtime->takes(extension)) problem("W101", format("{} is unusual for {}", found_.entry, found_.runtime->name));
+        const bool built = found_.manifest.build && !found_.manifest.build->output.empty();  // then what runs is the output
+        if (found_.runtime->name != "exec" && !built && !found_.runtime->takes(extension)) problem("W101", format("{} is unusual for {}", found_.entry, found_.runtime->name));
     } else if (is_package_ending(extension)) {
         problem("M011", format("this build has no engine for {} files", extension));
         return;

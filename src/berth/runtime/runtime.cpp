@@ -124,7 +124,10 @@ Result<FunctionTable::Entry> Runtime::admit(const Call& call) const {
     const auto& function = *entry->function;
     const auto problems = [&] {
         std::string text;
-        for (const auto& diagnostic : function.diagnostics) text += format("{}{}: {} [{}]", text.empty() ? "" : "\n", diagnostic.place, diagnostic.text, diagnostic.number);
+        for (const auto& diagnostic : function.diagnostics) {
+            if (diagnostic.number.starts_with('W')) continue;  // a warning did not make it so
+            text += format("{}{}: {}{}", text.empty() ? "" : "\n", diagnostic.place, diagnostic.text, diagnostic.number.empty() ? "" : format(" [{}]", diagnostic.number));
+        }
         return text;
     };
     switch (function.state) {

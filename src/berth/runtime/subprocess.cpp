@@ -404,6 +404,7 @@ Task<Result<SubprocessEngine::Prepared>> SubprocessEngine::prepare(std::shared_p
     if (!opens_beneath(function->run_folder, function->run_entry)) {
         const int reason = errno;
         if (reason == EXDEV || reason == ELOOP) co_return fail(Code::function_invalid, format("function \"{}\": {} leads out of its folder [M009]", function->name, function->run_entry));
+        if (reason == EMFILE || reason == ENFILE || reason == ENOMEM) co_return fail(Code::spawn_failed, format("function \"{}\" could not be started: open failed with {}", function->name, errno_name(reason)));
         std::error_code gone;
         if (!fs::is_directory(function->run_folder, gone)) co_return fail(Code::entry_not_found, format("the folder of function \"{}\" is gone: {}", function->name, function->run_folder.string()));
         co_return fail(Code::entry_not_found, format("the entry of function \"{}\" is gone: {}", function->name, (function->run_folder / function->run_entry).string()));

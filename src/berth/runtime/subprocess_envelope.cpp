@@ -67,7 +67,7 @@ bool too_deep(std::string_view text) {
 
 /// The beginning of what a program wrote, for a message.
 std::string first_words(std::string_view text) {
-    const auto line = text.substr(0, std::min(text.find('\n'), std::size_t{10}));
+    const auto line = text.substr(0, std::min(text.find('\n'), std::size_t{9}));
     return terminal_safe(line.substr(0, valid_utf8_prefix(line)));
 }
 

@@ -166,7 +166,7 @@ Outcome SubprocessEngine::outcome_of(const ProcessFunction& function, const std:
     if (!answer) {
         // What the program wrote is named only where that is wanted.
         const bool quotes = answer.error().reason == "not_json" && !options_.show_output;
-        fail_with(Code::bad_output, Origin::guest, format("function \"{}\": {}", name, quotes ? "stdout is not JSON; print debug text to stderr" : answer.error().message), details.take());
+        fail_with(Code::bad_output, Origin::guest, quotes ? "stdout is not JSON; print debug text to stderr" : answer.error().message, details.take());
         return outcome;
     }
     const auto at = static_cast<std::size_t>(answer->output.data() - result.output.data());

@@ -59,7 +59,7 @@ Result<std::unique_ptr<Serving>> Serving::start(Application& application, ServeO
     };
     serving->runtime_ = std::make_unique<Runtime>(Runtime::Setup{.clock = application.clock(),
                                                                  .metrics = application.metrics(),
-                                                                 .log = &application.log(),
+                                                                 .log = options_now.report_failures ? &application.log() : nullptr,
                                                                  .observer = serving->records_.get(),
                                                                  .reactors = serving->reactors_.get(),
                                                                  .bounds = bounds},

@@ -31,6 +31,7 @@ struct ServeOptions {
     std::chrono::milliseconds grace{10'000};   // for running calls at shutdown
     bool expose_errors = false;
     bool watch = false;                        // look again whenever a file of the functions changes
+    bool report_failures = true;               // failed calls and what functions log go to the host's log
     bool internal_only = false;                // nothing but the internal API for functions that run
     FunctionKeeper::Listener news;             // told what happens to the functions, on a thread of its own
 };

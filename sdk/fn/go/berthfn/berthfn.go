@@ -141,7 +141,7 @@ type Context struct {
 	Env          map[string]string
 	RequestID    string
 	FunctionName string
-	Deadline     int64
+	DeadlineMs   int64
 	Log          *Log
 	Alyx         *Alyx
 }
