@@ -118,7 +118,7 @@ def measure(build, wasmtime, root, rounds):
     servers = []
     with tempfile.TemporaryDirectory() as folder:
         try:
-            servers.append(berth(build, root, folder, root / "examples/hello-wasm", "berth", "/api/functions/hello-wasm"))
+            servers.append(berth(build, root, folder, root / "examples/functions/hello-wasm", "berth", "/api/functions/hello-wasm"))
             if wasmtime:
                 component = root / "tests/components/hello_http.wat"
                 port = free_port()
@@ -145,7 +145,7 @@ def measure(build, wasmtime, root, rounds):
 def serving(build, root, requests):
     rows = {}
     with tempfile.TemporaryDirectory() as folder:
-        server = berth(build, root, folder, root / "examples/hello-wasm", "berth", "/api/functions/hello-wasm")
+        server = berth(build, root, folder, root / "examples/functions/hello-wasm", "berth", "/api/functions/hello-wasm")
         try:
             answered = 0
             while answered < 1_000:

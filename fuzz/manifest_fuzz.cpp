@@ -13,7 +13,9 @@ int manifest(ByteView input) {
         BERTH_ASSERT(node.error().where().starts_with("f:"));
     }
     std::vector<Diagnostic> problems;
-    const auto read = read_manifest(text, "manifest.yaml", [](std::string_view) { return std::optional<std::string>("x"); }, problems);
+    ManifestSettings settings;
+    settings.host = [](std::string_view) { return std::optional<std::string>("x"); };
+    const auto read = read_manifest(text, "manifest.yaml", settings, problems);
     if (!node) BERTH_ASSERT(!problems.empty());
     for (const auto& problem : problems) BERTH_ASSERT(!problem.number.empty() && !problem.place.empty() && !problem.text.empty());
     if (read.timeout) BERTH_ASSERT(*read.timeout >= std::chrono::milliseconds(100) && *read.timeout <= std::chrono::minutes(15));

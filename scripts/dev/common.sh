@@ -24,7 +24,7 @@ usage() {
 build_packages=(
   g++:g++ make:make cmake:cmake ninja-build:ninja pkg-config:pkg-config git:git ccache:ccache mold:mold curl:curl jq:jq
   ca-certificates:/etc/ssl/certs/ca-certificates.crt python3:python3 python3-venv:/usr/lib/python3 nodejs:node npm:npm
-  libssl-dev:/usr/include/openssl/evp.h libfmt-dev:/usr/include/fmt/format.h libcli11-dev:/usr/include/CLI/CLI.hpp
+  libssl-dev:/usr/include/openssl/evp.h zlib1g-dev:/usr/include/zlib.h libfmt-dev:/usr/include/fmt/format.h libcli11-dev:/usr/include/CLI/CLI.hpp
   libyaml-cpp-dev:/usr/include/yaml-cpp/yaml.h libboost1.81-dev:/usr/include/boost/beast.hpp
   libsodium-dev:/usr/include/sodium.h libsqlite3-dev:/usr/include/sqlite3.h
   libgtest-dev:/usr/include/gtest/gtest.h libgmock-dev:/usr/include/gmock/gmock.h
@@ -33,6 +33,7 @@ test_packages=(
   clang-22:clang-22 lld-22:lld-22 libclang-rt-22-dev-wasm32:/usr/lib/llvm-22/lib/clang/22/lib/wasm32-unknown-wasi/libclang_rt.builtins.a
   wasi-libc:/usr/include/wasm32-wasi/stdio.h
 )
+runtime_packages=(ruby:ruby)
 check_packages=(libclang-rt-22-dev:/usr/lib/llvm-22/lib/clang/22/lib/linux)
 bench_packages=(wrk:wrk nginx-light:nginx libbenchmark-dev:/usr/include/benchmark/benchmark.h)
 
@@ -46,6 +47,30 @@ missing_packages() {
       *) command -v "$probe" >/dev/null 2>&1 || PATH="$PATH:/usr/sbin" command -v "$probe" >/dev/null 2>&1 || printf '%s ' "$package" ;;
     esac
   done
+}
+
+# The runtimes of functions that Debian does not have, as npm packages with fixed versions, outside the clone; they come
+# first in PATH from then on.
+deno_version=2.9.6
+bun_version=1.4.5
+need_runtimes() {
+  need_packages "${runtime_packages[@]}"
+  local folder="$cache_root/runtimes/deno-$deno_version-bun-$bun_version"
+  if ! "$folder/node_modules/.bin/deno" --version >/dev/null 2>&1 || ! "$folder/node_modules/.bin/bun" --version >/dev/null 2>&1; then
+    if [ -n "$no_install" ]; then
+      say_error "deno and bun are missing: npm install --prefix $folder deno@$deno_version bun@$bun_version"
+      exit 69
+    fi
+    say "installing deno $deno_version and bun $bun_version"
+    mkdir -p "$folder"
+    if ! npm install --prefix "$folder" --no-audit --no-fund --save-exact "deno@$deno_version" "bun@$bun_version" >"$cache_root/npm-runtimes.log" 2>&1 ||
+      ! "$folder/node_modules/.bin/deno" --version >/dev/null 2>&1 || ! "$folder/node_modules/.bin/bun" --version >/dev/null 2>&1; then
+      tail -n 20 "$cache_root/npm-runtimes.log" >&2
+      say_error "npm could not install deno and bun (whole output in $cache_root/npm-runtimes.log)"
+      exit 69
+    fi
+  fi
+  export PATH="$folder/node_modules/.bin:$PATH"
 }
 
 # Installs what is missing of the given package list, or names it and leaves with 69.

@@ -14,7 +14,7 @@ Builds build/berth-VERSION-linux-x86_64.tar.gz: the binary, its links, share/, t
   cp "build/$preset/bin/berth" "$folder/bin/"
   local link
   for link in glyph starkvm starkc vudo dol-codegen; do ln -s berth "$folder/bin/$link"; done
-  cp -r share LICENSE "$folder/"
+  cp -rL share LICENSE "$folder/"
   scripts/notices > "$folder/THIRD-PARTY-NOTICES.txt"
   tar -C build/dist -czf "build/$name.tar.gz" "$name"
   say "build/$name.tar.gz"

@@ -2,7 +2,7 @@ main() {
   cat <<'TEXT'
 ./dev VERB [--help]: everything needed to work on Berth. Installs what is missing first.
 
-  run          build, then serve ./examples on 127.0.0.1:8080
+  run          build, then serve ./examples/functions on 127.0.0.1:8080
   test         build, then run every test; continuous integration runs exactly this
   build        build/release/bin/berth
   bench        measure against peers, as ratios in one run

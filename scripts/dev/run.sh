@@ -1,8 +1,11 @@
 main() {
   usage "./dev run [--no-install] [BERTH SERVE FLAGS…]
-Builds and serves ./examples on 127.0.0.1:8080 (PORT chooses another port)." "$@"
+Builds and serves ./examples/functions on 127.0.0.1:8080 (PORT chooses another port)." "$@"
   common_flags "$@"
   set_up
+  need_go
+  need_runtimes
   build_binary
-  exec "build/$preset/bin/berth" serve examples "${rest[@]}"
+  "build/$preset/bin/berth" fn build --dir examples/functions
+  exec "build/$preset/bin/berth" serve examples/functions "${rest[@]}"
 }

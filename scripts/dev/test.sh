@@ -65,10 +65,12 @@ Builds everything and runs every test. --filter takes a GoogleTest pattern and r
   set_up
   need_packages "${test_packages[@]}"
   if [ -n "$filter" ]; then
+    need_runtimes
     build berth_tests
     run_gtest unit "build/$preset/berth_tests" "--gtest_filter=$filter"
   else
     need_go
+    need_runtimes
     build all
     build_binary
     run_counted layers scripts/check_layers

@@ -108,18 +108,18 @@ def equal(found, expected):
 
 @case
 def first_line_is_the_address_and_the_examples_answer():
-    with serving(str(root / "examples"), "--port", "0") as server:
+    with serving(str(root / "examples/functions"), "--port", "0") as server:
         assert re.fullmatch(r"Listening on http://127\.0\.0\.1:\d+\n", server.first_line), server.first_line
         status, text, _ = post(server.url + "/api/functions/hello-wasm", '{"name":"Ada"}')
         equal((status, json.loads(text)), (200, {"greeting": "Hello, Ada!"}))
         status, text, _ = post(server.url + "/api/functions/hello-python", '{"name":"Ada"}')
         answer = json.loads(text)
-        equal((status, answer["success"], answer["output"]), (200, True, {"greeting": "Hello, Ada!"}))
+        equal((status, answer["success"], answer["output"]), (200, True, {"message": "Hello, Ada!", "runtime": "python"}))
 
 
 @case
 def health_metrics_and_unknown_routes():
-    with serving(str(root / "examples"), "--port", "0") as server:
+    with serving(str(root / "examples/functions"), "--port", "0") as server:
         equal(get(server.url + "/health/live")[0], 200)
         equal(get(server.url + "/ready")[0], 200)
         equal(json.loads(get(server.url + "/health")[1])["status"], "ok")
@@ -135,13 +135,13 @@ def health_metrics_and_unknown_routes():
 
 @case
 def ports_come_from_flag_then_environment():
-    with serving(str(root / "examples/hello-wasm/main.wat"), env={"PORT": "0"}) as server:
+    with serving(str(root / "examples/functions/hello-wasm/main.wat"), env={"PORT": "0"}) as server:
         assert server.url.startswith("http://127.0.0.1:"), server.first_line
-    with serving(str(root / "examples/hello-wasm/main.wat"), "--port", "0", env={"PORT": "1"}) as server:
+    with serving(str(root / "examples/functions/hello-wasm/main.wat"), "--port", "0", env={"PORT": "1"}) as server:
         assert server.url.startswith("http://127.0.0.1:") and not server.url.endswith(":1"), server.first_line
-    with serving(str(root / "examples/hello-wasm/main.wat"), env={"PORT": "0", "K_SERVICE": "x"}) as server:
+    with serving(str(root / "examples/functions/hello-wasm/main.wat"), env={"PORT": "0", "K_SERVICE": "x"}) as server:
         assert server.url.startswith("http://0.0.0.0:"), server.first_line
-    with serving(str(root / "examples/hello-wasm/main.wat"), env={"PORT": "99999"}) as server:
+    with serving(str(root / "examples/functions/hello-wasm/main.wat"), env={"PORT": "99999"}) as server:
         equal(server.first_line, "")
         equal(server.wait(timeout=60), 78)
 
@@ -152,7 +152,7 @@ def taken_port_is_71_and_names_the_holder():
         holder.bind(("127.0.0.1", 0))
         holder.listen()
         port = holder.getsockname()[1]
-        with serving(str(root / "examples/hello-wasm/main.wat"), "--port", str(port)) as server:
+        with serving(str(root / "examples/functions/hello-wasm/main.wat"), "--port", str(port)) as server:
             equal(server.first_line, "")
             equal(server.wait(timeout=60), 71)
         text = "".join(server.errors)
@@ -162,7 +162,7 @@ def taken_port_is_71_and_names_the_holder():
 @case
 def interrupt_ends_with_130_and_terminate_with_0():
     for number, expected in ((signal.SIGINT, 130), (signal.SIGTERM, 0)):
-        with serving(str(root / "examples"), "--port", "0") as server:
+        with serving(str(root / "examples/functions"), "--port", "0") as server:
             server.send_signal(number)
             equal(server.wait(timeout=60), expected)
 
@@ -246,7 +246,7 @@ def hostile_heads_are_refused():
         b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\n",
         b"\x00\x01\x02\r\n\r\n",
     ]
-    with serving(str(root / "examples/hello-wasm/main.wat"), "--port", "0") as server:
+    with serving(str(root / "examples/functions/hello-wasm/main.wat"), "--port", "0") as server:
         port = int(server.url.rsplit(":", 1)[1])
         for head in heads:
             with socket.create_connection(("127.0.0.1", port), timeout=60) as client:

@@ -24,8 +24,35 @@ constexpr std::array known_keys{
     ConfigKey{"server.expose_errors", ConfigType::flag, "false", "", "show details of 5xx errors to callers"},
     ConfigKey{"log.level", ConfigType::log_level, "info", "LOG_LEVEL", "debug, info, warn or error"},
     ConfigKey{"functions.path", ConfigType::text, "functions", "", "folder of functions that serve looks at"},
+    ConfigKey{"functions.enabled", ConfigType::flag, "true", "", "serve functions that are programs"},
+    ConfigKey{"functions.timeout", ConfigType::duration, "30s", "", "time of a call whose manifest says nothing"},
+    ConfigKey{"functions.max_timeout", ConfigType::duration, "15m", "", "longest time a manifest may ask for"},
+    ConfigKey{"functions.max_body", ConfigType::size, "10mb", "", "largest request body of a function"},
+    ConfigKey{"functions.max_input", ConfigType::size, "256mb", "", "largest input of a call"},
+    ConfigKey{"functions.max_output", ConfigType::size, "256mb", "", "largest output of a call"},
+    ConfigKey{"functions.max_functions", ConfigType::count, "10000", "", "most functions in a folder"},
+    ConfigKey{"functions.max_concurrency", ConfigType::count, "0", "", "process trees at once; 0: 8 a processor, at least 32"},
+    ConfigKey{"functions.queue_depth", ConfigType::count, "1024", "", "calls that wait for a process"},
+    ConfigKey{"functions.async_depth", ConfigType::count, "10000", "", "asynchronous calls that wait"},
+    ConfigKey{"functions.auth", ConfigType::text, "optional", "", "none, optional or required"},
+    ConfigKey{"functions.admin_token", ConfigType::text, "", "", "SHA-256 of the token that opens the administrator's routes"},
+    ConfigKey{"functions.public_url", ConfigType::text, "", "", "address that functions are told; empty: the listener's"},
+    ConfigKey{"functions.secrets_dir", ConfigType::text, "", "", "folder whose files are secrets, before the usual ones"},
+    ConfigKey{"functions.error_status", ConfigType::text, "http", "", "http, or ok: failures of functions answer 200"},
+    ConfigKey{"functions.record_payloads", ConfigType::text, "auto", "", "none or all: inputs and outputs in records; auto: all in development"},
+    ConfigKey{"functions.tree", ConfigType::text, "auto", "", "auto, cgroup or group: how the tree of a process is known"},
+    ConfigKey{"functions.launch", ConfigType::text, "auto", "", "auto, clone3 or clone: how processes are started"},
+    ConfigKey{"functions.drain", ConfigType::duration, "250ms", "", "time for output after the main process has ended"},
+    ConfigKey{"functions.build_on_start", ConfigType::flag, "false", "", "run build steps outside development too"},
+    ConfigKey{"functions.no_new_privs", ConfigType::flag, "true", "", "functions cannot gain privileges"},
+    ConfigKey{"functions.expose_debug", ConfigType::flag, "false", "", "show what functions wrote in answers about their failures"},
+    ConfigKey{"server.auth.hs_secret", ConfigType::text, "", "", "name of the secret that HS256 credentials are signed with"},
     ConfigKey{"engine.restore", ConfigType::flag, "true", "", "put used instances back in place"},
 };
+
+constexpr std::string_view known_sections[] = {"functions.runtimes", "functions.define", "functions.env", "functions.env_allow", "functions.env_pass", "functions.request_extras", "functions.secrets_allow"};
+
+bool is_section(std::string_view name) { return std::find(std::begin(known_sections), std::end(known_sections), name) != std::end(known_sections); }
 
 const ConfigKey* find_key(std::string_view name) {
     const auto found = std::find_if(known_keys.begin(), known_keys.end(), [&](const ConfigKey& key) { return key.name == name; });
@@ -57,6 +84,16 @@ Result<void> check_value(std::string_view name, std::string_view text) {
             BERTH_TRYV(parse_duration(text));
             return {};
         }
+        case ConfigType::size: {
+            BERTH_TRYV(parse_size(text));
+            return {};
+        }
+        case ConfigType::count: {
+            std::uint64_t count = 0;
+            const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), count);
+            if (error != std::errc() || end != text.data() + text.size() || count > 1'000'000) return fail(Code::bad_input, format("\"{}\" is no whole number up to 1000000", text));
+            return {};
+        }
         case ConfigType::flag: return text == "true" || text == "false" ? Result<void>() : Result<void>(fail(Code::bad_input, format("\"{}\" is not true, false, on or off", text)));
         case ConfigType::log_level: {
             BERTH_TRYV(parse_log_level(text));
@@ -78,6 +115,7 @@ std::string unknown_key(std::string_view key) {
     std::vector<std::string_view> names;
     for (const auto& each : known_keys) names.push_back(each.name);
     names.push_back("policies");
+    names.insert(names.end(), std::begin(known_sections), std::end(known_sections));
     const auto near = nearest(key, names);
     return near.empty() ? format("unknown key \"{}\"", key) : format("unknown key \"{}\"; did you mean {}?", key, near);
 }
@@ -92,7 +130,8 @@ Result<std::string> read_text(const std::filesystem::path& file) {
 /// Collects what one source after the other says; stronger sources come first.
 class Collector {
 public:
-    Collector(std::map<std::string, std::vector<Config::Found>, std::less<>>& found, std::vector<std::string>& problems) : found_(found), problems_(problems) {}
+    Collector(std::map<std::string, std::vector<Config::Found>, std::less<>>& found, std::map<std::string, Config::Section, std::less<>>& sections, std::vector<std::string>& problems)
+        : found_(found), sections_(sections), problems_(problems) {}
 
     void take(std::string_view key, std::string value, std::string source, std::string_view place) {
         if (find_key(key) == nullptr && !limit_key(key)) {
@@ -119,6 +158,8 @@ public:
                 } else if (policies.empty()) {
                     policies = std::move(*read);
                 }
+            } else if (is_section(name)) {
+                sections_.try_emplace(name, Config::Section{value, file.string()});
             } else if (value.is_mapping()) {
                 take_file(value, file, name + ".", policies);
             } else if (!value.is_scalar()) {
@@ -131,12 +172,14 @@ public:
 
 private:
     std::map<std::string, std::vector<Config::Found>, std::less<>>& found_;
+    std::map<std::string, Config::Section, std::less<>>& sections_;
     std::vector<std::string>& problems_;
 };
 
 }  // namespace
 
 std::span<const ConfigKey> config_keys() { return known_keys; }
+std::span<const std::string_view> config_sections() { return known_sections; }
 
 ConfigInput ConfigInput::of_process(std::span<const std::string> environment) {
     ConfigInput input;
@@ -164,7 +207,8 @@ ConfigInput ConfigInput::of_process(std::span<const std::string> environment) {
 Result<Config> Config::load(const ConfigInput& input) {
     Config config;
     std::vector<std::string> problems;
-    Collector collector(config.keys_, problems);
+    Collector collector(config.keys_, config.sections_, problems);
+    if (!input.project_file.empty()) config.project_folder_ = std::filesystem::absolute(input.project_file).parent_path();
     for (const auto& [key, value] : input.flags) {
         const auto named = std::find_if(input.flag_names.begin(), input.flag_names.end(), [&](const auto& each) { return each.first == key; });
         const auto flag = named == input.flag_names.end() ? format("--set {}", key) : named->second;
@@ -222,6 +266,11 @@ const std::vector<Config::Found>& Config::all(std::string_view key) const noexce
     static const std::vector<Found> none;
     const auto found = keys_.find(key);
     return found == keys_.end() ? none : found->second;
+}
+
+const Config::Section* Config::section(std::string_view key) const noexcept {
+    const auto found = sections_.find(key);
+    return found == sections_.end() ? nullptr : &found->second;
 }
 
 Limits Config::limits(std::string_view world) const {

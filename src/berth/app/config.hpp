@@ -9,12 +9,13 @@
 #include <vector>
 
 #include "berth/base/error.hpp"
+#include "berth/base/yaml.hpp"
 #include "berth/capability/policy.hpp"
 
 namespace berth {
 
 /// How the text of a key is read.
-enum class ConfigType : std::uint8_t { text, port, duration, flag, log_level, environment };
+enum class ConfigType : std::uint8_t { text, port, duration, size, count, flag, log_level, environment };
 
 struct ConfigKey {
     std::string_view name;
@@ -26,6 +27,9 @@ struct ConfigKey {
 
 /// Every key that this build gives meaning to. Keys of the form `limits.<world>.<limit>` come on top.
 std::span<const ConfigKey> config_keys();
+
+/// Keys whose value is a mapping or a list; only files hold them.
+std::span<const std::string_view> config_sections();
 
 /// What configuration is made of, strongest first.
 struct ConfigInput {
@@ -57,6 +61,15 @@ public:
     const std::vector<Found>& all(std::string_view key) const noexcept;
     const std::string& value(std::string_view key) const noexcept { return all(key).front().value; }
     const std::map<std::string, std::vector<Found>, std::less<>>& keys() const noexcept { return keys_; }
+    /// A mapping or list as a file has it.
+    struct Section {
+        YamlNode node;
+        std::string file;
+    };
+    /// The value of a key of config_sections in the strongest file that has it; null: none has.
+    const Section* section(std::string_view key) const noexcept;
+    /// The folder of the project file; empty: there is none.
+    const std::filesystem::path& project_folder() const noexcept { return project_folder_; }
     const std::vector<Policy>& policies() const noexcept { return policies_; }
     /// Limits written for a world.
     Limits limits(std::string_view world) const;
@@ -64,6 +77,8 @@ public:
 private:
     std::map<std::string, std::vector<Found>, std::less<>> keys_;
     std::vector<Policy> policies_;
+    std::map<std::string, Section, std::less<>> sections_;
+    std::filesystem::path project_folder_;
 };
 
 }  // namespace berth

@@ -13,12 +13,6 @@
 
 namespace berth {
 
-std::vector<Engine*> FunctionSet::engine_pointers() const {
-    std::vector<Engine*> pointers;
-    for (const auto& engine : engines) pointers.push_back(engine.get());
-    return pointers;
-}
-
 namespace {
 
 /// Loads one wasm function; what is wrong with it becomes its diagnostics.
@@ -56,57 +50,132 @@ WasmFunctions::Served load_wasm(Application& application, DiscoveredFunction fou
 
 }  // namespace
 
-Result<FunctionSet> find_functions(Application& application, std::span<const std::filesystem::path> paths, const PolicyRequest& policy, Reactors& reactors, Progress& progress) {
-    FunctionSet set;
-    std::map<std::string, std::string, std::less<>> environment;
-    for (const auto& variable : application.environment()) {
-        if (const auto equals = variable.find('='); equals != std::string::npos) environment.emplace(variable.substr(0, equals), variable.substr(equals + 1));
+FunctionSet::FunctionSet(Application& application, Request request, Reactors& reactors)
+    : application_(application), request_(std::move(request)), reactors_(reactors), logs_(std::make_unique<FunctionLogs>(application.clock())) {}
+
+Result<std::unique_ptr<FunctionSet>> FunctionSet::find(Application& application, Request request, Reactors& reactors, Progress& progress) {
+    std::unique_ptr<FunctionSet> set(new FunctionSet(application, std::move(request), reactors));
+    BERTH_TRYV(set->scan(progress, nullptr));
+    return set;
+}
+
+Result<FunctionSet::Change> FunctionSet::rescan(Progress& progress) {
+    Change change;
+    BERTH_TRYV(scan(progress, &change));
+    for (auto* engine : engines()) change.count += engine->list().size();
+    return change;
+}
+
+Result<void> FunctionSet::scan(Progress& progress, Change* change) {
+    std::vector<std::filesystem::path> paths;
+    notices_.clear();
+    std::error_code ignored;
+    for (const auto& path : request_.paths) {
+        if (request_.missing_is_empty && !std::filesystem::exists(path, ignored)) notices_.push_back(format("there is no folder {}", path.string()));
+        else paths.push_back(path);
     }
-    BERTH_TRY(auto discovery, discover(paths, [&](std::string_view name) -> std::optional<std::string> {
-                  const auto found = environment.find(name);
-                  return found == environment.end() ? std::nullopt : std::optional(found->second);
-              }));
-    set.notices = std::move(discovery.warnings);
-    std::vector<WasmFunctions::Served> served;
-    std::vector<DiscoveredFunction> programs;
-    std::string under_preset;
+    BERTH_TRY(auto discovery, discover(paths, request_.settings.discovery));
+    const auto half_written = [](const Discovery& found) {
+        return std::any_of(found.functions.begin(), found.functions.end(), [](const DiscoveredFunction& one) {
+            return std::any_of(one.function.diagnostics.begin(), one.function.diagnostics.end(), [](const Diagnostic& problem) { return problem.number == "M001" || problem.number == "M028"; });
+        });
+    };
+    if (change && half_written(discovery)) {
+        // Somebody may be saving a manifest right now: it is read again before it is called wrong.
+        std::this_thread::sleep_for(std::chrono::milliseconds(300));
+        BERTH_TRY(discovery, discover(paths, request_.settings.discovery));
+    }
+    notices_.insert(notices_.end(), discovery.warnings.begin(), discovery.warnings.end());
+    std::vector<DiscoveredFunction> programs, modules;
     for (auto& found : discovery.functions) {
-        if (found.function.engine != EngineKind::wasm) {
-            programs.push_back(std::move(found));
-            continue;
+        const bool program = found.function.engine != EngineKind::wasm;
+        if (program && !request_.settings.enabled) continue;
+        (program ? programs : modules).push_back(std::move(found));
+    }
+    take_wasm(std::move(modules), progress, change);
+    if (processes_) {
+        auto programs_change = processes_->replace(std::move(programs));
+        if (change) {
+            const auto add = [](std::vector<std::string>& to, std::vector<std::string>& from) { to.insert(to.end(), from.begin(), from.end()); };
+            add(change->added, programs_change.added);
+            add(change->changed, programs_change.changed);
+            add(change->removed, programs_change.removed);
+            add(change->invalid, programs_change.invalid);
         }
+    } else if (!programs.empty() || request_.settings.development) {
+        adopt_orphans();  // so that what leaves a function's process tree is found and ended
+        auto options = request_.settings.process;
+        options.development = request_.settings.development;
+        options.show_output = options.show_output || request_.settings.development;
+        options.logs = logs_.get();
+        if (url_) options.url = *url_;
+        processes_ = SubprocessEngine::create(std::move(options), std::move(programs), reactors_, application_.log());
+    }
+    take_notices();
+    return {};
+}
+
+void FunctionSet::take_wasm(std::vector<DiscoveredFunction> found, Progress& progress, Change* change) {
+    std::string made_of;
+    std::error_code gone;
+    for (const auto& one : found) {
+        made_of += format("{} {} {} {}\n", one.function.name, one.function.entry.string(), std::filesystem::file_size(one.function.entry, gone),
+                          std::filesystem::last_write_time(one.function.entry, gone).time_since_epoch().count());
+        if (!one.manifest.file.empty()) made_of += format("{}\n", std::filesystem::last_write_time(one.manifest.file, gone).time_since_epoch().count());
+    }
+    if (!wasm_.empty() && made_of == wasm_made_of_) return;
+    std::vector<WasmFunctions::Served> served;
+    std::string under_preset;
+    for (auto& one : found) {
         std::string preset;
-        served.push_back(load_wasm(application, std::move(found), policy, progress, preset));
+        served.push_back(load_wasm(application_, std::move(one), request_.policy, progress, preset));
         if (!preset.empty()) under_preset += (under_preset.empty() ? "" : ", ") + served.back().function->name;
     }
-    if (!under_preset.empty()) set.notices.push_back(format("preset wasi applies to {}; berth policy explain FILE shows what it grants", under_preset));
-    set.engines.push_back(std::make_unique<WasmFunctions>(WasmHost{.clock = application.clock(),
-                                                                   .random = application.random(),
-                                                                   .log = application.log(),
-                                                                   .environment = application.environment(),
-                                                                   .metrics = [&application](World world) { return application.host_metrics(world); }},
-                                                          std::move(served)));
-    if (!programs.empty()) {
-        adopt_orphans();  // so that what leaves a function's process tree is found and ended
-        SubprocessOptions options;
-        options.environment = std::move(environment);
-        options.home = application.options().folders.state / "home";
-        options.defaults = default_limits("subprocess", std::max(1U, std::thread::hardware_concurrency()));
-        options.metrics = &application.metrics();
-        auto engine = SubprocessEngine::create(std::move(options), std::move(programs), reactors, application.log());
-        set.processes = engine.get();
-        set.engines.push_back(std::move(engine));
+    if (!under_preset.empty()) notices_.push_back(format("preset wasi applies to {}; berth policy explain FILE shows what it grants", under_preset));
+    auto& application = application_;
+    auto engine = std::make_unique<WasmFunctions>(WasmHost{.clock = application.clock(),
+                                                           .random = application.random(),
+                                                           .log = application.log(),
+                                                           .environment = application.environment(),
+                                                           .metrics = [&application](World world) { return application.host_metrics(world); }},
+                                                  std::move(served));
+    if (change && !wasm_.empty()) {
+        std::map<std::string, std::string> before, after;
+        for (const auto& one : wasm_.back()->list()) before[one->name] = one->version;
+        for (const auto& one : engine->list()) after[one->name] = one->version;
+        for (const auto& [name, version] : after) {
+            if (!before.contains(name)) change->added.push_back(name);
+            else if (before[name] != version) change->changed.push_back(name);
+        }
+        for (const auto& [name, version] : before) {
+            if (!after.contains(name)) change->removed.push_back(name);
+        }
     }
-    for (const auto& engine : set.engines) {
+    wasm_made_of_ = std::move(made_of);
+    wasm_.push_back(std::move(engine));
+}
+
+void FunctionSet::take_notices() {
+    for (auto* engine : engines()) {
         for (const auto& function : engine->list()) {
             for (const auto& problem : function->diagnostics) {
                 const auto number = problem.number.empty() ? std::string() : format(" [{}]", problem.number);
                 const bool warning = is_warning(problem);
-                set.notices.push_back(format("{}{}: {}: {}{}", function->name, warning ? "" : " is not served", problem.place, problem.text, number));
+                notices_.push_back(format("{}{}: {}: {}{}", function->name, warning ? "" : " is not served", problem.place, problem.text, number));
             }
         }
     }
-    return set;
+}
+
+void FunctionSet::set_url(std::string url) {
+    url_ = std::move(url);
+    if (processes_) processes_->set_url(*url_);
+}
+
+std::vector<Engine*> FunctionSet::engines() const {
+    std::vector<Engine*> all{wasm_.back().get()};
+    if (processes_) all.push_back(processes_.get());
+    return all;
 }
 
 }  // namespace berth

@@ -1,31 +1,70 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "berth/app/application.hpp"
+#include "berth/app/function_settings.hpp"
 #include "berth/runtime/engine.hpp"
 
 namespace berth {
 
 class Reactors;
-class SubprocessEngine;
 
-/// The functions of a server by the engines that run them.
-struct FunctionSet {
-    std::vector<std::unique_ptr<Engine>> engines;
-    SubprocessEngine* processes = nullptr;  // one of them, when there are functions that are programs; it wants the server's address
-    std::vector<std::string> notices;  // presets used, functions that cannot be served: for people
+/// The functions of a server by the engines that run them. Made by `find`; rescanned while it serves. The application
+/// and the reactors outlive it.
+class FunctionSet {
+public:
+    struct Request {
+        std::vector<std::filesystem::path> paths;   // folders of functions, or single files
+        PolicyRequest policy;
+        FunctionSettings settings;
+        bool missing_is_empty = false;              // a path that does not exist is a notice, not a failure
+    };
 
-    std::vector<Engine*> engine_pointers() const;
+    /// Finds the functions below the given folders and in the given files and makes them ready: wasm modules are read,
+    /// compiled and linked under the request's policy, interpreters of the others are looked up. A function that cannot be
+    /// served is listed as invalid with its diagnostics and does not keep the others from being served; a path that cannot
+    /// be read fails the whole.
+    static Result<std::unique_ptr<FunctionSet>> find(Application& application, Request request, Reactors& reactors, Progress& progress);
+
+    /// Looks again. Versions that are equal stay what they are. One at a time; not in a reactor.
+    struct Change {
+        std::size_t count = 0;
+        std::vector<std::string> added, changed, removed, invalid;
+    };
+    Result<Change> rescan(Progress& progress);
+
+    /// Those that are asked for functions; changes with `rescan`.
+    std::vector<Engine*> engines() const;
+    /// Programs; null when there were none and none can come. It wants the server's address.
+    SubprocessEngine* processes() const noexcept { return processes_.get(); }
+    /// Where functions reach the host; also those that come later.
+    void set_url(std::string url);
+    FunctionLogs& logs() noexcept { return *logs_; }
+    const Request& request() const noexcept { return request_; }
+    /// Presets used, functions that cannot be served: for people.
+    const std::vector<std::string>& notices() const noexcept { return notices_; }
+
+private:
+    FunctionSet(Application& application, Request request, Reactors& reactors);
+    Result<void> scan(Progress& progress, Change* change);
+    void take_wasm(std::vector<DiscoveredFunction> found, Progress& progress, Change* change);
+    void take_notices();
+
+    Application& application_;
+    Request request_;
+    Reactors& reactors_;
+    std::unique_ptr<FunctionLogs> logs_;
+    std::vector<std::unique_ptr<Engine>> wasm_;  // the newest last; earlier ones have calls that still run
+    std::string wasm_made_of_;                   // names, files and times of the newest
+    std::unique_ptr<SubprocessEngine> processes_;
+    std::vector<std::string> notices_;
+    std::optional<std::string> url_;
 };
-
-/// Finds the functions below the given folders and in the given files and makes them ready: wasm modules are read,
-/// compiled and linked under the request's policy, interpreters of the others are looked up. A function that cannot be served is listed as invalid with its
-/// diagnostics and does not keep the others from being served; a path that cannot be read fails the whole.
-Result<FunctionSet> find_functions(Application& application, std::span<const std::filesystem::path> paths, const PolicyRequest& policy, Reactors& reactors, Progress& progress);
 
 }  // namespace berth

@@ -72,11 +72,15 @@ Result<int> run(Context& context, const Arguments& arguments) {
     options.grace = std::chrono::duration_cast<std::chrono::milliseconds>(grace);
     options.expose_errors = configured.value("server.expose_errors") == "true";
     for (const auto& path : arguments.paths) options.paths.emplace_back(path);
-    if (options.paths.empty()) options.paths.emplace_back(configured.value("functions.path"));
+    if (options.paths.empty()) {
+        options.paths.emplace_back(configured.value("functions.path"));
+        options.missing_is_empty = true;
+    }
 
     BERTH_TRY(auto application_options, context.application_options());
     application_options.compile_apart = true;
     BERTH_TRY(const auto application, Application::create(std::move(application_options)));
+    BERTH_TRY(options.functions, FunctionSettings::from(configured, *application));
     console.notice(format("environment {}", configured.value("environment")));
     if (options.policy.production) {
         auto problems = application->production_problems(options.policy);

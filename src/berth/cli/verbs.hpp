@@ -6,6 +6,7 @@ namespace berth::cli {
 
 extern const Verb run_verb;
 extern const Verb serve_verb;
+extern const Verb fn_verb;
 extern const Verb inspect_verb;
 extern const Verb world_verb;
 extern const Verb policy_verb;

@@ -14,6 +14,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <memory>
 
 namespace berth {
@@ -34,6 +35,8 @@ struct ChildPlan {
     rlimit cpu;
     rlimit file_size;
     bool no_new_privileges;
+    const int* joins;
+    std::size_t join_count;
     LaunchFailure failure;
 };
 
@@ -100,16 +103,17 @@ BERTH_IN_CHILD void run_child(void* argument) {
     if (const long score = call(SYS_openat, AT_FDCWD, pointer("/proc/self/oom_score_adj"), O_WRONLY | O_CLOEXEC); score >= 0) {
         call(SYS_write, score, pointer("500"), 3);
     }
+    for (std::size_t i = 0; i < plan.join_count; ++i) require("join the control group", call(SYS_write, plan.joins[i], pointer("0"), 1));
     require("close descriptors", call(SYS_close_range, 3, ~0U, 0));
     const unsigned long nothing = 0;
     require("signal mask", call(SYS_rt_sigprocmask, SIG_SETMASK, pointer(&nothing), 0, 8));
     require("execute", call(SYS_execve, pointer(plan.program), pointer(plan.arguments), pointer(plan.environment)));
 }
 
-/// clone3, and `entry(argument)` in the child on its own stack; it does not return there.
-BERTH_IN_CHILD long clone_with(clone_args& arguments, void (*entry)(void*), void* argument) {
+/// clone3 or clone with these arguments, and `entry(argument)` in the child on its own stack; it does not return there.
+BERTH_IN_CHILD long clone_with(long number, long first, long second, long third, void (*entry)(void*), void* argument) {
 #if defined(__x86_64__)
-    long result = SYS_clone3;
+    long result = number;
     register void (*child_entry)(void*) asm("r8") = entry;
     register void* child_argument asm("r9") = argument;
     asm volatile(
@@ -122,13 +126,14 @@ BERTH_IN_CHILD long clone_with(clone_args& arguments, void (*entry)(void*), void
         "ud2\n"
         "1:"
         : "+a"(result), "+r"(child_entry), "+r"(child_argument)
-        : "D"(&arguments), "S"(sizeof arguments)
-        : "rcx", "r11", "memory");
+        : "D"(first), "S"(second), "d"(third)
+        : "rcx", "r10", "r11", "memory");
     return result;
 #elif defined(__aarch64__)
-    register long x8 asm("x8") = SYS_clone3;
-    register long x0 asm("x0") = pointer(&arguments);
-    register long x1 asm("x1") = sizeof arguments;
+    register long x8 asm("x8") = number;
+    register long x0 asm("x0") = first;
+    register long x1 asm("x1") = second;
+    register long x2 asm("x2") = third;
     register void (*child_entry)(void*) asm("x9") = entry;
     register void* child_argument asm("x10") = argument;
     asm volatile(
@@ -140,7 +145,7 @@ BERTH_IN_CHILD long clone_with(clone_args& arguments, void (*entry)(void*), void
         "brk #1\n"
         "1:"
         : "+r"(x0), "+r"(child_entry), "+r"(child_argument)
-        : "r"(x8), "r"(x1)
+        : "r"(x8), "r"(x1), "r"(x2)
         : "x30", "memory");
     return x0;
 #endif
@@ -203,6 +208,8 @@ rlimit bounded(int resource, std::uint64_t soft, std::uint64_t hard) {
     return wanted;
 }
 
+std::atomic<LaunchPath> chosen_path{LaunchPath::automatic};  // for the whole process
+
 constexpr rlimit unbounded{RLIM_INFINITY, RLIM_INFINITY};
 
 }  // namespace
@@ -219,6 +226,10 @@ std::expected<LaunchedProcess, LaunchFailure> launch(const LaunchPlan& plan) {
     if (const int problem = open_pipe(output, &Pipe::read)) return failed("pipe", problem);
     if (const int problem = open_pipe(errors, &Pipe::read)) return failed("pipe", problem);
 
+    const auto path = chosen_path.load(std::memory_order_relaxed);
+    auto joins = plan.joins;
+    const bool into_group = plan.group >= 0 && path != LaunchPath::clone;
+    if (plan.group >= 0 && !into_group && plan.group_processes >= 0) joins.push_back(plan.group_processes);
     const auto arguments = pointers(plan.arguments);
     const auto environment = pointers(plan.environment);
     ChildPlan child{
@@ -234,6 +245,8 @@ std::expected<LaunchedProcess, LaunchFailure> launch(const LaunchPlan& plan) {
         .cpu = plan.cpu_seconds ? bounded(RLIMIT_CPU, *plan.cpu_seconds, *plan.cpu_seconds + 1) : unbounded,
         .file_size = plan.file_size ? bounded(RLIMIT_FSIZE, *plan.file_size, *plan.file_size) : unbounded,
         .no_new_privileges = plan.no_new_privileges,
+        .joins = joins.data(),
+        .join_count = joins.size(),
         .failure = {},
     };
     int handle = -1;
@@ -243,13 +256,26 @@ std::expected<LaunchedProcess, LaunchFailure> launch(const LaunchPlan& plan) {
     how.exit_signal = SIGCHLD;
     how.stack = stack.bottom();
     how.stack_size = child_stack;
+    if (into_group) {
+        how.flags |= CLONE_INTO_CGROUP;
+        how.cgroup = static_cast<std::uint64_t>(plan.group);
+    }
 
     // No handler of ours may run in the child's shoes.
     sigset_t all, before;
     ::sigfillset(&all);
     ::pthread_sigmask(SIG_SETMASK, &all, &before);
-    const long pid = clone_with(how, run_child, &child);
+    long pid = -ENOSYS;
+    if (path != LaunchPath::clone) pid = clone_with(SYS_clone3, pointer(&how), sizeof how, 0, run_child, &child);
+    if (path == LaunchPath::clone) {
+        pid = clone_with(SYS_clone, CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD, static_cast<long>(stack.bottom() + child_stack), pointer(&handle), run_child, &child);
+    }
     ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    if (path == LaunchPath::automatic) {
+        const bool refused = pid == -ENOSYS || pid == -EPERM;
+        chosen_path.store(refused ? LaunchPath::clone : LaunchPath::clone3, std::memory_order_relaxed);
+        if (refused) return launch(plan);
+    }
     if (pid < 0) return failed("clone3", static_cast<int>(-pid));
 
     LaunchedProcess launched;
@@ -266,6 +292,9 @@ std::expected<LaunchedProcess, LaunchFailure> launch(const LaunchPlan& plan) {
     launched.errors = std::move(errors.read);
     return launched;
 }
+
+void set_launch_path(LaunchPath path) noexcept { chosen_path.store(path, std::memory_order_relaxed); }
+LaunchPath launch_path() noexcept { return chosen_path.load(std::memory_order_relaxed); }
 
 std::string errno_name(int problem) {
     const char* name = ::strerrorname_np(problem);

@@ -23,7 +23,16 @@ struct LaunchPlan {
     std::optional<std::uint64_t> cpu_seconds;  // of each process
     std::optional<std::uint64_t> file_size;    // bytes
     bool no_new_privileges = true;
+    int group = -1;                            // folder of the version 2 control group it starts in; -1: ours
+    int group_processes = -1;                  // its cgroup.procs, for systems that cannot start it there
+    std::vector<int> joins;                    // cgroup.procs of further groups it joins before it runs
 };
+
+/// The system call that starts processes: clone3, or clone where a filter around this process refuses that.
+enum class LaunchPath : std::uint8_t { automatic, clone3, clone };
+/// For the whole process; `automatic` unless set. Any thread.
+void set_launch_path(LaunchPath path) noexcept;
+LaunchPath launch_path() noexcept;  // the one in use: never automatic after the first launch
 
 /// The step of a launch that failed, and why.
 struct LaunchFailure {

@@ -65,6 +65,7 @@ struct Run : std::enable_shared_from_this<Run> {
           output(io_context_of(reactor), process.output.release()),
           errors(io_context_of(reactor), process.errors.release()),
           timer(io_context_of(reactor)),
+          kept_output(this->plan.output_kept),
           kept(this->plan.errors_kept) {}
 
     Reactor& reactor;
@@ -74,12 +75,15 @@ struct Run : std::enable_shared_from_this<Run> {
     LoopTimer timer;
     SteadyTime launched = std::chrono::steady_clock::now();
     std::string out;
-    Excerpt kept;
+    Excerpt kept_output, kept;
     bool exited = false;         // ended, not reaped
     bool output_ended = false;
     bool errors_ended = false;
     bool output_over = false;    // passed its limit
     bool cancelled = false;
+    ProcessEnd limit_hit = ProcessEnd::by_itself;  // what the watch of its limits found
+    std::unique_ptr<TreeGroup> group;  // null: session and /proc
+    std::uint64_t sampled_peak = 0;
     std::coroutine_handle<> waiting;  // the supervisor
 
     void changed() {
@@ -111,7 +115,7 @@ void close_end(PipeEnd& end) {
 }
 
 Task<void> write_input(RunRef run) {
-    std::string_view rest = run->plan.input;
+    std::string_view rest = run->plan.input ? std::string_view(*run->plan.input) : std::string_view();
     if (rest.size() > 256 * 1024) ::fcntl(run->input.native_handle(), F_SETPIPE_SZ, large_pipe);
     while (!rest.empty() && run->input.is_open()) {
         const auto written = ::write(run->input.native_handle(), rest.data(), std::min(rest.size(), largest_chunk));
@@ -125,7 +129,7 @@ Task<void> write_input(RunRef run) {
         if (writable.error) break;
     }
     close_end(run->input);
-    run->plan.input = {};
+    run->plan.input.reset();
 }
 
 Task<void> read_output(RunRef run) {
@@ -142,6 +146,11 @@ Task<void> read_output(RunRef run) {
         const auto got = ::read(run->output.native_handle(), run->out.data() + before, room);
         run->out.resize(before + static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
         if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR)) break;
+        if (run->plan.output_kept > 0) {
+            run->kept_output.add(run->out);
+            run->out.clear();
+            continue;
+        }
         if (run->out.size() > limit) {
             run->output_over = true;
             run->out.resize(static_cast<std::size_t>(limit));
@@ -152,6 +161,10 @@ Task<void> read_output(RunRef run) {
             enlarged = true;
             ::fcntl(run->output.native_handle(), F_SETPIPE_SZ, large_pipe);
         }
+    }
+    if (run->plan.output_kept > 0) {
+        std::uint64_t dropped = 0;
+        run->out = run->kept_output.take(dropped);
     }
     run->output_ended = true;
     run->changed();
@@ -165,7 +178,9 @@ Task<void> read_errors(RunRef run) {
         const auto got = ::read(run->errors.native_handle(), buffer.get(), first_chunk);
         if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR)) break;
         if (got > 0) run->kept.add({buffer.get(), static_cast<std::size_t>(got)});
+        if (got > 0 && run->plan.on_errors) run->plan.on_errors({buffer.get(), static_cast<std::size_t>(got)});
     }
+    if (run->plan.on_errors) run->plan.on_errors({});
     run->errors_ended = true;
     run->changed();
 }
@@ -173,6 +188,27 @@ Task<void> read_errors(RunRef run) {
 Task<void> watch_exit(RunRef run) {
     co_await asio_op([&run](auto handler) { run->handle.async_wait(PipeEnd::wait_read, handler); });
     run->exited = true;
+    run->changed();
+}
+
+/// Looks at what the kernel does not bound by itself, while the process runs.
+Task<void> watch_limits(RunRef run) {
+    const auto& plan = run->plan;
+    const bool sample_memory = plan.memory && (!run->group || run->group->memory_by().empty());
+    const bool sample_count = plan.processes && (!run->group || run->group->processes_by().empty());
+    while (!run->exited && run->limit_hit == ProcessEnd::by_itself) {
+        co_await run->reactor.sleep_for(std::chrono::milliseconds(50));
+        if (run->exited) co_return;
+        TreeUse use;
+        if (sample_memory || sample_count || (plan.cpu && !run->group)) use = tree_use(run->group ? run->group->processes() : tree_of(run->pid));
+        if (run->group && plan.cpu) {
+            if (const auto cpu = run->group->cpu()) use.cpu = *cpu;
+        }
+        run->sampled_peak = std::max(run->sampled_peak, use.memory);
+        if (plan.memory && ((sample_memory && use.memory > *plan.memory) || (!sample_memory && run->group->memory_kills() > 0))) run->limit_hit = ProcessEnd::memory_limit;
+        else if (plan.cpu && use.cpu > *plan.cpu) run->limit_hit = ProcessEnd::cpu_limit;
+        else if (sample_count && use.processes > *plan.processes) run->limit_hit = ProcessEnd::process_limit;
+    }
     run->changed();
 }
 
@@ -209,6 +245,7 @@ Task<Decision> decide(RunRef run) {
     while (true) {
         const auto now = std::chrono::steady_clock::now();
         if (run->output_over) co_return Decision{ProcessEnd::output_limit, false};
+        if (run->limit_hit != ProcessEnd::by_itself) co_return Decision{run->limit_hit, false};
         if (run->exited) {
             if (run->output_ended && run->errors_ended) co_return Decision{};
             if (drain_end == SteadyTime::max()) drain_end = now + run->plan.drain;
@@ -225,16 +262,34 @@ Task<Decision> decide(RunRef run) {
 Task<void> clean(RunRef run, Decision decision, ProcessResult* result, std::move_only_function<void()> cleaned) {
     std::vector<pid_t> killed;
     if (decision.end == ProcessEnd::timeout || decision.end == ProcessEnd::cancelled) {
-        signal_tree(run->pid, SIGTERM);
+        if (run->group) run->group->signal(SIGTERM);
+        else signal_tree(run->pid, SIGTERM);
         const auto kill_time = std::chrono::steady_clock::now() + run->plan.kill_grace;
-        while (!run->exited && std::chrono::steady_clock::now() < kill_time) co_await run->change_until(kill_time);
+        // With a group the rest of the tree has its time too; otherwise it lasts as long as the main process.
+        while ((!run->exited || (run->group && run->group->populated())) && std::chrono::steady_clock::now() < kill_time) {
+            const auto next = run->exited ? std::min(kill_time, std::chrono::steady_clock::now() + std::chrono::milliseconds(5)) : kill_time;
+            co_await run->change_until(next);
+        }
     }
-    if (decision.drained) {
+    if (run->group) {
+        if (!run->exited || run->group->populated()) {
+            if (result && run->exited) result->left_something = true;
+            run->group->kill();
+        }
+    } else if (decision.drained) {
         ::kill(-run->pid, SIGKILL);
     } else {
         killed = kill_tree(run->pid);
     }
-    while (!run->exited) co_await run->change_until(std::chrono::steady_clock::now() + std::chrono::seconds(3600));
+    const auto stuck_time = std::chrono::steady_clock::now() + std::chrono::seconds(5);
+    bool told = false;
+    while (!run->exited) {
+        co_await run->change_until(told ? std::chrono::steady_clock::now() + std::chrono::seconds(3600) : stuck_time);
+        if (!run->exited && !told && std::chrono::steady_clock::now() >= stuck_time) {
+            told = true;
+            if (run->plan.on_stuck) run->plan.on_stuck(run->pid);
+        }
+    }
 
     siginfo_t info{};
     rusage usage{};
@@ -247,12 +302,25 @@ Task<void> clean(RunRef run, Decision decision, ProcessResult* result, std::move
         }
         const auto nanoseconds = [](const timeval& time) { return std::chrono::seconds(time.tv_sec) + std::chrono::microseconds(time.tv_usec); };
         result->cpu = nanoseconds(usage.ru_utime) + nanoseconds(usage.ru_stime);
-        result->peak_memory = static_cast<std::uint64_t>(usage.ru_maxrss) * 1024;
+        result->peak_memory = std::max(static_cast<std::uint64_t>(usage.ru_maxrss) * 1024, run->sampled_peak);
+        if (run->plan.memory) {
+            if (run->group) result->peak_memory = run->group->peak_memory().value_or(result->peak_memory);
+            // The kernel may have ended a part of the tree only, while the main process answered.
+            if (run->group && !run->group->memory_by().empty() && run->group->memory_kills() > 0) result->end = ProcessEnd::memory_limit;
+        }
     }
     close_end(run->input);
     close_end(run->output);
     close_end(run->errors);
     co_await sweep(*run, std::move(killed));
+    if (run->group) {
+        while (run->group->populated()) {  // killed processes on their way out
+            run->group->kill();
+            co_await run->reactor.sleep_for(std::chrono::milliseconds(1));
+        }
+        co_await sweep(*run, {});
+        run->group.reset();
+    }
     if (cleaned) cleaned();
 }
 
@@ -265,13 +333,26 @@ Task<std::expected<ProcessResult, LaunchFailure>> run_process(Spawner& spawner, 
     auto* reactor = Reactor::current();
     BERTH_ASSERT(reactor != nullptr);
     const auto asked = std::chrono::steady_clock::now();
+    std::unique_ptr<TreeGroup> group;
+    if (plan.groups) {
+        group = plan.groups->take({plan.memory, plan.processes});
+        if (!group) {
+            if (cleaned) cleaned();
+            co_return std::unexpected(LaunchFailure{"make a control group", errno});
+        }
+        plan.launch.group = group->directory();
+        plan.launch.group_processes = group->processes_file();
+        plan.launch.joins = group->joins();
+    }
     auto launched = co_await spawner.launch(plan.launch);
     if (!launched) {
         if (cleaned) cleaned();
         co_return std::unexpected(launched.error());
     }
     const auto run = std::make_shared<Run>(*reactor, std::move(plan), std::move(*launched));
+    run->group = std::move(group);
     background.spawn(*reactor, watch_exit(run));
+    if (run->plan.memory || run->plan.cpu || run->plan.processes) background.spawn(*reactor, watch_limits(run));
     background.spawn(*reactor, read_output(run));
     background.spawn(*reactor, read_errors(run));
     background.spawn(*reactor, write_input(run));
@@ -293,6 +374,8 @@ Task<std::expected<ProcessResult, LaunchFailure>> run_process(Spawner& spawner, 
     result.end = decision.end;
     result.start = run->launched - asked;
     result.run = std::chrono::steady_clock::now() - run->launched;
+    if (run->plan.memory) result.memory_by = run->group && !run->group->memory_by().empty() ? (run->group->memory_by() == "cgroup2" ? "cgroup2" : "cgroup1") : "sampler";
+    if (decision.end == ProcessEnd::memory_limit) result.peak_memory = run->group ? run->group->peak_memory().value_or(run->sampled_peak) : run->sampled_peak;
     if (decision.end == ProcessEnd::by_itself) {
         result.left_something = !decision.drained;
         co_await clean(run, decision, &result, std::move(cleaned));

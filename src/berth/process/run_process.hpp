@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -13,23 +14,31 @@
 #include "berth/base/clock.hpp"
 #include "berth/process/launch.hpp"
 #include "berth/process/spawner.hpp"
+#include "berth/process/tree_group.hpp"
 
 namespace berth {
 
 /// One process from launch to the last trace of its tree.
 struct ProcessPlan {
     LaunchPlan launch;
-    std::string input;                                  // written to its standard input, which then ends
+    std::shared_ptr<const std::string> input;           // written to its standard input, which then ends; shared with further attempts. Null: nothing
     std::string mark;                                   // NAME=VALUE in its environment that no other process has
     std::chrono::nanoseconds timeout{std::chrono::seconds(30)};  // from the launch
     SteadyTime deadline = SteadyTime::max();            // the caller's; the earlier one holds
     std::chrono::nanoseconds kill_grace{std::chrono::seconds(2)};  // between the request to end and the kill
     std::chrono::nanoseconds drain{std::chrono::milliseconds(250)};  // for output that is still under way after the main process has ended
     std::uint64_t output_limit = 256ULL << 20;
+    std::uint64_t output_kept = 0;                      // 0: all; else its beginning and end, and there is no limit
     std::uint64_t errors_kept = 512 << 10;              // half of it from the beginning, half from the end
+    std::shared_ptr<TreeGroups> groups;                 // for a control group of its own; null: session and /proc. Shared with every tree that still ends
+    std::optional<std::uint64_t> memory;                // bytes of the whole tree
+    std::optional<std::uint64_t> processes;             // of the whole tree
+    std::optional<std::chrono::nanoseconds> cpu;        // of the whole tree
+    std::function<void(std::string_view)> on_errors;    // told what it writes to standard error as it arrives, in the reactor's loop; empty at the end
+    std::function<void(pid_t)> on_stuck;                // told when it is still there five seconds after the kill
 };
 
-enum class ProcessEnd : std::uint8_t { by_itself, timeout, cancelled, output_limit };
+enum class ProcessEnd : std::uint8_t { by_itself, timeout, cancelled, output_limit, memory_limit, cpu_limit, process_limit };
 
 struct ProcessResult {
     ProcessEnd end = ProcessEnd::by_itself;
@@ -42,7 +51,8 @@ struct ProcessResult {
     std::chrono::nanoseconds start{0};   // launch
     std::chrono::nanoseconds run{0};     // from launch to the end, or to the decision to end it
     std::chrono::nanoseconds cpu{0};     // of the main process and what it waited for, when it has ended
-    std::uint64_t peak_memory = 0;       // of the main process, bytes
+    std::uint64_t peak_memory = 0;       // bytes: of the tree where that is known, else of the main process
+    std::string_view memory_by;          // cgroup2, cgroup1 or sampler: who bounds its memory; empty: nobody
 };
 
 /// Launches the process and moves its three streams at the same time, so that none can block another. The answer is

@@ -131,6 +131,32 @@ std::vector<pid_t> kill_tree(pid_t leader) {
     return {known.begin(), known.end()};
 }
 
+std::vector<pid_t> tree_of(pid_t leader) {
+    std::set<pid_t> found{leader};
+    collect(leader, found);
+    return {found.begin(), found.end()};
+}
+
+TreeUse tree_use(const std::vector<pid_t>& processes) {
+    static const auto ticks = static_cast<std::uint64_t>(::sysconf(_SC_CLK_TCK));
+    static const auto page = static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
+    TreeUse use;
+    for (const auto pid : processes) {
+        const auto text = read_file(format("/proc/{}/stat", pid));
+        const auto end = text.rfind(')');
+        unsigned long long user = 0, system = 0, child_user = 0, child_system = 0;
+        if (end == std::string::npos ||
+            std::sscanf(text.c_str() + end + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu %llu %llu", &user, &system, &child_user, &child_system) != 4) {
+            continue;
+        }
+        ++use.processes;
+        use.cpu += std::chrono::nanoseconds((user + system + child_user + child_system) * (1'000'000'000 / ticks));
+        unsigned long long total = 0, resident = 0, shared = 0;
+        if (std::sscanf(read_file(format("/proc/{}/statm", pid)).c_str(), "%llu %llu %llu", &total, &resident, &shared) == 3 && resident > shared) use.memory += (resident - shared) * page;
+    }
+    return use;
+}
+
 Orphans orphans(pid_t leader, std::string_view mark) {
     std::vector<pid_t> candidates;
     Orphans found;

@@ -2,6 +2,8 @@
 
 #include <sys/types.h>
 
+#include <chrono>
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -22,6 +24,17 @@ std::vector<pid_t> kill_tree(pid_t leader);
 
 /// Whether anything of the tree besides the leader is alive.
 bool has_descendants(pid_t leader);
+
+/// The leader and its descendants.
+std::vector<pid_t> tree_of(pid_t leader);
+
+/// What processes use together, as far as it can be read.
+struct TreeUse {
+    std::uint64_t memory = 0;               // bytes that they do not share
+    std::chrono::nanoseconds cpu{0};        // with that of the children they have waited for
+    std::size_t processes = 0;
+};
+TreeUse tree_use(const std::vector<pid_t>& processes);
 
 struct Orphans {
     std::vector<pid_t> pids;

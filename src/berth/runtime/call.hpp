@@ -35,7 +35,16 @@ struct CallStreams {
 };
 
 /// What caused a call.
-enum class Trigger : std::uint8_t { cli, http, nested, embedder };
+enum class Trigger : std::uint8_t { cli, http, route, nested, embedder };
+
+/// Who calls, as a verified credential says.
+struct AuthSubject {
+    std::string id;
+    std::string email;      // may be empty
+    bool verified = false;
+    std::string role;       // empty: unknown
+    std::string metadata;   // JSON object; empty: none
+};
 
 /// One invocation of a function, as it enters the runtime. Moved along, since it carries its place among the running ones.
 struct Call {
@@ -48,6 +57,8 @@ struct Call {
     Trigger trigger = Trigger::embedder;
     std::optional<SteadyTime> deadline;  // the caller's; the function's own limit holds as well
     CancelToken cancel;
+    std::shared_ptr<const AuthSubject> auth;  // null: anonymous; shared with what the call makes
+    std::string trace_parent;          // W3C trace context of the caller; empty: none
     std::uint8_t depth = 0;            // nested calls above this one
     Limits tighten;                    // bounds of this call alone
     const CallStreams* streams = nullptr;  // null: input and output are payloads

@@ -22,6 +22,8 @@ struct CallBounds {
     std::size_t running = SIZE_MAX;
     std::size_t waiting = 0;                   // beyond it a call is refused at once
     std::chrono::nanoseconds wait{10'000'000'000};  // longest time in line
+
+    friend bool operator==(const CallBounds&, const CallBounds&) = default;
 };
 
 /// A place among the running calls. Given back when it is destroyed, on any thread; may outlive the queue.

@@ -17,10 +17,11 @@ protected:
     void write(const fs::path& relative, std::string_view text = "", bool executable = false) { root_.write(relative, text, executable); }
     std::map<std::string, DiscoveredFunction> found() {
         const std::vector<fs::path> paths{root_};
-        auto result = discover(paths, [](std::string_view name) -> std::optional<std::string> {
+        settings_.manifests.host = [](std::string_view name) -> std::optional<std::string> {
             if (name == "BERTH_FN_SET") return "value";
             return {};
-        });
+        };
+        auto result = discover(paths, settings_);
         EXPECT_TRUE(result);
         std::map<std::string, DiscoveredFunction> by_name;
         if (!result) return by_name;
@@ -50,6 +51,7 @@ protected:
     }
 
     testing::TempDir root_;
+    DiscoverySettings settings_;
     std::vector<std::string> warnings_;
 };
 
@@ -101,12 +103,12 @@ TEST_F(DiscoveryTest, ProblemsMakeAFunctionInvalidAndOnlyThat) {
     write("1bad/index.py");
     write("noentry/manifest.yaml", "timeout: 1s\n");
     write("alone.yaml", "timeout: 1s\n");
-    write("go/main.go");
+    write("package/main.rwm");
     write("plain/handler", "#!/bin/sh\n");
     fs::create_symlink("nowhere", root_ / "dangling");
     const auto all = found();
     EXPECT_EQ(all.at("good").function.state, FunctionState::ready);
-    const std::map<std::string, std::string> expected{{"1bad", "M007"}, {"noentry", "M008"}, {"alone", "M004"}, {"go", "M031"}, {"plain", "M008"}, {"dangling", "M008"}};
+    const std::map<std::string, std::string> expected{{"1bad", "M007"}, {"noentry", "M008"}, {"alone", "M004"}, {"plain", "M008"}, {"package", "M011"}, {"dangling", "M008"}};
     for (const auto& [name, number] : expected) {
         ASSERT_TRUE(all.contains(name)) << name;
         EXPECT_EQ(all.at(name).function.state, FunctionState::invalid) << name;
@@ -151,7 +153,7 @@ TEST_F(DiscoveryTest, AManifestIsReadWhole) {
 TEST_F(DiscoveryTest, ManifestProblemsHaveNumberAndPlace) {
     EXPECT_EQ(first_problem("tiemout: 3\n"), "manifest.yaml:1:1: tiemout: unknown field; did you mean timeout?");
     EXPECT_EQ(first_problem("runtime: python\ntimeout: fast\n"), "manifest.yaml:2:10: timeout: \"fast\" is no duration; write 30s or 1m30s");
-    EXPECT_EQ(first_problem("memory: 512mb\n"), "manifest.yaml:1:9: memory: this build has no memory limits of processes; leave the field out");
+    EXPECT_EQ(first_problem("schedules: [{a: 1}]\n"), "manifest.yaml:1:12: schedules: this build has no schedules; leave the field out");
     EXPECT_EQ(numbers("a: [\n"), "M001");
     EXPECT_EQ(numbers("name: a\nname: b\n"), "M001");
     EXPECT_EQ(numbers("timeout: !x 3\n"), "M001");
@@ -163,7 +165,9 @@ TEST_F(DiscoveryTest, ManifestProblemsHaveNumberAndPlace) {
     EXPECT_EQ(numbers("env: {A: \"${HOME}\"}\n"), "M017");
     EXPECT_EQ(numbers("env: {A: \"${BERTH_FN_UNSET}\"}\n"), "M018");
     EXPECT_EQ(numbers("limits: {cpu: 0, output: 5, puts: 1mb}\n"), "M021 M021 M021");
-    EXPECT_EQ(numbers("limits: {pids: 5}\nschedules: [{a: 1}]\nsandbox: strict\nstream: true\ninstances: {mode: warm}\nconcurrency: 5\nsecrets: [A]\n"), "M031 M031 M031 M031 M031 M031 M031");
+    EXPECT_EQ(numbers("hooks: [{a: 1}]\nschedules: [{a: 1}]\nsandbox: strict\nstream: true\ninstances: {mode: warm}\nreceipts: true\nmount: /x\n"), "M031 M031 M031 M031 M031 M031 M031");
+    EXPECT_EQ(numbers("hooks: []\nschedules: []\nsandbox: {level: none}\nstream: false\ninstances: {mode: oneshot}\nreceipts: false\n"), "");
+    EXPECT_EQ(numbers("limits: {pids: 0}\n"), "M021");
     EXPECT_EQ(numbers("dependencies: [x]\n"), "W103");
     EXPECT_EQ(numbers("entry: f\nprotocol: raw\n"), "M003 M003");
     EXPECT_EQ(numbers(std::string(70'000, '#')), "M028");
@@ -193,17 +197,17 @@ TEST_F(DiscoveryTest, SingleFilesMayHaveAManifestBesideThem) {
     write("tool.yaml", "description: beside\n");
     EXPECT_EQ(found().at("tool").function.description, "beside");
     const std::vector<fs::path> paths{root_ / "tool.py"};
-    const auto alone = discover(paths, {});
+    const auto alone = discover(paths, settings_);
     ASSERT_TRUE(alone);
     EXPECT_EQ(alone->functions.at(0).function.description, "beside");
 }
 
 TEST_F(DiscoveryTest, PathsThatAreNotThereFail) {
     const std::vector<fs::path> missing{root_ / "nothing"};
-    EXPECT_EQ(discover(missing, {}).error().code(), Code::file_not_found);
+    EXPECT_EQ(discover(missing, settings_).error().code(), Code::file_not_found);
     write("data.csv", "a,b");
     const std::vector<fs::path> data{root_ / "data.csv"};
-    EXPECT_EQ(discover(data, {}).error().code(), Code::unsupported_media_type);
+    EXPECT_EQ(discover(data, settings_).error().code(), Code::unsupported_media_type);
 }
 
 }  // namespace

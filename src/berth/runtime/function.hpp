@@ -27,6 +27,8 @@ struct Diagnostic {
     std::string text;
 };
 
+struct FunctionManifest;
+
 /// A named thing that can be called: one immutable version of it. A reload makes a new object; calls that hold
 /// the old one finish on it, which is why it is shared.
 struct Function {
@@ -41,6 +43,7 @@ struct Function {
     Limits limits;                     // bounds written for it, before defaults of the host
     FunctionState state = FunctionState::ready;
     std::vector<Diagnostic> diagnostics;  // errors when invalid, warnings otherwise
+    std::shared_ptr<const FunctionManifest> manifest;  // what was written for it, shared by the versions made of it; null: made without one
 };
 using FunctionRef = std::shared_ptr<const Function>;
 

@@ -1,5 +1,6 @@
 #include "berth/runtime/runtime.hpp"
 
+#include <algorithm>
 #include <array>
 #include <thread>
 
@@ -22,6 +23,7 @@ std::string_view name(CallStep step) noexcept {
 
 struct Runtime::Series {
     std::string function;
+    CallBounds own;
     std::string engine;
     Counter& ok;
     Gauge& in_flight;
@@ -41,7 +43,7 @@ CallBounds default_bounds(EngineKind kind) {
     return {.running = limits[Limit::concurrency], .waiting = limits[Limit::queue], .wait = std::chrono::nanoseconds(limits[Limit::queue_wait])};
 }
 
-Runtime::Runtime(Setup setup, std::vector<Engine*> engines) : setup_(setup), engines_(std::move(engines)), table_(engines_) {
+Runtime::Runtime(Setup setup, std::vector<Engine*> engines) : setup_(setup), engines_(std::move(engines)), table_(std::make_shared<const FunctionTable>(engines_)) {
     for (std::size_t i = 0; i < engine_kind_count; ++i) queues_[i] = std::make_unique<CallQueue>(setup_.bounds(static_cast<EngineKind>(i)), setup_.reactors);
 }
 
@@ -50,19 +52,21 @@ Runtime::~Runtime() = default;
 Runtime::Series& Runtime::series(const Function& called) {
     const std::lock_guard lock(mutex_);
     const auto& function = called.name;
-    auto& slot = series_[function];
-    if (slot) return *slot;
-    auto& metrics = setup_.metrics;
-    const auto engine = berth::name(called.engine);
-    auto& queue = *queues_[static_cast<std::size_t>(called.engine)];
     CallBounds own{.waiting = SIZE_MAX};
     if (called.limits[Limit::concurrency] < setup_.bounds(called.engine).running) {
         own.running = called.limits[Limit::concurrency];
         if (called.limits.bounds(Limit::queue)) own.waiting = called.limits[Limit::queue];
     }
     if (called.limits.bounds(Limit::queue_wait)) own.wait = std::chrono::nanoseconds(called.limits[Limit::queue_wait]);
+    auto& slot = series_[function];
+    if (slot && slot->own == own) return *slot;
+    if (slot) retired_.push_back(std::move(slot));  // a new version has other bounds; calls that run count on in the old one
+    auto& metrics = setup_.metrics;
+    const auto engine = berth::name(called.engine);
+    auto& queue = *queues_[static_cast<std::size_t>(called.engine)];
     auto& durations = metrics.histograms("berth_call_duration_seconds", "Time of calls by phase.", duration_buckets, {"function", "engine", "phase"});
     slot.reset(new Series{.function = function,
+                          .own = own,
                           .engine = std::string(engine),
                           .ok = metrics.counters("berth_calls_total", "Calls by function, engine and outcome.", {"function", "engine", "outcome"}).at({function, engine, "ok"}),
                           .in_flight = metrics.gauges("berth_calls_in_flight", "Calls received and not finished.", {"function"}).at({function}),
@@ -82,26 +86,48 @@ void Runtime::step(CallStep step, const Call& call, const Outcome* outcome) {
     if (setup_.observer != nullptr) setup_.observer->step(step, call, outcome);
 }
 
+std::shared_ptr<const FunctionTable> Runtime::table() const {
+    const std::lock_guard lock(table_mutex_);
+    return table_;
+}
+
+void Runtime::refresh(std::vector<Engine*> engines) {
+    auto table = std::make_shared<const FunctionTable>(engines);
+    {
+        const std::lock_guard lock(mutex_);
+        for (auto* engine : engines) {
+            if (std::find(engines_.begin(), engines_.end(), engine) == engines_.end()) engines_.push_back(engine);
+        }
+    }
+    const std::lock_guard lock(table_mutex_);
+    table_ = std::move(table);
+}
+
 FunctionRef Runtime::find(std::string_view name) const {
-    const auto* entry = table_.find(name);
+    const auto now = table();
+    const auto* entry = now->find(name);
     return entry == nullptr ? nullptr : entry->function;
 }
 
-std::vector<FunctionRef> Runtime::list() const { return table_.list(); }
+std::vector<FunctionRef> Runtime::list() const { return table()->list(); }
 
-Result<const FunctionTable::Entry*> Runtime::admit(const Call& call) const {
+Result<FunctionTable::Entry> Runtime::admit(const Call& call) const {
     if (closing_.load(std::memory_order_acquire)) return fail(Code::shutting_down, "the host is shutting down");
-    const auto* entry = table_.find(call.function);
+    const auto now = table();
+    const auto* entry = now->find(call.function);
     if (entry == nullptr) {
         std::vector<std::string_view> names;
-        for (const auto& function : table_.list()) names.push_back(function->name);
+        for (const auto& function : now->list()) names.push_back(function->name);
         const auto near = nearest(call.function, names);
         return fail(Code::not_found, format("there is no function \"{}\"{}", call.function, near.empty() ? "" : format("; did you mean {}?", near)));
     }
     const auto& function = *entry->function;
     const auto problems = [&] {
         std::string text;
-        for (const auto& diagnostic : function.diagnostics) text += format("{}{}: {} [{}]", text.empty() ? "" : "\n", diagnostic.place, diagnostic.text, diagnostic.number);
+        for (const auto& diagnostic : function.diagnostics) {
+            if (diagnostic.number.starts_with('W')) continue;  // a warning did not make it so
+            text += format("{}{}: {}{}", text.empty() ? "" : "\n", diagnostic.place, diagnostic.text, diagnostic.number.empty() ? "" : format(" [{}]", diagnostic.number));
+        }
         return text;
     };
     switch (function.state) {
@@ -118,7 +144,7 @@ Result<const FunctionTable::Entry*> Runtime::admit(const Call& call) const {
     if (call.depth > 8) return fail(Code::call_depth, "functions call each other more than 8 deep");
     if (call.deadline && *call.deadline <= setup_.clock.steady()) return fail(Code::timeout, "the deadline of the call passed before it started");
     if (call.cancel.requested()) return fail(call.cancel.error());
-    return entry;
+    return *entry;
 }
 
 void Runtime::report(const Call& call, const Outcome& outcome) const {
@@ -146,7 +172,7 @@ Task<Outcome> Runtime::call(Call call) {
         outcome.error = admitted.error();
         outcome.timing.total = setup_.clock.steady() - received;
     } else {
-        const auto entry = **admitted;
+        const auto entry = *admitted;
         counted = &series(*entry.function);
         counted->in_flight.add(1);
         const auto asked = setup_.clock.steady();
@@ -210,7 +236,12 @@ Task<Outcome> Runtime::call(Call call) {
 Task<void> Runtime::close(std::chrono::milliseconds grace) {
     closing_.store(true, std::memory_order_release);
     for (auto& queue : queues_) queue->close();
-    for (auto* engine : engines_) co_await engine->close(grace);
+    std::vector<Engine*> engines;
+    {
+        const std::lock_guard lock(mutex_);
+        engines = engines_;
+    }
+    for (auto* engine : engines) co_await engine->close(grace);
 }
 
 }  // namespace berth

@@ -55,6 +55,10 @@ public:
     /// Refuses new and waiting calls with shutting_down, and closes the engines. Calls that run end within `grace`.
     Task<void> close(std::chrono::milliseconds grace);
 
+    /// Takes the functions that these engines list now, all at once; calls that run keep what they have. The engines, and
+    /// those given before, outlive it.
+    void refresh(std::vector<Engine*> engines);
+
     std::uint64_t in_flight() const noexcept { return in_flight_.load(std::memory_order_relaxed); }
 
 private:
@@ -62,14 +66,17 @@ private:
     Series& series(const Function& function);
     void step(CallStep step, const Call& call, const Outcome* outcome = nullptr);
     void report(const Call& call, const Outcome& outcome) const;
-    Result<const FunctionTable::Entry*> admit(const Call& call) const;
+    Result<FunctionTable::Entry> admit(const Call& call) const;
+    std::shared_ptr<const FunctionTable> table() const;
 
     Setup setup_;
-    std::vector<Engine*> engines_;
-    FunctionTable table_;
+    std::vector<Engine*> engines_;                 // all there ever were; guarded by mutex_
+    mutable std::mutex table_mutex_;
+    std::shared_ptr<const FunctionTable> table_;   // guarded by table_mutex_; with calls that read it
     std::array<std::unique_ptr<CallQueue>, engine_kind_count> queues_;  // by EngineKind
     std::mutex mutex_;
     std::unordered_map<std::string, std::unique_ptr<Series>> series_;  // guarded by mutex_
+    std::vector<std::unique_ptr<Series>> retired_;                     // guarded by mutex_
     std::atomic<std::uint64_t> in_flight_{0};
     std::atomic<bool> closing_{false};
 };

@@ -1,24 +1,23 @@
 #include "berth/runtime/subprocess.hpp"
 
 #include <errno.h>
-#include <signal.h>
 #include <sys/random.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
-#include <deque>
 #include <fstream>
 
 #include "berth/async/sync_wait.hpp"
-#include "berth/base/bytes.hpp"
 #include "berth/base/format.hpp"
 #include "berth/base/ids.hpp"
 #include "berth/base/json.hpp"
 #include "berth/base/units.hpp"
 #include "berth/base/utf8.hpp"
+#include "berth/runtime/entry_rules.hpp"
+#include "berth/runtime/process_function.hpp"
+#include "berth/runtime/stderr_lines.hpp"
 #include "berth/runtime/subprocess_envelope.hpp"
+#include "berth/runtime/subprocess_parts.hpp"
 
 namespace berth {
 
@@ -26,19 +25,8 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr std::string_view usual_variables[] = {"PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR"};
-constexpr std::string_view elsewhere[] = {"/.deno/bin", "/.bun/bin", "/.cargo/bin", "/.local/bin", "/.volta/bin", "/.asdf/shims", "/.pyenv/shims", "/.rbenv/shims"};
-constexpr std::size_t excerpt_size = 2048;
-
-std::string_view trigger_name(Trigger trigger) {
-    switch (trigger) {
-        case Trigger::cli: return "cli";
-        case Trigger::http: return "http";
-        case Trigger::nested: return "internal";
-        case Trigger::embedder: return "event";
-    }
-    return "event";
-}
+constexpr std::uint64_t largest_automatic_copy = 16 << 20;
+constexpr auto trace_join_time = std::chrono::milliseconds(50);
 
 bool is_uuid(std::string_view text) {
     if (text.size() != 36) return false;
@@ -49,44 +37,6 @@ bool is_uuid(std::string_view text) {
     return true;
 }
 
-bool is_script(const std::string& file) {
-    char head[2] = {};
-    std::ifstream(file, std::ios::binary).read(head, 2);
-    return head[0] == '#' && head[1] == '!';
-}
-
-/// 64 hexadecimal digits from the system's source; empty when it cannot deliver.
-std::string random_token() {
-    std::array<std::uint8_t, 32> bytes;
-    if (::getrandom(bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size())) return {};
-    return to_hex(bytes);
-}
-
-std::string_view last_line(std::string_view text) {
-    while (!text.empty() && (text.back() == '\n' || text.back() == '\r' || text.back() == ' ')) text.remove_suffix(1);
-    const auto start = text.rfind('\n');
-    auto line = start == std::string_view::npos ? text : text.substr(start + 1);
-    return line.substr(0, 512);
-}
-
-/// Beginning and end of what a program wrote, printable.
-std::string excerpt(std::string_view text) {
-    if (text.size() <= 2 * excerpt_size) return terminal_safe(text);
-    return terminal_safe(text.substr(0, excerpt_size)) + format(" … {} bytes … ", text.size() - 2 * excerpt_size) + terminal_safe(text.substr(text.size() - excerpt_size));
-}
-
-/// HTTP-like meaning of the codes that functions give their errors.
-Code code_of_function_error(std::string_view code) {
-    static constexpr std::pair<std::string_view, Code> known[] = {
-        {"VALIDATION_ERROR", Code::bad_input}, {"INVALID_INPUT", Code::bad_input}, {"BAD_REQUEST", Code::bad_input}, {"UNAUTHORIZED", Code::unauthorized},
-        {"FORBIDDEN", Code::forbidden},        {"NOT_FOUND", Code::not_found},     {"CONFLICT", Code::conflict},     {"PAYLOAD_TOO_LARGE", Code::payload_too_large},
-        {"UNPROCESSABLE", Code::unprocessable}, {"RATE_LIMITED", Code::rate_limited}};
-    for (const auto& [name, meaning] : known) {
-        if (name == code) return meaning;
-    }
-    return Code::internal;
-}
-
 Outcome failed(Error error, std::string details = {}) {
     Outcome outcome;
     outcome.error = std::move(error);
@@ -94,133 +44,292 @@ Outcome failed(Error error, std::string details = {}) {
     return outcome;
 }
 
-std::int64_t milliseconds(std::chrono::nanoseconds duration) { return std::chrono::duration_cast<std::chrono::milliseconds>(duration).count(); }
-
 }  // namespace
 
-struct SubprocessEngine::Entry {
-    DiscoveredFunction found;
-    FunctionRef function;
-    Limits limits;  // defaults where nothing was written
+/// Calls of a function that wait until its next version is there.
+struct SubprocessEngine::Hold {
+    std::mutex mutex;
+    bool over = false;                   // guarded by mutex
+    std::vector<CancelSource> waiting;   // guarded by mutex
+
+    void end() {
+        std::vector<CancelSource> woken;
+        {
+            const std::lock_guard lock(mutex);
+            over = true;
+            woken = std::move(waiting);
+        }
+        for (auto& one : woken) one.cancel();
+    }
 };
-
-std::string find_on_path(std::string_view command, std::string_view path) {
-    while (true) {
-        const auto colon = path.find(':');
-        const auto folder = path.substr(0, colon);
-        if (folder.starts_with('/')) {
-            auto file = format("{}/{}", folder, command);
-            struct stat status {};
-            if (::stat(file.c_str(), &status) == 0 && S_ISREG(status.st_mode) && ::access(file.c_str(), X_OK) == 0) return file;
-        }
-        if (colon == std::string_view::npos) return {};
-        path.remove_prefix(colon + 1);
-    }
-}
-
-Error runtime_not_found(const DiscoveredFunction& function, std::string_view path, std::string_view home) {
-    const auto& runtime = *function.runtime;
-    const auto folders = std::count(path.begin(), path.end(), ':') + (path.empty() ? 0 : 1);
-    Error error(Code::runtime_not_found, format("function \"{}\" needs runtime \"{}\": command \"{}\" not found in PATH (searched {} directories)", function.function.name,
-                                                runtime.name, runtime.command, folders));
-    std::string fix;
-    for (const auto& way : runtime.install) fix += format("{}{}", fix.empty() ? "install it: " : ", or ", way);
-    for (const auto folder : elsewhere) {
-        const auto file = format("{}{}/{}", home, folder, runtime.command);
-        if (!home.empty() && ::access(file.c_str(), X_OK) == 0) {
-            fix += format("; found elsewhere: {}, add its directory to PATH", file);
-            break;
-        }
-    }
-    error.set_fix(fix);
-    error.set_where(function.function.entry.string());
-    return error;
-}
 
 SubprocessEngine::SubprocessEngine(SubprocessOptions options, Reactors& reactors, Log& log)
     : options_(std::move(options)), reactors_(reactors), log_(log), url_(options_.url), spawner_(std::make_unique<Spawner>()) {
+    if (options_.tree != TreeLevel::group) groups_ = TreeGroups::open(no_groups_);
+    else no_groups_ = "functions.tree is group";
+    finder_ = std::make_unique<RuntimeFinder>(options_.environment, *options_.runtimes, reactors_, *spawner_);
+    builder_ = std::make_unique<FunctionBuilder>(FunctionBuilder::Options{.state = options_.state, .home = options_.home, .env = options_.env, .groups = groups_}, *finder_, reactors_, *spawner_);
+    if (!options_.home.empty()) {
+        std::error_code ignored;
+        fs::create_directories(options_.home, ignored);
+    }
+    if (!options_.state.empty()) {
+        std::error_code ignored;
+        for (const auto& entry : fs::directory_iterator(options_.state / "generations", ignored)) {
+            // Copies of hosts that are gone; each host has a folder of its own.
+            const auto pid = std::atoi(entry.path().filename().c_str());
+            if (pid > 0 && pid != ::getpid() && !fs::exists(format("/proc/{}", pid), ignored)) fs::remove_all(entry.path(), ignored);
+        }
+    }
 }
 
-SubprocessEngine::~SubprocessEngine() = default;
+SubprocessEngine::~SubprocessEngine() {
+    versions_.clear();
+    if (options_.state.empty()) return;
+    std::error_code ignored;
+    fs::remove(options_.state / "generations" / std::to_string(::getpid()), ignored);  // only when it is empty
+}
 
 std::unique_ptr<SubprocessEngine> SubprocessEngine::create(SubprocessOptions options, std::vector<DiscoveredFunction> functions, Reactors& reactors, Log& log) {
     auto engine = std::unique_ptr<SubprocessEngine>(new SubprocessEngine(std::move(options), reactors, log));
-    for (auto& found : functions) {
-        if (found.function.engine != EngineKind::subprocess) continue;
-        auto entry = std::make_unique<Entry>();
-        entry->limits = engine->options_.defaults;
-        auto& written = found.function.limits;
-        for (std::size_t i = 0; i < limit_count; ++i) {
-            const auto limit = static_cast<Limit>(i);
-            if (written.bounds(limit)) entry->limits.set(limit, written[limit]);
-        }
-        if (!entry->limits.bounds(Limit::wall)) entry->limits.set(Limit::wall, 30'000'000'000);
-        auto shown = found.function;
-        shown.limits = entry->limits;
-        if (shown.state == FunctionState::ready && found.runtime) {
-            if (const auto program = engine->find_runtime(found); !program) {
-                shown.state = FunctionState::runtime_missing;
-                shown.diagnostics.push_back({"", program.error().where(), format("{}; {}", program.error().message(), program.error().fix())});
-            }
-        }
-        entry->function = std::make_shared<Function>(std::move(shown));
-        entry->found = std::move(found);
-        engine->list_.push_back(entry->function);
-        engine->entries_.emplace(entry->function->directory.string() + '\n' + entry->function->name, std::move(entry));
-    }
-    std::sort(engine->list_.begin(), engine->list_.end(), [](const FunctionRef& a, const FunctionRef& b) { return a->name < b->name; });
+    engine->replace(std::move(functions));
     return engine;
 }
 
-std::vector<FunctionRef> SubprocessEngine::list() const { return list_; }
+SubprocessEngine::Change SubprocessEngine::replace(std::vector<DiscoveredFunction> functions) {
+    Versions before;
+    {
+        const std::lock_guard lock(mutex_);
+        before = versions_;
+    }
+    Versions after;
+    std::vector<std::string> kept;
+    for (auto& found : functions) {
+        if (found.function.engine != EngineKind::subprocess) continue;
+        auto made = make(std::move(found), before);
+        if (!options_.development && made->state == FunctionState::invalid) {
+            // A running host does not lose a function because its new definition is wrong.
+            const auto old = std::find_if(before.begin(), before.end(), [&](const auto& one) { return one->name == made->name && one->state == FunctionState::ready; });
+            if (old != before.end()) {
+                kept.push_back(made->name);
+                made = *old;
+            }
+        }
+        after.push_back(std::move(made));
+    }
+    std::sort(after.begin(), after.end(), [](const auto& a, const auto& b) { return a->name < b->name; });
+    Change change;
+    change.invalid = std::move(kept);
+    const auto named = [](const Versions& versions, const std::string& name) {
+        const auto found = std::find_if(versions.begin(), versions.end(), [&](const auto& one) { return one->name == name; });
+        return found == versions.end() ? nullptr : *found;
+    };
+    for (const auto& one : after) {
+        const auto old = named(before, one->name);
+        if (!old) change.added.push_back(one->name);
+        else if (old != one) change.changed.push_back(one->name);
+        if (one->state == FunctionState::invalid && old != one) change.invalid.push_back(one->name);
+    }
+    for (const auto& one : before) {
+        if (!named(after, one->name)) change.removed.push_back(one->name);
+    }
+    std::map<std::string, std::shared_ptr<Hold>, std::less<>> held;
+    {
+        const std::lock_guard lock(mutex_);
+        versions_ = std::move(after);
+        held.swap(holds_);
+    }
+    for (const auto& [name, hold] : held) hold->end();
+    return change;
+}
+
+void SubprocessEngine::hold(const std::vector<std::string>& functions) {
+    const std::lock_guard lock(mutex_);
+    for (const auto& name : functions) {
+        auto& slot = holds_[name];
+        if (!slot) slot = std::make_shared<Hold>();
+    }
+}
+
+void SubprocessEngine::release() {
+    std::map<std::string, std::shared_ptr<Hold>, std::less<>> held;
+    {
+        const std::lock_guard lock(mutex_);
+        held.swap(holds_);
+    }
+    for (const auto& [name, hold] : held) hold->end();
+}
+
+void SubprocessEngine::set_build_listener(BuildListener listener) {
+    const std::lock_guard lock(mutex_);
+    build_listener_ = std::move(listener);
+}
+
+std::shared_ptr<const ProcessFunction> SubprocessEngine::make(DiscoveredFunction found, const Versions& known) {
+    auto made = std::make_shared<ProcessFunction>();
+    static_cast<Function&>(*made) = found.function;
+    auto limits = options_.defaults;
+    for (std::size_t i = 0; i < limit_count; ++i) {
+        const auto limit = static_cast<Limit>(i);
+        if (found.function.limits.bounds(limit)) limits.set(limit, found.function.limits[limit]);
+    }
+    if (!limits.bounds(Limit::wall)) limits.set(Limit::wall, 30'000'000'000);
+    const auto& manifest = found.manifest;
+    if (manifest.concurrency > 0) limits.set(Limit::concurrency, manifest.concurrency).set(Limit::queue, manifest.concurrency_queue);
+    limits.set(Limit::queue_wait, static_cast<std::uint64_t>(manifest.queue_timeout.count()));
+    made->limits = limits;
+    made->env = options_.env;
+    for (const auto& [name, value] : manifest.env) {
+        std::erase_if(made->env, [&](const auto& one) { return one.first == name; });
+        made->env.emplace_back(name, value);
+    }
+    made->run_entry = found.entry;
+    made->run_with = found.runtime;
+    made->run_folder = found.function.directory;
+    made->found = std::move(found);
+    if (made->state == FunctionState::ready) settle_build(*made);
+    made->content = made->version;
+    if (options_.development && made->state != FunctionState::invalid && !made->found.single_file && folder_size(made->directory, largest_automatic_copy) <= largest_automatic_copy) {
+        Sha256 hash;
+        hash.update(as_bytes(made->version));
+        IgnoreList ignored;
+        for (const auto& pattern : made->found.manifest.reload.ignore) ignored.add(pattern);
+        for (const auto& file : folder_files(made->directory, ignored)) {
+            hash.update(as_bytes(file + '\0'));
+            hash.update(as_bytes(read_text_file(made->directory / file, 64 << 20) + '\0'));
+        }
+        made->content = to_hex(hash.finish());
+        made->version = made->content;
+    }
+    settle_secrets(*made);
+    if (made->run_with && made->state == FunctionState::ready) settle_runtime(*made);
+    for (const auto& old : known) {
+        const auto same_diagnostics = std::equal(old->diagnostics.begin(), old->diagnostics.end(), made->diagnostics.begin(), made->diagnostics.end(),
+                                                 [](const Diagnostic& a, const Diagnostic& b) { return a.number == b.number && a.text == b.text; });
+        if (old->name == made->name && old->directory == made->directory && old->content == made->content && old->state == made->state && same_diagnostics && old->secrets == made->secrets &&
+            old->run_entry == made->run_entry && old->env == made->env) {
+            return old;
+        }
+    }
+    if (made->state == FunctionState::ready || made->state == FunctionState::runtime_missing) settle_copy(*made);
+    return made;
+}
+
+/// Runs the build step where that is due, and decides whether the source or what was built of it runs.
+void SubprocessEngine::settle_build(ProcessFunction& made) {
+    const auto& rule = made.found.manifest.build;
+    if (!rule) return;
+    if ((options_.development || options_.build_on_start) && !builder_->is_fresh(made.found)) {
+        BuildListener listener;
+        {
+            const std::lock_guard lock(mutex_);
+            listener = build_listener_;
+        }
+        auto command = rule->command;
+        for (const auto& argument : rule->args) command += " " + argument;
+        if (listener) listener({made.name, BuildEvent::Kind::started, command, {}});
+        const auto outcome = builder_->build(made.found);
+        if (options_.metrics) options_.metrics->counters("berth_builds_total", "Build steps that ended.", {"outcome"}).at({outcome.good ? "ok" : "failed"}).add();
+        if (listener) listener({made.name, outcome.good ? BuildEvent::Kind::succeeded : BuildEvent::Kind::failed, command, outcome});
+        if (!outcome.good) {
+            made.state = FunctionState::build_failed;
+            const auto tail = outcome.log.size() > 2048 ? outcome.log.substr(outcome.log.size() - 2048) : outcome.log;
+            made.diagnostics.push_back({"", place_text(made.found.manifest.file, rule->place), tail.empty() ? outcome.reason : format("{}\n{}", outcome.reason, tail)});
+            return;
+        }
+    }
+    const auto extension = fs::path(made.found.entry).extension().string();
+    const bool takes_source = made.run_with && (made.run_with->takes(extension) || made.run_with->name == "exec");
+    const bool use_output = !rule->output.empty() && (rule->use == BuildRule::Use::output || (rule->use == BuildRule::Use::automatic && (!options_.development || !takes_source)));
+    if (!use_output) return;
+    if (!builder_->has_output(made.found)) {
+        made.state = FunctionState::build_required;
+        made.diagnostics.push_back({"", place_text(made.found.manifest.file, rule->place), format("{} is missing; run berth fn build {}", rule->output, made.name)});
+        return;
+    }
+    made.run_entry = rule->output;
+    const auto output = made.directory / rule->output;
+    const bool executable = looks_executable(output) && ::access(output.c_str(), X_OK) == 0;
+    if (rule->run == BuildRule::Run::exec || (rule->run == BuildRule::Run::automatic && executable)) made.run_with = options_.runtimes->named("exec");
+}
+
+/// Whether the runtime is there, and new enough.
+void SubprocessEngine::settle_runtime(ProcessFunction& made) {
+    const auto& runtime = *made.run_with;
+    auto asked = made.found;
+    asked.runtime = made.run_with;
+    if (const auto program = finder_->find(runtime, asked); !program) {
+        made.state = FunctionState::runtime_missing;
+        if (program.error().message().empty()) {
+            const auto missing = finder_->missing(runtime, asked);
+            made.diagnostics.push_back({"", made.entry.string(), missing.message() + "\n" + missing.block()});
+        } else {
+            made.diagnostics.push_back({"", made.entry.string(), format("{}; {}", program.error().message(), program.error().fix())});
+        }
+        return;
+    }
+    const auto extension = fs::path(made.run_entry).extension().string();
+    const bool types = runtime.name == "node" && (extension == ".ts" || extension == ".mts" || extension == ".cts");
+    if (runtime.version.least.empty() && !types) return;
+    const auto version = finder_->version(runtime);
+    const auto needed = types ? std::string("22.18") : runtime.version.least;
+    if (version.empty() || version_at_least(version, needed)) return;
+    Error error(Code::runtime_version, format("function \"{}\" needs {} {} or later; {} is installed", made.name, runtime.name, needed, version));
+    error.set_fix(types ? "install a newer Node, add a build step to its manifest, or choose another runtime that takes TypeScript: deno or bun" : format("install {} {} or later", runtime.name, needed));
+    made.refused_details = format("{{\"runtime\":\"{}\",\"needed\":\"{}\",\"found\":\"{}\"}}", runtime.name, needed, version);
+    made.diagnostics.push_back({"", made.entry.string(), error.message() + "; " + error.fix()});
+    made.state = FunctionState::runtime_missing;
+    made.refused = std::move(error);
+}
+
+void SubprocessEngine::settle_secrets(ProcessFunction& made) {
+    const auto allowed = options_.secrets_allow.find(made.name);
+    for (const auto& rule : made.found.manifest.secrets) {
+        const bool may = options_.development || (allowed != options_.secrets_allow.end() && std::any_of(allowed->second.begin(), allowed->second.end(), [&](const std::string& name) {
+                             return name == "*" || name == rule.name;
+                         }));
+        auto value = may && options_.secret ? options_.secret(rule.name) : std::nullopt;
+        if (!value) {
+            if (!made.refused) made.refused = Error(Code::secret_missing, format("function \"{}\" needs the secret {}, which it was not given", made.name, rule.name));
+            made.diagnostics.push_back({"W106", made.found.manifest.file, format("the secret {} is not given to this function", rule.name)});
+            continue;
+        }
+        log_.redactor().add(rule.name, *value);
+        if (rule.in_environment) made.secrets_in_environment.push_back(rule.name);
+        made.secrets.emplace_back(rule.name, std::move(*value));
+    }
+}
+
+/// A copy of what runs, so that saving a file or building again changes no call that runs.
+void SubprocessEngine::settle_copy(ProcessFunction& made) {
+    if (options_.state.empty()) return;
+    const auto& rule = made.found.manifest.reload;
+    std::error_code ignored;
+    const auto root = options_.state / "generations" / std::to_string(::getpid());
+    const auto has_links = [&] { return fs::exists(made.directory / "node_modules", ignored) || fs::exists(made.directory / ".venv", ignored); };
+    const bool whole = rule.snapshot == ReloadRule::Snapshot::on ||
+                       (rule.snapshot == ReloadRule::Snapshot::automatic && options_.development && !made.found.single_file && !has_links() && folder_size(made.directory, largest_automatic_copy) <= largest_automatic_copy);
+    IgnoreList none;
+    for (const auto& pattern : rule.ignore) none.add(pattern);
+    if (whole || (options_.development && made.found.single_file && rule.snapshot != ReloadRule::Snapshot::off)) {
+        auto copy = Generation::copy(made.directory, root, none, made.found.single_file);
+        if (copy) {
+            made.copy = std::move(*copy);
+            made.run_folder = made.copy->folder();
+        } else {
+            made.diagnostics.push_back({"W107", made.directory.string(), format("its folder is not copied: {}", copy.error().message())});
+        }
+    }
+}
+
+std::vector<FunctionRef> SubprocessEngine::list() const {
+    const std::lock_guard lock(mutex_);
+    return {versions_.begin(), versions_.end()};
+}
 
 void SubprocessEngine::set_url(std::string url) {
     const std::lock_guard lock(mutex_);
     url_ = std::move(url);
-}
-
-Result<std::string> SubprocessEngine::find_runtime(const DiscoveredFunction& function) {
-    const auto& runtime = *function.runtime;
-    if (runtime.command.empty()) return function.function.entry.string();
-    if (runtime.name == "python") {
-        const auto own = function.function.directory / ".venv/bin/python";
-        if (::access(own.c_str(), X_OK) == 0) return own.string();
-    }
-    const auto path = options_.environment.contains("PATH") ? options_.environment.find("PATH")->second : std::string();
-    const auto home = options_.environment.contains("HOME") ? options_.environment.find("HOME")->second : std::string();
-    {
-        const std::lock_guard lock(mutex_);
-        if (const auto known = found_.find(runtime.name); known != found_.end() && ::access(known->second.c_str(), X_OK) == 0) return known->second;
-        auto& looked = looked_[std::string(runtime.name)];
-        const auto now = std::chrono::steady_clock::now();
-        if (looked != SteadyTime() && now - looked < std::chrono::seconds(1)) return fail(runtime_not_found(function, path, home));
-        looked = now;
-    }
-    auto program = find_on_path(runtime.command, path);
-    if (program.empty()) return fail(runtime_not_found(function, path, home));
-    // A version manager's script costs more than the interpreter itself at each call: it is asked once for the real one.
-    const std::string_view question = runtime.name == "python" ? "import sys; print(sys.executable)" : runtime.name == "node" ? "console.log(process.execPath)" : "";
-    if (!question.empty() && is_script(program) && Reactor::current() == nullptr) {
-        ProcessPlan plan;
-        plan.launch.program = program;
-        plan.launch.arguments = {program, runtime.name == "python" ? "-c" : "-e", std::string(question)};
-        for (const auto name : usual_variables) {
-            if (const auto value = options_.environment.find(name); value != options_.environment.end()) plan.launch.environment.push_back(format("{}={}", name, value->second));
-        }
-        plan.mark = "ALYX_REQUEST_ID=" + new_call_id();
-        plan.launch.environment.push_back(plan.mark);
-        plan.launch.directory = function.function.directory.string();
-        plan.timeout = std::chrono::seconds(5);
-        plan.output_limit = 4096;
-        const auto answer = sync_wait(run_on(reactors_.at(0), run_process(*spawner_, background_, std::move(plan), {})));
-        if (answer && answer->end == ProcessEnd::by_itself && answer->exit_status == 0) {
-            const std::string real(answer->output.substr(0, answer->output.find('\n')));
-            if (real.starts_with('/') && ::access(real.c_str(), X_OK) == 0) program = real;
-        }
-    }
-    const std::lock_guard lock(mutex_);
-    found_[std::string(runtime.name)] = program;
-    return program;
 }
 
 Task<Outcome> SubprocessEngine::call(FunctionRef function, Call call) {
@@ -229,109 +338,92 @@ Task<Outcome> SubprocessEngine::call(FunctionRef function, Call call) {
         reactor = &reactors_.next();
         co_await reactor->enter();
     }
-    const auto found = entries_.find(function->directory.string() + '\n' + function->name);
-    if (found == entries_.end() || found->second->function != function) {
-        co_return failed(Error(Code::not_found, format("there is no function \"{}\" of this version", function->name)));
-    }
     struct Active {
         std::atomic<std::size_t>& count;
         explicit Active(std::atomic<std::size_t>& count) : count(count) { ++count; }
         ~Active() { --count; }
     } const active(active_);
     if (closing_.requested()) co_return failed(closing_.token().error());
-
-    auto outcome = co_await run(*found->second, std::move(call));
-    co_return outcome;
-}
-
-ProcessPlan SubprocessEngine::plan_of(const Entry& entry, const Call& call, const std::string& request_id, const std::string& program, std::string input) {
-    const auto& function = *entry.function;
-    const auto& manifest = entry.found.manifest;
-    ProcessPlan plan;
-    plan.timeout = std::chrono::nanoseconds(std::min({entry.limits[Limit::wall], call.tighten[Limit::wall], std::uint64_t{900'000'000'000}}));
-    plan.deadline = call.deadline.value_or(SteadyTime::max());
-    plan.kill_grace = manifest.kill_grace;
-    plan.output_limit = std::min({entry.limits[Limit::output], call.tighten[Limit::output], std::uint64_t{256} << 20});
-    if (entry.limits.bounds(Limit::stderr_bytes)) plan.errors_kept = entry.limits[Limit::stderr_bytes];
-
-    auto& launch = plan.launch;
-    launch.program = program;
-    launch.directory = function.directory.string();
-    const auto relative = "./" + entry.found.entry;
-    if (entry.found.runtime->command.empty()) {
-        launch.arguments = {relative};
-    } else {
-        launch.arguments.push_back(program);
-        if (manifest.runtime_args) {
-            launch.arguments.insert(launch.arguments.end(), manifest.runtime_args->begin(), manifest.runtime_args->end());
-        } else {
-            launch.arguments.insert(launch.arguments.end(), entry.found.runtime->args.begin(), entry.found.runtime->args.end());
-        }
-        launch.arguments.push_back(relative);
-    }
-    launch.arguments.insert(launch.arguments.end(), manifest.args.begin(), manifest.args.end());
-    if (entry.limits.bounds(Limit::open_files)) launch.open_files_soft = launch.open_files_hard = entry.limits[Limit::open_files];
-    if (entry.limits.bounds(Limit::cpu_time)) launch.cpu_seconds = std::max<std::uint64_t>(1, entry.limits[Limit::cpu_time] / 1'000'000'000);
-    if (entry.limits.bounds(Limit::file_size)) launch.file_size = entry.limits[Limit::file_size];
-
-    // Weakest first; a name that comes again replaces the one before.
-    std::map<std::string, std::string, std::less<>> variables;
-    variables["PATH"] = "/usr/local/bin:/usr/bin:/bin";
-    variables["HOME"] = options_.home.empty() ? "/nonexistent" : options_.home.string();
-    variables["LANG"] = "C.UTF-8";
-    variables["NO_COLOR"] = "1";
-    const auto pass = [&](std::span<const std::string_view> names) {
-        for (const auto name : names) {
-            if (const auto value = options_.environment.find(name); value != options_.environment.end()) variables[std::string(name)] = value->second;
-        }
-    };
-    pass(usual_variables);
-    pass(entry.found.runtime->passed);
-    for (const auto& [name, value] : manifest.env) variables[name] = value;
-    const auto deadline = std::min(std::chrono::steady_clock::now() + plan.timeout, plan.deadline);
-    const auto deadline_ms = milliseconds(std::chrono::system_clock::now().time_since_epoch() + (deadline - std::chrono::steady_clock::now()));
-    std::string url;
+    // Only this engine makes functions of its kind, so they are of its own type.
+    auto version = std::static_pointer_cast<const ProcessFunction>(function);
+    std::shared_ptr<Hold> hold;
     {
         const std::lock_guard lock(mutex_);
-        url = url_;
+        if (const auto found = holds_.find(function->name); found != holds_.end()) hold = found->second;
     }
-    variables["ALYX_FUNCTION_NAME"] = function.name;
-    variables["ALYX_REQUEST_ID"] = request_id;
-    variables["ALYX_RUNTIME"] = function.runtime;
-    variables["ALYX_FUNCTION_DIR"] = function.directory.string();
-    variables["ALYX_ENTRYPOINT"] = entry.found.entry;
-    variables["ALYX_URL"] = url;
-    variables["ALYX_TIMEOUT_MS"] = std::to_string(milliseconds(plan.timeout));
-    variables["ALYX_DEADLINE_MS"] = std::to_string(deadline_ms);
-    variables["ALYX_TRIGGER"] = trigger_name(call.trigger);
-    variables["ALYX_DEV"] = "0";
-    variables["ALYX_PROTOCOL"] = "1";
-    for (const auto& [name, value] : variables) launch.environment.push_back(format("{}={}", name, value));
-    plan.mark = "ALYX_REQUEST_ID=" + request_id;
-
-    EnvelopeRequest request;
-    request.request_id = request_id;
-    request.function = function.name;
-    request.input = input;
-    request.env = &manifest.env;
-    request.url = url;
-    const auto token = random_token();
-    request.token = token;
-    for (const auto& extra : manifest.request_extras) {
-        if (extra == "function") request.with_function = true;
-        if (extra == "trigger") {
-            request.trigger = trigger_name(call.trigger);
-            request.trigger_id = call.id;
+    if (hold) {
+        CancelSource wake;
+        bool waits = false;
+        {
+            const std::lock_guard lock(hold->mutex);
+            waits = !hold->over;
+            if (waits) hold->waiting.push_back(wake);
         }
-        if (extra == "deadline") request.deadline_ms = deadline_ms;
+        if (waits) {
+            const auto stop = [&wake] { wake.cancel(); };
+            const CancelCallback client(call.cancel, stop);
+            const CancelCallback host(closing_.token(), stop);
+            co_await reactor->sleep_for(version->found.manifest.queue_timeout, wake.token());
+        }
+        if (call.cancel.requested()) co_return failed(call.cancel.error());
+        if (closing_.requested()) co_return failed(closing_.token().error());
+        {
+            const std::lock_guard lock(mutex_);
+            const auto fresh = std::find_if(versions_.begin(), versions_.end(), [&](const auto& one) { return one->name == function->name; });
+            if (fresh != versions_.end()) version = *fresh;
+        }
+        if (version->state != FunctionState::ready && version->state != FunctionState::runtime_missing) {
+            const auto code = version->state == FunctionState::build_failed ? Code::build_failed : version->state == FunctionState::build_required ? Code::build_required : Code::function_invalid;
+            co_return failed(Error(code, version->diagnostics.empty() ? format("the function {} cannot be called now", version->name) : version->diagnostics.back().text));
+        }
     }
-    plan.input = envelope_request(request);
-    return plan;
+    co_return co_await run(std::move(version), std::move(call));
 }
 
-Task<Outcome> SubprocessEngine::run(const Entry& entry, Call call) {
-    const auto& function = *entry.function;
-    const auto input_limit = std::min(entry.limits[Limit::input], call.tighten[Limit::input]);
+void SubprocessEngine::note(const ProcessFunction& function, const std::string& call, const std::string& request_id, std::string_view source, LogEntry entry) {
+    const auto level = parse_log_level(entry.level).value_or(LogLevel::info);
+    if (source != "function") log_.write(level, "function", entry.message, {{"source", source}, {"function", function.name}, {"call", call}});
+    if (options_.logs) options_.logs->add(function.name, request_id, source, std::move(entry));
+}
+
+/// What is executed for a call, found at the last moment.
+Task<Result<SubprocessEngine::Prepared>> SubprocessEngine::prepare(std::shared_ptr<const ProcessFunction> function, CancelToken cancel, std::string& details) {
+    Prepared prepared;
+    const auto& runtime = *function->run_with;
+    auto asked = function->found;
+    asked.runtime = function->run_with;
+    auto program = finder_->find(runtime, asked);
+    if (!program) {
+        if (program.error().message().empty()) {
+            const auto missing = finder_->missing(runtime, asked);
+            details = missing.details();
+            co_return fail(missing.error());
+        }
+        co_return fail(std::move(program.error()));
+    }
+    if (!opens_beneath(function->run_folder, function->run_entry)) {
+        const int reason = errno;
+        if (reason == EXDEV || reason == ELOOP) co_return fail(Code::function_invalid, format("function \"{}\": {} leads out of its folder [M009]", function->name, function->run_entry));
+        if (reason == EMFILE || reason == ENFILE || reason == ENOMEM) co_return fail(Code::spawn_failed, format("function \"{}\" could not be started: open failed with {}", function->name, errno_name(reason)));
+        std::error_code gone;
+        if (!fs::is_directory(function->run_folder, gone)) co_return fail(Code::entry_not_found, format("the folder of function \"{}\" is gone: {}", function->name, function->run_folder.string()));
+        co_return fail(Code::entry_not_found, format("the entry of function \"{}\" is gone: {}", function->name, (function->run_folder / function->run_entry).string()));
+    }
+    prepared.program = std::move(*program);
+    if (runtime.prepare) {
+        auto folder = co_await builder_->prepared(function->found, prepared.program, cancel);
+        if (!folder) co_return fail(std::move(folder.error()));
+        prepared.cache = std::move(*folder);
+        prepared.program = with_words(runtime.command, {.entry = "./" + function->run_entry, .dir = function->run_folder.string(), .cache = prepared.cache, .name = function->name});
+    } else if (runtime.command.empty()) {
+        prepared.program = (function->run_folder / function->run_entry).string();
+    }
+    co_return prepared;
+}
+
+Task<Outcome> SubprocessEngine::run(std::shared_ptr<const ProcessFunction> version, Call call) {
+    const auto& function = *version;
+    const auto input_limit = std::min(function.limits[Limit::input], call.tighten[Limit::input]);
     if (call.input.bytes.size() > input_limit) {
         co_return failed(Error(Code::payload_too_large, format("the input is {} bytes; function \"{}\" takes at most {}", call.input.bytes.size(), function.name, input_limit)));
     }
@@ -340,177 +432,109 @@ Task<Outcome> SubprocessEngine::run(const Entry& entry, Call call) {
         auto& problem = input.error();
         co_return failed(Error(Code::bad_input, problem.message), format("{{\"reason\":\"{}\",\"offset\":{}}}", problem.reason, problem.offset));
     }
-    auto program = find_runtime(entry.found);
-    if (!program) {
-        JsonWriter details;
-        details.begin_object().member("runtime", entry.found.runtime->name).member("command", entry.found.runtime->command).key("install").begin_array();
-        for (const auto way : entry.found.runtime->install) details.value(way);
-        details.end_array().end_object();
-        co_return failed(std::move(program.error()), details.take());
-    }
-    const auto request_id = is_uuid(call.request_id) ? call.request_id : call.id;
-    auto plan = plan_of(entry, call, request_id, *program, std::move(*input));
-    const ProcessPlan shown{.launch = {}, .input = {}, .mark = {}, .timeout = plan.timeout, .output_limit = plan.output_limit};
-    const auto bytes_in = plan.input.size();
+    call.input.bytes = {};
+    if (function.refused) co_return failed(*function.refused, function.refused_details);
 
     CancelSource stop;
     const auto cancel = [&stop] { stop.cancel(); };
-    const CancelCallback client(entry.found.manifest.finish_on_disconnect ? CancelToken() : call.cancel, cancel);
+    const CancelCallback client(function.found.manifest.finish_on_disconnect ? CancelToken() : call.cancel, cancel);
     const CancelCallback host(closing_.token(), cancel);
+    std::string details;
+    const auto stop_token = stop.token();
+    auto prepared = co_await prepare(version, stop_token, details);
+    if (!prepared) co_return failed(std::move(prepared.error()), std::move(details));
+
+    const auto request_id = is_uuid(call.request_id) ? call.request_id : call.id;
+    std::string token_text;
+    CallTokens::Held token;
+    std::string url;
+    {
+        const std::lock_guard lock(mutex_);
+        url = url_;
+    }
+    if (!url.empty()) {
+        const auto limit = std::chrono::nanoseconds(std::min(function.limits[Limit::wall], call.tighten[Limit::wall])) + function.found.manifest.kill_grace + std::chrono::seconds(5);
+        CallGrant grant{.request_id = request_id, .function = function.name, .version = function.version, .auth = call.auth, .depth = call.depth,
+                        .deadline = std::min(std::chrono::steady_clock::now() + limit, call.deadline.value_or(SteadyTime::max())),
+                        .log = [this, version, id = call.id, request_id](LogEntry entry) { note(*version, id, request_id, "function", std::move(entry)); }};
+        auto issued = tokens_->issue(std::move(grant));
+        if (!issued) co_return failed(std::move(issued.error()));
+        token = std::move(*issued);
+        token_text = token.text();
+    }
+    auto plan = plan_of(function, call, request_id, *prepared, token_text, *input);
+    input->clear();
+    input->shrink_to_fit();
+    // Lines reach the log as they come; a stack trace may still grow, so its last line waits for a moment.
+    const auto hide = [this, token_text](std::string text) {
+        if (!token_text.empty()) {
+            for (std::size_t at = 0; (at = text.find(token_text, at)) != std::string::npos;) text.replace(at, token_text.size(), "[redacted]");
+        }
+        return log_.redactor().apply(std::move(text));
+    };
+    const auto lines = std::make_shared<StderrLines>(function.found.manifest.stderr_level, [this, version, hide, id = call.id, request_id](LogEntry entry) {
+        entry.message = hide(std::move(entry.message));
+        if (!entry.data.empty()) entry.data = hide(std::move(entry.data));
+        note(*version, id, request_id, "stderr", std::move(entry));
+    });
+    auto* reactor = Reactor::current();
+    const auto waiting = std::make_shared<bool>(false);
+    plan.on_errors = [this, lines, waiting, reactor](std::string_view part) {
+        if (part.empty()) {
+            lines->finish();
+            return;
+        }
+        lines->add(part, std::chrono::steady_clock::now());
+        if (*waiting) return;
+        *waiting = true;
+        background_.spawn(*reactor, [](Reactor& loop, std::shared_ptr<StderrLines> lines, std::shared_ptr<bool> waiting) -> Task<void> {
+            do {
+                co_await loop.sleep_for(trace_join_time);
+            } while (!lines->flush_before(std::chrono::steady_clock::now() - trace_join_time / 2));
+            *waiting = false;
+        }(*reactor, lines, waiting));
+    };
+    plan.on_stuck = [this, version](pid_t pid) {
+        stuck_.fetch_add(1, std::memory_order_relaxed);
+        log_.write(LogLevel::error, "function", "stuck_process: a killed process does not end", {{"function", version->name}, {"pid", std::to_string(pid)}, {"wchan", read_text_file(format("/proc/{}/wchan", pid), 128)}});
+    };
+    const auto bytes_in = plan.input->size();
     const auto slot = std::make_shared<CallSlot>(std::move(call.slot));  // with the clean-up of every attempt
     std::expected<ProcessResult, LaunchFailure> result;
     for (int attempt = 0;; ++attempt) {
         // The place is given back when the last process of the call is gone, not when the caller has its answer.
-        std::move_only_function<void()> cleaned = [slot] {};
+        std::move_only_function<void()> cleaned = [slot, version] {};
         auto again = plan;
-        result = co_await run_process(*spawner_, background_, std::move(again), stop.token(), std::move(cleaned));
+        result = co_await run_process(*spawner_, background_, std::move(again), stop_token, std::move(cleaned));
         // A file that is still being written cannot be executed yet.
         if (result || result.error().problem != ETXTBSY || attempt == 5) break;
-        co_await Reactor::current()->sleep_for(std::chrono::milliseconds(20));
+        co_await reactor->sleep_for(std::chrono::milliseconds(20));
     }
+    plan.input.reset();
     if (!result) {
-        const auto [step, problem] = result.error();
-        const bool executing = std::string_view(step) == "execute";
-        const auto& entry_file = function.entry.string();
-        const auto folder = std::string_view(step) == "open directory";
-        if (folder && problem == ENOENT) co_return failed(Error(Code::entry_not_found, format("the folder of function \"{}\" is gone: {}", function.name, function.directory.string())));
-        if (executing && problem == ENOENT) {
-            const bool own = entry.found.runtime->command.empty();
-            co_return failed(own && ::access(entry_file.c_str(), F_OK) != 0
-                                 ? Error(Code::entry_not_found, format("the entry of function \"{}\" is gone: {}", function.name, entry_file))
-                                 : Error(Code::runtime_not_found, format("function \"{}\": {} cannot be started: the interpreter its first line names is not there", function.name, *program)));
-        }
-        if (executing && (problem == EACCES || problem == ENOEXEC)) {
-            co_return failed(Error(Code::not_executable, format("function \"{}\": {} is not executable ({}); chmod +x, or add a #! line", function.name, *program, errno_name(problem))));
-        }
-        co_return failed(Error(Code::spawn_failed, format("function \"{}\" could not be started: {} failed with {}", function.name, step, errno_name(problem))));
+        if (result.error().problem == ENOENT) finder_->forget(*function.run_with);
+        co_return launch_failure(function, *prepared, result.error());
     }
-    auto outcome = outcome_of(entry, request_id, shown, *result);
-    if (outcome.error && outcome.error->code() == Code::cancelled) {
-        outcome.error = closing_.requested() ? closing_.token().error() : call.cancel.error();
+    auto outcome = outcome_of(function, request_id, plan, *result);
+    if (outcome.error && outcome.error->code() == Code::cancelled) outcome.error = closing_.requested() ? closing_.token().error() : call.cancel.error();
+    if (outcome.error) {
+        if (const auto shown = hide(outcome.error->message()); shown != outcome.error->message()) {
+            Error hidden(outcome.error->code(), shown);
+            hidden.set_origin(outcome.error->origin()).set_exit_status(outcome.error->exit_status());
+            outcome.error = std::move(hidden);
+        }
+        outcome.details = hide(std::move(outcome.details));
+    }
+    for (auto& entry : outcome.logs) {
+        entry.message = hide(std::move(entry.message));
+        if (!entry.data.empty()) entry.data = hide(std::move(entry.data));
+        if (options_.logs) options_.logs->add(function.name, request_id, "function", entry);
     }
     outcome.usage.bytes_in = bytes_in;
     count(*result, bytes_in, outcome.usage.bytes_out);
-    log_errors(entry, call, result->errors);
-    if (result->left_something) {
-        log_.write(LogLevel::warn, "function", "the function left processes behind; they were ended", {{"function", function.name}, {"call", call.id}});
-    }
+    if (result->errors_dropped > 0) note(function, call.id, request_id, "host", {"warn", format("{} bytes of standard error were left out", result->errors_dropped), "", ""});
+    if (result->left_something) note(function, call.id, request_id, "host", {"warn", "the function left processes behind; they were ended", "", ""});
     co_return outcome;
-}
-
-Outcome SubprocessEngine::outcome_of(const Entry& entry, const std::string&, const ProcessPlan& plan, ProcessResult& result) {
-    const auto& name = entry.function->name;
-    Outcome outcome;
-    outcome.timing.start = result.start;
-    outcome.timing.run = result.run;
-    outcome.usage.bytes_out = result.output.size();
-    outcome.usage.cpu = result.cpu;
-    outcome.usage.peak_memory = result.peak_memory;
-    const auto fail_with = [&](Code code, Origin origin, std::string message, std::string details = {}) {
-        outcome.error = Error(code, std::move(message));
-        outcome.error->set_origin(origin);
-        outcome.details = std::move(details);
-    };
-    switch (result.end) {
-        case ProcessEnd::timeout:
-            fail_with(Code::timeout, Origin::host, format("function \"{}\" exceeded its time limit of {}", name, duration_text(plan.timeout)),
-                      format("{{\"timeout_ms\":{}}}", milliseconds(plan.timeout)));
-            return outcome;
-        case ProcessEnd::cancelled: fail_with(Code::cancelled, Origin::caller, "stopped on request"); return outcome;
-        case ProcessEnd::output_limit:
-            fail_with(Code::output_too_large, Origin::host, format("function \"{}\" wrote more than {} bytes", name, plan.output_limit), format("{{\"limit\":{}}}", plan.output_limit));
-            return outcome;
-        case ProcessEnd::by_itself: break;
-    }
-    outcome.exit = ExitInfo{result.exit_status, result.signal};
-    if (result.signal != 0) {
-        if (result.signal == SIGXCPU && entry.limits.bounds(Limit::cpu_time)) {
-            fail_with(Code::cpu_limit, Origin::host, format("function \"{}\" used up its processor time", name));
-        } else {
-            fail_with(Code::signaled, Origin::guest, format("function \"{}\" was ended by {}", name, signal_name(result.signal)), format("{{\"signal\":\"{}\"}}", signal_name(result.signal)));
-            outcome.error->set_exit_status(128 + result.signal);
-        }
-        return outcome;
-    }
-    auto answer = read_envelope(result.output);
-    if (answer) outcome.logs = std::move(answer->logs);
-    if (answer && !answer->success) {
-        fail_with(code_of_function_error(answer->code), Origin::guest, answer->message, std::move(answer->details));
-        outcome.error->set_exit_status(1);
-        outcome.guest_code = std::move(answer->code);
-        if (result.exit_status != 0) {
-            const auto exit = format("\"exit_code\":{}", result.exit_status);
-            if (outcome.details.empty() || outcome.details.find_first_not_of("{} \t\r\n") == std::string::npos) {
-                outcome.details = "{" + exit + "}";
-            } else {
-                outcome.details.insert(outcome.details.rfind('}'), "," + exit);
-            }
-        }
-        return outcome;
-    }
-    JsonWriter details;
-    details.begin_object();
-    if (result.exit_status != 0) {
-        details.member("exit_code", result.exit_status);
-    } else if (!answer) {
-        details.member("reason", std::string_view(answer.error().reason)).member("offset", answer.error().offset);
-    }
-    if (options_.show_output) {
-        details.member("stdout_excerpt", std::string_view(excerpt(result.output))).member("stderr_excerpt", std::string_view(excerpt(result.errors)));
-    }
-    details.end_object();
-    if (result.exit_status != 0) {
-        std::string message = format("function \"{}\" exited with code {}", name, result.exit_status);
-        if (const auto line = last_line(result.errors); options_.show_output && !line.empty()) message += ": " + terminal_safe(line);
-        if (result.exit_status == 126) message += " (entry not executable)";
-        if (result.exit_status == 127) message += " (command not found inside the function)";
-        if (result.exit_status == 120 && entry.function->runtime == "python") message += " (stdout could not be flushed)";
-        if (result.exit_status >= 129 && result.exit_status <= 159) message += format(" (128 + {})", signal_name(result.exit_status - 128));
-        fail_with(Code::exit_nonzero, Origin::guest, std::move(message), details.take());
-        outcome.error->set_exit_status(result.exit_status);
-        return outcome;
-    }
-    if (!answer) {
-        // What the program wrote is named only where that is wanted.
-        const bool quotes = answer.error().reason == "not_json" && !options_.show_output;
-        fail_with(Code::bad_output, Origin::guest, format("function \"{}\": {}", name, quotes ? "stdout is not JSON; print debug text to stderr" : answer.error().message), details.take());
-        return outcome;
-    }
-    const auto at = static_cast<std::size_t>(answer->output.data() - result.output.data());
-    if (answer->output == "null" && (answer->output.data() < result.output.data() || at >= result.output.size())) {
-        outcome.output.bytes = "null";
-    } else {
-        const auto size = answer->output.size();
-        outcome.output.bytes = std::move(result.output);
-        outcome.output.bytes.resize(at + size);
-        outcome.output.bytes.erase(0, at);
-    }
-    outcome.output.media_type = "application/json";
-    return outcome;
-}
-
-void SubprocessEngine::count(const ProcessResult& result, std::uint64_t bytes_in, std::uint64_t bytes_out) {
-    if (!options_.metrics) return;
-    auto& metrics = *options_.metrics;
-    auto& bytes = metrics.counters("berth_process_bytes_total", "Bytes moved to and from function processes.", {"direction"});
-    bytes.at({"in"}).add(bytes_in);
-    bytes.at({"out"}).add(bytes_out);
-    if (result.end != ProcessEnd::by_itself) {
-        const auto* reason = result.end == ProcessEnd::timeout ? "timeout" : result.end == ProcessEnd::cancelled ? "cancelled" : "output_too_large";
-        metrics.counters("berth_process_killed_total", "Process trees that were ended by Berth.", {"reason"}).at({reason}).add();
-    }
-    if (result.left_something) metrics.counters("berth_process_leftover_total", "Calls whose main process left others behind.").at({}).add();
-}
-
-void SubprocessEngine::log_errors(const Entry& entry, const Call& call, std::string_view text) {
-    const auto level = parse_log_level(entry.found.manifest.stderr_level).value_or(LogLevel::info);
-    while (!text.empty()) {
-        const auto end = std::min(text.find('\n'), std::size_t{64 * 1024});
-        auto line = text.substr(0, end);
-        text.remove_prefix(std::min(text.size(), line.size() + (end < text.size() && text[end] == '\n' ? 1 : 0)));
-        if (line.ends_with('\r')) line.remove_suffix(1);
-        if (!line.empty()) log_.write(level, "function", terminal_safe(line), {{"source", "stderr"}, {"function", entry.function->name}, {"call", call.id}});
-    }
 }
 
 Task<void> SubprocessEngine::close(std::chrono::milliseconds grace) {
@@ -520,8 +544,10 @@ Task<void> SubprocessEngine::close(std::chrono::milliseconds grace) {
     const auto end = std::chrono::steady_clock::now() + grace;
     while (busy() && std::chrono::steady_clock::now() < end) co_await reactor->sleep_for(std::chrono::milliseconds(2));
     closing_.cancel(CancelCause::shutting_down);
+    release();
     while (active_.load() > 0) co_await reactor->sleep_for(std::chrono::milliseconds(1));
     co_await background_.join();
+    co_await builder_->close();
 }
 
 }  // namespace berth

@@ -2,9 +2,11 @@
 
 #include <atomic>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -15,32 +17,57 @@
 #include "berth/base/clock.hpp"
 #include "berth/process/run_process.hpp"
 #include "berth/process/spawner.hpp"
+#include "berth/runtime/call_tokens.hpp"
 #include "berth/runtime/discovery.hpp"
 #include "berth/runtime/engine.hpp"
+#include "berth/runtime/function_build.hpp"
+#include "berth/runtime/function_logs.hpp"
+#include "berth/runtime/runtime_finder.hpp"
 #include "berth/telemetry/log.hpp"
 #include "berth/telemetry/metrics.hpp"
 
 namespace berth {
 
+struct ProcessFunction;
+
 /// What the engine of subprocess functions needs of its host.
 struct SubprocessOptions {
+    using Pairs = std::vector<std::pair<std::string, std::string>>;
+
     std::map<std::string, std::string, std::less<>> environment;  // the host's; little of it reaches functions
+    std::shared_ptr<const RuntimeRegistry> runtimes = std::make_shared<const RuntimeRegistry>();  // shared with discovery
     std::string url = "http://localhost:8080";   // context.alyx_url
     std::filesystem::path home;                  // HOME of functions when the host has none
+    std::filesystem::path state;                 // where builds, prepared programs and copies of folders lie; empty: none of them
     Limits defaults;                             // of the profile `subprocess`
     MetricRegistry* metrics = nullptr;           // outlives the engine; null: nothing is counted
+    FunctionLogs* logs = nullptr;                // outlives the engine; null: only the host's log
     bool show_output = false;                    // excerpts of what a function wrote in details and messages of its failures
+    bool development = false;                    // sources instead of outputs, copies of folders, builds when something changed
+    bool build_on_start = false;                 // also without development
+    Pairs env;                                   // for every function; a manifest's own wins
+    std::vector<std::string> env_pass;           // host variables that every function gets
+    std::vector<std::string> request_extras;     // of every function
+    bool ok_for_failures = false;                // error_status of functions that do not say
+    TreeLevel tree = TreeLevel::automatic;
+    std::chrono::nanoseconds drain{std::chrono::milliseconds(250)};
+    bool no_new_privileges = true;
+    /// The value of a secret; empty: there is none. Called when a version of a function is made.
+    std::function<std::optional<std::string>(std::string_view name)> secret;
+    /// Which secrets a function may have; a list with "*" is all.
+    std::map<std::string, std::vector<std::string>, std::less<>> secrets_allow;
 };
 
 /// Functions that are programs: one process a call, request on standard input, envelope on standard output, standard
 /// error into the log, the whole tree ended with the call.
 ///
-/// The Task of a call continues in the reactor it was called in, or in one of the engine's when it was in none.
+/// The Task of a call continues in the reactor it was called in, or in one of the engine's when it was in none. A call
+/// keeps the version of the function it was made with, also when `replace` has brought another.
 class SubprocessEngine final : public Engine {
 public:
     /// Looks up the interpreters of the functions; one that is missing makes its functions `runtime_missing`, with the
-    /// way to get it. Blocks while version managers are asked for the real interpreter behind their scripts. `functions`
-    /// that are not of this engine are left out.
+    /// way to get it. Blocks while version managers are asked for the real interpreter behind their scripts and, in
+    /// development, while builds run. `functions` that are not of this engine are left out.
     static std::unique_ptr<SubprocessEngine> create(SubprocessOptions options, std::vector<DiscoveredFunction> functions, Reactors& reactors, Log& log);
     ~SubprocessEngine() override;
 
@@ -48,39 +75,77 @@ public:
     Task<Outcome> call(FunctionRef function, Call call) override;
     Task<void> close(std::chrono::milliseconds grace) override;
 
-    /// Where functions reach the host; known once the server has its port.
+    /// Puts another set of functions in place at once. Versions that are equal stay the objects they are. Blocks like
+    /// `create`; one at a time.
+    struct Change {
+        std::vector<std::string> added, changed, removed, invalid;
+    };
+    Change replace(std::vector<DiscoveredFunction> functions);
+
+    /// What a build step did; told as it happens, also for those of `create`.
+    struct BuildEvent {
+        std::string function;
+        enum class Kind : std::uint8_t { started, succeeded, failed } kind = Kind::started;
+        std::string command;
+        BuildOutcome outcome;
+    };
+    using BuildListener = std::function<void(const BuildEvent&)>;
+    void set_build_listener(BuildListener listener);
+    /// Calls of these functions that come from now on wait for the next `replace`, at most as long as for a place.
+    void hold(const std::vector<std::string>& functions);
+    /// Lets them go on with what there is.
+    void release();
+
+    /// Where functions reach the host; known once the server has its port. Empty: nowhere, and calls get no token.
     void set_url(std::string url);
 
+    const std::shared_ptr<CallTokens>& tokens() const noexcept { return tokens_; }
+    RuntimeFinder& finder() noexcept { return *finder_; }
+    FunctionBuilder& builder() noexcept { return *builder_; }
+    TreeLevel tree_level() const noexcept { return groups_ ? TreeLevel::cgroup : TreeLevel::group; }
+    const TreeGroups* groups() const noexcept { return groups_.get(); }
+    /// Why there are no control groups; empty when there are.
+    const std::string& no_groups_reason() const noexcept { return no_groups_; }
+    std::size_t stuck() const noexcept { return stuck_.load(std::memory_order_relaxed); }
+    std::size_t active() const noexcept { return active_.load(std::memory_order_relaxed); }
+
 private:
-    struct Entry;
+    struct Hold;
+    using Versions = std::vector<std::shared_ptr<const ProcessFunction>>;
     SubprocessEngine(SubprocessOptions options, Reactors& reactors, Log& log);
 
-    Result<std::string> find_runtime(const DiscoveredFunction& function);
-    Task<Outcome> run(const Entry& entry, Call call);
-    ProcessPlan plan_of(const Entry& entry, const Call& call, const std::string& request_id, const std::string& program, std::string input);
-    Outcome outcome_of(const Entry& entry, const std::string& request_id, const ProcessPlan& plan, ProcessResult& result);
+    std::shared_ptr<const ProcessFunction> make(DiscoveredFunction found, const Versions& known);
+    void settle_build(ProcessFunction& made);
+    void settle_runtime(ProcessFunction& made);
+    void settle_secrets(ProcessFunction& made);
+    void settle_copy(ProcessFunction& made);
+    Task<Outcome> run(std::shared_ptr<const ProcessFunction> function, Call call);
+    struct Prepared;
+    Task<Result<Prepared>> prepare(std::shared_ptr<const ProcessFunction> function, CancelToken cancel, std::string& details);
+    ProcessPlan plan_of(const ProcessFunction& function, const Call& call, const std::string& request_id, const Prepared& prepared, const std::string& token, std::string_view input) const;
+    Outcome outcome_of(const ProcessFunction& function, const std::string& request_id, const ProcessPlan& plan, ProcessResult& result) const;
+    Outcome launch_failure(const ProcessFunction& function, const Prepared& prepared, const LaunchFailure& failure) const;
     void count(const ProcessResult& result, std::uint64_t bytes_in, std::uint64_t bytes_out);
-    void log_errors(const Entry& entry, const Call& call, std::string_view text);
+    void note(const ProcessFunction& function, const std::string& call, const std::string& request_id, std::string_view source, LogEntry entry);
 
     SubprocessOptions options_;
     Reactors& reactors_;
     Log& log_;
-    std::mutex mutex_;
-    std::string url_;                                          // guarded by mutex_
-    std::map<std::string, std::string, std::less<>> found_;    // guarded by mutex_; runtime to program
-    std::map<std::string, SteadyTime, std::less<>> looked_;    // guarded by mutex_; when a missing one was last looked for
-    std::unordered_map<std::string, std::unique_ptr<Entry>> entries_;  // fixed after create
-    std::vector<FunctionRef> list_;
-    std::atomic<std::size_t> active_{0};  // calls inside
+    std::shared_ptr<TreeGroups> groups_;       // null: none on this host. With trees that still end
+    std::string no_groups_;
+    mutable std::mutex mutex_;
+    std::string url_;                          // guarded by mutex_
+    Versions versions_;                        // guarded by mutex_; sorted by name
+    std::map<std::string, std::shared_ptr<Hold>, std::less<>> holds_;  // guarded by mutex_; with those who wait
+    BuildListener build_listener_;             // guarded by mutex_
+    std::shared_ptr<CallTokens> tokens_ = std::make_shared<CallTokens>();  // with calls that end late
+    std::atomic<std::size_t> active_{0};       // calls inside
+    std::atomic<std::size_t> stuck_{0};        // processes that survive their kill
     CancelSource closing_;
     TaskScope background_;
     std::unique_ptr<Spawner> spawner_;
+    std::unique_ptr<RuntimeFinder> finder_;
+    std::unique_ptr<FunctionBuilder> builder_;
 };
-
-/// The text of runtime_not_found: what was looked for and how to get it.
-Error runtime_not_found(const DiscoveredFunction& function, std::string_view path, std::string_view home);
-
-/// The first executable file of this name on PATH; empty and relative elements are skipped. Empty: none.
-std::string find_on_path(std::string_view command, std::string_view path);
 
 }  // namespace berth

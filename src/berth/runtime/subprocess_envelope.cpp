@@ -67,11 +67,13 @@ bool too_deep(std::string_view text) {
 
 /// The beginning of what a program wrote, for a message.
 std::string first_words(std::string_view text) {
-    const auto line = text.substr(0, std::min(text.find('\n'), std::size_t{10}));
+    const auto line = text.substr(0, std::min(text.find('\n'), std::size_t{9}));
     return terminal_safe(line.substr(0, valid_utf8_prefix(line)));
 }
 
-std::string level_of(std::string_view raw, std::string& original) {
+}  // namespace
+
+std::string function_log_level(std::string_view raw, std::string& original) {
     std::string lower(raw);
     for (auto& c : lower) {
         if (c >= 'A' && c <= 'Z') c = static_cast<char>(c + 32);
@@ -84,13 +86,18 @@ std::string level_of(std::string_view raw, std::string& original) {
     return "info";
 }
 
+namespace {
+
 void read_logs(std::string_view raw, EnvelopeAnswer& answer) {
     if (json_kind(raw) != JsonKind::array) return;
     const auto entries = json_elements(raw);
     if (!entries) return;
     std::size_t bytes = 0;
     for (const auto element : *entries) {
-        if (json_kind(element) != JsonKind::object) continue;
+        if (json_kind(element) != JsonKind::object) {
+            ++answer.logs_dropped;
+            continue;
+        }
         LogEntry entry;
         bool has_level = false, has_message = false;
         std::string original;
@@ -98,7 +105,7 @@ void read_logs(std::string_view raw, EnvelopeAnswer& answer) {
         for (const auto& [key, value] : *members) {
             const bool is_text = json_kind(value) == JsonKind::string;
             if (key == "level" && is_text) {
-                entry.level = level_of(*json_string(value), original);
+                entry.level = function_log_level(*json_string(value), original);
                 has_level = true;
             } else if (key == "message" && is_text) {
                 entry.message = *json_string(value);
@@ -109,8 +116,15 @@ void read_logs(std::string_view raw, EnvelopeAnswer& answer) {
                 entry.timestamp = *json_string(value);
             }
         }
-        if (!has_level || !has_message) continue;
-        if (!original.empty() && entry.data.empty()) entry.data = format("{{\"original_level\":{}}}", json_quote(original));
+        if (!has_level || !has_message) {
+            ++answer.logs_dropped;
+            continue;
+        }
+        if (!original.empty()) {
+            const auto member = format("\"original_level\":{}", json_quote(original));
+            if (entry.data.find_first_not_of("{} \t\r\n") == std::string::npos) entry.data = "{" + member + "}";
+            else entry.data.insert(entry.data.rfind('}'), "," + member);
+        }
         if (entry.message.size() > max_message) {
             entry.message.resize(max_message);
             entry.message.resize(valid_utf8_prefix(entry.message));
@@ -181,10 +195,22 @@ std::string envelope_request(const EnvelopeRequest& request) {
     JsonWriter json;
     json.begin_object().member("request_id", request.request_id).member("function_name", request.function);
     json.key("input").raw(request.input);
-    json.key("context").begin_object().key("auth").null();
+    json.key("context").begin_object().key("auth");
+    if (request.auth) {
+        const auto& auth = *request.auth;
+        json.begin_object().member("id", std::string_view(auth.id)).member("email", std::string_view(auth.email)).member("verified", auth.verified);
+        if (!auth.role.empty()) json.member("role", std::string_view(auth.role));
+        if (!auth.metadata.empty()) json.key("metadata").raw(auth.metadata);
+        json.end_object();
+    } else {
+        json.null();
+    }
     json.key("env").begin_object();
     if (request.env) {
         for (const auto& [name, value] : *request.env) json.member(name, std::string_view(value));
+    }
+    if (request.secrets) {
+        for (const auto& [name, value] : *request.secrets) json.member(name, std::string_view(value));
     }
     json.end_object();
     json.member("alyx_url", request.url).member("internal_token", request.token);
@@ -192,6 +218,7 @@ std::string envelope_request(const EnvelopeRequest& request) {
         json.key("trigger").begin_object().member("type", request.trigger).member("id", request.trigger_id).end_object();
     }
     if (request.deadline_ms) json.member("deadline_ms", *request.deadline_ms);
+    if (!request.trace_parent.empty()) json.member("traceparent", request.trace_parent);
     json.end_object();
     if (request.with_function) json.member("function", request.function);
     json.end_object();
@@ -262,7 +289,7 @@ std::expected<EnvelopeAnswer, EnvelopeProblem> read_envelope(std::string_view te
     if (text[text.find_first_not_of(" \t\r\n")] != '{') return refuse("not_object", 0, "standard output is JSON, but not an object");
 
     EnvelopeAnswer answer;
-    std::string_view success, error, logs, top_level_code;
+    std::string_view success, error, logs, top_level_code, request_id;
     const auto members = json_members(text);
     for (const auto& [key, value] : *members) {
         std::string_view* slot = nullptr;
@@ -271,8 +298,9 @@ std::expected<EnvelopeAnswer, EnvelopeProblem> read_envelope(std::string_view te
         if (key == "error") slot = &error;
         if (key == "logs") slot = &logs;
         if (key == "error_code") slot = &top_level_code;
+        if (key == "request_id") slot = &request_id;
         if (!slot) continue;
-        if (!slot->empty() && slot != &top_level_code) return refuse("duplicate_member", 0, format("the envelope has \"{}\" twice", key));
+        if (!slot->empty() && slot != &top_level_code && slot != &request_id) return refuse("duplicate_member", 0, format("the envelope has \"{}\" twice", key));
         *slot = value;
     }
     if (success != "true" && success != "false") return refuse("missing_success", 0, "the envelope has no \"success\" that is true or false");
@@ -281,6 +309,7 @@ std::expected<EnvelopeAnswer, EnvelopeProblem> read_envelope(std::string_view te
     if (!answer.success && !read_error(error, top_level_code, answer)) return refuse("bad_error", 0, "the error of the envelope is not an object with text for code and message");
     if (answer.output.empty()) answer.output = "null";
     if (!logs.empty()) read_logs(logs, answer);
+    if (!request_id.empty() && json_kind(request_id) == JsonKind::string) answer.request_id = *json_string(request_id);
     return answer;
 }
 

@@ -18,12 +18,15 @@ struct EnvelopeRequest {
     std::string_view function;
     std::string_view input;           // checked by `minify_input`
     const std::vector<std::pair<std::string, std::string>>* env = nullptr;
+    const std::vector<std::pair<std::string, std::string>>* secrets = nullptr;  // also members of context.env
+    const AuthSubject* auth = nullptr;  // null: anonymous
     std::string_view url;
     std::string_view token;
     bool with_function = false;       // the members that request_extras adds
     std::string_view trigger;         // empty: left out
     std::string_view trigger_id;
     std::optional<std::int64_t> deadline_ms;  // Unix milliseconds
+    std::string_view trace_parent;    // empty: left out
 };
 
 /// The request object on one line with its line feed; `input` is put in byte for byte.
@@ -40,6 +43,9 @@ struct EnvelopeProblem {
 /// and removes white space outside strings.
 std::expected<std::string, EnvelopeProblem> minify_input(std::string_view text);
 
+/// One of debug, info, warn and error for a level as functions spell it; `original` is set to one that is unknown.
+std::string function_log_level(std::string_view raw, std::string& original);
+
 /// A function's answer, taken apart. Raw parts are views of the text.
 struct EnvelopeAnswer {
     bool success = false;
@@ -48,7 +54,9 @@ struct EnvelopeAnswer {
     std::string message;
     std::string details;              // JSON object, empty: none
     std::vector<LogEntry> logs;
+    std::size_t logs_dropped = 0;     // entries that were none
     bool logs_truncated = false;
+    std::string request_id;           // what it says of itself; empty: nothing
 };
 std::expected<EnvelopeAnswer, EnvelopeProblem> read_envelope(std::string_view text);
 

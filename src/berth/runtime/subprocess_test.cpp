@@ -44,7 +44,7 @@ protected:
     }
     void start() {
         const std::vector<fs::path> paths{root_};
-        auto found = discover(paths, {});
+        auto found = discover(paths, DiscoverySettings{});
         ASSERT_TRUE(found);
         engine_ = SubprocessEngine::create(options_, std::move(found->functions), *reactors_, log_);
     }
@@ -169,7 +169,7 @@ TEST_F(SubprocessTest, WithOutputShownTheMessageSaysWhatWasSeen) {
     options_.show_output = true;
     shell("talks", "echo Hello world");
     shell("exits", "echo the reason >&2; exit 1");
-    EXPECT_THAT(call("talks").error->message(), HasSubstr("stdout is not JSON: line 1 starts with \"Hello worl\""));
+    EXPECT_THAT(call("talks").error->message(), HasSubstr("stdout is not JSON: line 1 starts with \"Hello wor\""));
     EXPECT_THAT(call("exits").error->message(), HasSubstr("exited with code 1: the reason"));
     EXPECT_THAT(metrics.prometheus_text(), HasSubstr("berth_process_bytes_total{direction=\"out\"} 12"));
     sync_wait(engine_->close(0ms));

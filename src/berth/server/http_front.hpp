@@ -11,6 +11,7 @@
 #include "berth/base/clock.hpp"
 #include "berth/net/http_message.hpp"
 #include "berth/runtime/invoker.hpp"
+#include "berth/server/function_front.hpp"
 
 namespace berth {
 
@@ -20,12 +21,14 @@ struct HttpFrontOptions {
     std::function<std::string()> metrics_text;          // Prometheus 0.0.4; empty: no /metrics
     /// Name and state (`ok`, `degraded`, `unhealthy`) of what /health looks at; called for each request to it.
     std::function<std::vector<std::pair<std::string, std::string>>()> checks;
+    FunctionFrontOptions functions;
 };
 
 /// The routes of `serve`: functions, health, metrics.
 ///
 ///     POST /api/functions/{name}      calls it: raw answers for wasm kinds, the envelope for subprocess kinds
 ///     GET  /api/functions[/{name}]    what there is
+///     …    /api/functions/…, /api/executions, /internal/v1: see FunctionFront
 ///     GET  /health, /health/live, /health/ready (/ready), /metrics
 ///
 /// Safe from any thread. The invoker outlives it.
@@ -37,16 +40,14 @@ public:
 
     /// Readiness: false until the first scan is done, false again once `drain` was called.
     void set_ready() noexcept { ready_.store(true, std::memory_order_release); }
+    /// The routes of functions.
+    FunctionFront& functions() noexcept { return functions_; }
     void drain() noexcept { draining_.store(true, std::memory_order_release); }
 
 private:
-    Task<HttpResponse> call(HttpRequest& request, FunctionRef function);
-    HttpResponse list() const;
-    HttpResponse describe(const Function& function) const;
     HttpResponse health() const;
-    HttpResponse functions_route(HttpRequest& request, std::string_view name, FunctionRef& to_call);
 
-    Invoker& invoker_;
+    FunctionFront functions_;
     HttpFrontOptions options_;
     SteadyTime started_;
     std::atomic<bool> ready_{false};

@@ -8,6 +8,8 @@
 #include "berth/base/format.hpp"
 #include "berth/base/json.hpp"
 #include "berth/base/utf8.hpp"
+#include "berth/server/gunzip.hpp"
+#include "berth/server/multipart.hpp"
 
 namespace berth {
 
@@ -101,10 +103,19 @@ Result<std::string> form_to_json(std::string_view form) {
     return json.take();
 }
 
-Result<Payload> input_of(HttpRequest& request, const Function& function) {
-    if (const auto encoding = request.field("content-encoding"); encoding && lower_case(*encoding) != "identity") {
-        return fail(Code::unsupported_media_type, format("the content encoding \"{}\" is not read by this build; send the body as it is", *encoding));
+Result<void> decode_body(HttpRequest& request, std::uint64_t max_body) {
+    const auto encoding = lower_case(trimmed(request.field("content-encoding").value_or("identity")));
+    if (encoding == "gzip" || encoding == "x-gzip") {
+        BERTH_TRY(request.body, gunzip(request.body, max_body));
+    } else if (encoding != "identity") {
+        return fail(Code::unsupported_media_type, format("the content encoding \"{}\" is not read; send the body as it is, or as gzip", encoding));
     }
+    if (request.body.size() > max_body) return fail(Code::payload_too_large, format("the body is larger than {} bytes", max_body));
+    return {};
+}
+
+Result<Payload> input_of(HttpRequest& request, const Function& function, const BodyRules& rules) {
+    BERTH_TRYV(decode_body(request, rules.max_body));
     const auto type = request.field("content-type").value_or("");
     if (function.engine != EngineKind::subprocess) return Payload{std::move(request.body), std::string(type)};
 
@@ -115,7 +126,12 @@ Result<Payload> input_of(HttpRequest& request, const Function& function) {
     const bool json = essence.empty() || essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json")) ||
                       essence == "application/x-www-form-urlencoded";
     if (!json) {
-        if (essence == "multipart/form-data") return fail(Code::unsupported_media_type, "multipart forms are not read by this build; send JSON");
+        if (essence == "multipart/form-data") {
+            auto object = multipart_to_json(request.body, type, rules.spool);
+            if (!object) return std::unexpected(std::move(object.error()));
+            request.body = {};
+            return Payload{std::move(*object), "application/json"};
+        }
         return fail(Code::unsupported_media_type, format("the content type \"{}\" is not one that functions take; send application/json", essence));
     }
     if (!form) BERTH_TRYV(check_charset(parameters));

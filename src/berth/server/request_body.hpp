@@ -10,10 +10,19 @@
 
 namespace berth {
 
+class SpooledFiles;
+
 /// The input of a call from the request's body, by its content type. Raw kinds get the bytes as they came. For others
-/// JSON stays as it is, an empty body is `{}`, and a form becomes an object of strings (repeated names: lists), except
+/// JSON stays as it is, an empty body is `{}`, a multipart form becomes its fields with its files in `_files`, and a form becomes an object of strings (repeated names: lists), except
 /// that one beginning with `{` is JSON, as `curl -d` sends it. Anything else is unsupported_media_type.
-Result<Payload> input_of(HttpRequest& request, const Function& function);
+struct BodyRules {
+    std::uint64_t max_body = ~std::uint64_t{0};  // decompressed
+    SpooledFiles* spool = nullptr;               // where files of a multipart form go; null: into the input
+};
+Result<Payload> input_of(HttpRequest& request, const Function& function, const BodyRules& rules = {});
+
+/// Decompresses the body in place when its encoding is gzip; any other encoding is unsupported_media_type.
+Result<void> decode_body(HttpRequest& request, std::uint64_t max_body);
 
 /// `a=1&b=2&a=3` as `{"a":["1","3"],"b":"2"}`; names in the order of their first use.
 Result<std::string> form_to_json(std::string_view form);

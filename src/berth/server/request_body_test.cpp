@@ -38,9 +38,10 @@ TEST(RequestBody, FormsBecomeObjects) {
 
 TEST(RequestBody, OtherTypesAreRefused) {
     EXPECT_EQ(input("text/plain", "x"), "unsupported_media_type");
-    EXPECT_EQ(input("multipart/form-data; boundary=x", "x"), "unsupported_media_type");
+    EXPECT_EQ(input("multipart/form-data; boundary=x", "x"), "bad_input");
     EXPECT_EQ(input("application/json; charset=latin1", "{}"), "unsupported_media_type");
-    EXPECT_EQ(input("application/json", "{}", EngineKind::subprocess, "gzip"), "unsupported_media_type");
+    EXPECT_EQ(input("application/json", "{}", EngineKind::subprocess, "gzip"), "bad_input");
+    EXPECT_EQ(input("application/json", "{}", EngineKind::subprocess, "br"), "unsupported_media_type");
 }
 
 TEST(RequestBody, RawKindsTakeAnything) {

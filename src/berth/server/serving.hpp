@@ -9,6 +9,10 @@
 
 #include "berth/app/application.hpp"
 #include "berth/app/function_set.hpp"
+#include "berth/runtime/execution_records.hpp"
+#include "berth/server/async_calls.hpp"
+#include "berth/server/authenticator.hpp"
+#include "berth/server/function_keeper.hpp"
 
 namespace berth {
 
@@ -20,10 +24,16 @@ class Runtime;
 struct ServeOptions {
     std::vector<std::filesystem::path> paths;  // folders of functions, or single files
     PolicyRequest policy;
+    FunctionSettings functions;
+    bool missing_is_empty = false;             // a path that does not exist is a notice, not a failure
     std::string host = "127.0.0.1";
     std::uint16_t port = 8080;                 // 0: any free one
     std::chrono::milliseconds grace{10'000};   // for running calls at shutdown
     bool expose_errors = false;
+    bool watch = false;                        // look again whenever a file of the functions changes
+    bool report_failures = true;               // failed calls and what functions log go to the host's log
+    bool internal_only = false;                // nothing but the internal API for functions that run
+    FunctionKeeper::Listener news;             // told what happens to the functions, on a thread of its own
 };
 
 /// A running server: functions found and compiled, behind one HTTP front. Made by `start`, which returns when requests
@@ -37,21 +47,31 @@ public:
 
     std::string url() const;
     std::vector<FunctionRef> functions() const;
-    const std::vector<std::string>& notices() const noexcept;  // what a person should know about the start
+    std::vector<std::string> notices() const;  // what a person should know about the start
 
     /// Refuses new work, lets running calls end within the grace, then ends them. True when none had to be ended.
     bool stop();
+
+    /// Told of each call that has ended.
+    void set_call_listener(ExecutionRecords::Listener listener) { records_->set_listener(std::move(listener)); }
+
+    Runtime& runtime() noexcept { return *runtime_; }
+    FunctionSet& function_set() noexcept { return *functions_; }
 
 private:
     Serving(Application& application, ServeOptions options);
 
     Application& application_;
     ServeOptions options_;
-    FunctionSet functions_;
     std::unique_ptr<Reactors> reactors_;
+    std::unique_ptr<FunctionSet> functions_;  // before the reactors go
+    std::unique_ptr<ExecutionRecords> records_;
     std::unique_ptr<Runtime> runtime_;
+    std::unique_ptr<Authenticator> authenticator_;
+    std::unique_ptr<AsyncCalls> async_;
     std::unique_ptr<HttpFront> front_;
     std::unique_ptr<HttpServer> server_;
+    std::unique_ptr<FunctionKeeper> keeper_;
     bool stopped_ = false;
 };
 

@@ -3,5 +3,5 @@ import json
 import sys
 
 request = json.load(sys.stdin)
-name = (request.get("input") or {}).get("name", "world")
-json.dump({"success": True, "output": {"greeting": f"Hello, {name}!"}}, sys.stdout)
+name = request["input"].get("name", "World")
+json.dump({"success": True, "output": {"message": f"Hello, {name}!"}}, sys.stdout)

@@ -1,0 +1,1 @@
+../../../sdk/fn/js/berth-fn.mjs

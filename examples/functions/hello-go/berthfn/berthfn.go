@@ -1,0 +1,1 @@
+../../../../sdk/fn/go/berthfn/berthfn.go

@@ -1,0 +1,1 @@
+../../../../sdk/fn/go/berthfn/dup_linux.go

@@ -1,0 +1,1 @@
+../../../sdk/fn/python/berth_fn.py

@@ -1,0 +1,1 @@
+../../../sdk/fn/ruby/berth_fn.rb

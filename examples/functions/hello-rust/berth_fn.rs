@@ -1,0 +1,1 @@
+../../../sdk/fn/rust/berth_fn.rs

@@ -1,0 +1,193 @@
+#include "berth/app/function_settings.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <fstream>
+#include <iterator>
+#include <thread>
+
+#include "berth/base/format.hpp"
+#include "berth/base/units.hpp"
+#include "berth/base/utf8.hpp"
+
+namespace berth {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr std::size_t largest_secret = 64 << 10;
+
+using Environment = std::map<std::string, std::string, std::less<>>;
+
+std::uint64_t number_of(const std::string& text) {
+    std::uint64_t value = 0;
+    std::from_chars(text.data(), text.data() + text.size(), value);
+    return value;
+}
+
+Result<std::string> one_of(const Config& config, std::string_view key, std::initializer_list<std::string_view> words) {
+    const auto& found = config.all(key).front();
+    if (std::find(words.begin(), words.end(), found.value) != words.end()) return found.value;
+    std::string list;
+    for (const auto word : words) list += format("{}{}", list.empty() ? "" : ", ", word);
+    return fail(Code::config_error, format("{}: {} is \"{}\", not one of {}", found.source, key, found.value, list));
+}
+
+std::unexpected<Error> wrong(const Config::Section& section, const YamlNode& node, std::string_view what) {
+    Error error(Code::config_error, format("{}: {}", place_text(section.file, node.place), what));
+    error.set_where(place_text(section.file, node.place));
+    return fail(std::move(error));
+}
+
+Result<std::vector<std::string>> texts(const Config& config, std::string_view key, std::vector<std::string> otherwise) {
+    const auto* section = config.section(key);
+    if (!section) return otherwise;
+    if (!section->node.is_sequence()) return wrong(*section, section->node, format("{} is a list of strings", key));
+    std::vector<std::string> all;
+    for (const auto& item : section->node.items) {
+        if (!item.is_scalar() || item.is_null()) return wrong(*section, item, format("{} is a list of strings", key));
+        all.push_back(item.text);
+    }
+    return all;
+}
+
+/// Folders whose files are secrets, the earlier wins.
+std::vector<fs::path> secret_folders(const Config& config, const Environment& environment) {
+    std::vector<fs::path> folders;
+    if (const auto& own = config.value("functions.secrets_dir"); !own.empty()) folders.emplace_back(own);
+    for (const auto* name : {"BERTH_SECRETS_DIR", "STARK_SECRETS_DIR"}) {
+        if (const auto found = environment.find(name); found != environment.end()) folders.emplace_back(found->second);
+    }
+    for (const auto* usual : {"/var/run/secrets/berth", "/var/run/secrets/stark", "/run/secrets"}) folders.emplace_back(usual);
+    if (const auto found = environment.find("CREDENTIALS_DIRECTORY"); found != environment.end()) folders.emplace_back(found->second);
+    return folders;
+}
+
+std::optional<std::string> secret_of(const std::vector<fs::path>& folders, const Environment& environment, std::string_view name) {
+    if (name.empty() || name.find('/') != std::string_view::npos || name.starts_with('.')) return {};
+    for (const auto& folder : folders) {
+        std::error_code problem;
+        const auto file = fs::canonical(folder / name, problem);
+        if (problem || !fs::is_regular_file(file, problem)) continue;
+        const auto root = fs::canonical(folder, problem);
+        if (std::mismatch(root.begin(), root.end(), file.begin(), file.end()).first != root.end()) continue;  // a link out of the folder
+        if (fs::file_size(file, problem) > largest_secret || problem) continue;
+        std::ifstream stream(file, std::ios::binary);
+        std::string value{std::istreambuf_iterator<char>(stream), {}};
+        if (value.ends_with('\n')) value.pop_back();
+        return value;
+    }
+    if (const auto found = environment.find(format("BERTH_SECRET_{}", name)); found != environment.end()) return found->second;
+    return {};
+}
+
+}  // namespace
+
+Result<FunctionSettings> FunctionSettings::from(const Config& config, Application& application) {
+    FunctionSettings settings;
+    Environment environment;
+    for (const auto& variable : application.environment()) {
+        if (const auto equals = variable.find('='); equals != std::string::npos) environment.emplace(variable.substr(0, equals), variable.substr(equals + 1));
+    }
+    settings.enabled = config.value("functions.enabled") == "true";
+    auto& process = settings.process;
+    auto& discovery = settings.discovery;
+    const auto& folders = application.options().folders;
+
+    std::vector<fs::path> runtime_folders;
+    if (!folders.share.empty()) runtime_folders.push_back(folders.share / "runtimes.d");
+    if (!folders.state.empty()) runtime_folders.push_back(folders.state / "runtimes.d");
+    if (const auto project = config.project_folder(); !project.empty()) runtime_folders.push_back(project / "runtimes.d");
+    const auto* runtimes = config.section("functions.runtimes");
+    BERTH_TRY(auto registry, RuntimeRegistry::load(runtime_folders, runtimes ? &runtimes->node : nullptr, runtimes ? runtimes->file : std::string_view()));
+    discovery.runtimes = std::make_shared<const RuntimeRegistry>(std::move(registry));
+    process.runtimes = discovery.runtimes;
+
+    discovery.manifests.host = [environment](std::string_view name) -> std::optional<std::string> {
+        const auto found = environment.find(name);
+        return found == environment.end() ? std::nullopt : std::optional(found->second);
+    };
+    BERTH_TRY(discovery.manifests.env_allow, texts(config, "functions.env_allow", discovery.manifests.env_allow));
+    BERTH_TRY(discovery.manifests.max_timeout, parse_duration(config.value("functions.max_timeout")));
+    discovery.max_functions = number_of(config.value("functions.max_functions"));
+    if (const auto* defined = config.section("functions.define")) {
+        if (!defined->node.is_mapping()) return wrong(*defined, defined->node, "functions.define is a mapping of names to functions");
+        for (const auto& [key, fields] : defined->node.members) {
+            if (!fields.is_mapping()) return wrong(*defined, fields, format("functions.define.{} is a mapping with path and the fields of a manifest", key.text));
+            discovery.defined.push_back({key.text, fields, defined->file});
+        }
+    }
+
+    BERTH_TRY(settings.auth_mode, one_of(config, "functions.auth", {"none", "optional", "required"}));
+    settings.admin_token = config.value("functions.admin_token");
+    BERTH_TRY(settings.max_body, parse_size(config.value("functions.max_body")));
+    BERTH_TRY(const auto max_input, parse_size(config.value("functions.max_input")));
+    BERTH_TRY(const auto max_output, parse_size(config.value("functions.max_output")));
+    if (settings.max_body > max_input) return fail(Code::config_error, format("functions.max_body ({}) is larger than functions.max_input ({})", size_text(settings.max_body), size_text(max_input)));
+    settings.max_concurrency = number_of(config.value("functions.max_concurrency"));
+    settings.queue_depth = number_of(config.value("functions.queue_depth"));
+    settings.async_depth = number_of(config.value("functions.async_depth"));
+    BERTH_TRY(const auto payloads, one_of(config, "functions.record_payloads", {"auto", "none", "all"}));
+    const bool production = config.value("environment") == "production";
+    settings.record_payloads = payloads == "all";
+    if (const auto& url = config.value("functions.public_url"); !url.empty()) settings.public_url = url;
+
+    const auto secrets = secret_folders(config, environment);
+    process.secret = [secrets, environment](std::string_view name) { return secret_of(secrets, environment, name); };
+    if (const auto& name = config.value("server.auth.hs_secret"); !name.empty()) {
+        const auto value = process.secret(name);
+        if (!value || value->size() < 32) return fail(Code::secret_missing, format("server.auth.hs_secret names the secret {}, which is not there or shorter than 32 bytes", name));
+        settings.jwt_secret = *value;
+    }
+    if (const auto* allow = config.section("functions.secrets_allow")) {
+        if (!allow->node.is_mapping()) return wrong(*allow, allow->node, "functions.secrets_allow is a mapping of functions to lists of names");
+        for (const auto& [function, names] : allow->node.members) {
+            if (!names.is_sequence()) return wrong(*allow, names, format("functions.secrets_allow.{} is a list of names", function.text));
+            for (const auto& name : names.items) process.secrets_allow[function.text].push_back(name.text);
+        }
+    }
+    if (const auto* env = config.section("functions.env")) {
+        if (!env->node.is_mapping()) return wrong(*env, env->node, "functions.env is a mapping of names to strings");
+        for (const auto& [name, value] : env->node.members) {
+            if (!value.is_scalar() || value.is_null()) return wrong(*env, value, format("functions.env.{} is a string", name.text));
+            process.env.emplace_back(name.text, value.text);
+        }
+    }
+    for (const std::string_view prefix : {"ALYX_FUNCTIONS_ENV_", "BERTH_FUNCTIONS_ENV_"}) {
+        for (const auto& [name, value] : environment) {
+            if (!name.starts_with(prefix) || name.size() == prefix.size() || name == "BERTH_FUNCTIONS_ENV_ALLOW" || name == "BERTH_FUNCTIONS_ENV_PASS") continue;
+            const auto key = name.substr(prefix.size());
+            std::erase_if(process.env, [&](const auto& one) { return one.first == key; });
+            process.env.emplace_back(key, value);
+        }
+    }
+    BERTH_TRY(process.env_pass, texts(config, "functions.env_pass", {}));
+    BERTH_TRY(process.request_extras, texts(config, "functions.request_extras", {}));
+    for (const auto& extra : process.request_extras) {
+        if (extra != "function" && extra != "trigger" && extra != "deadline" && extra != "trace") return fail(Code::config_error, format("functions.request_extras: \"{}\" is none of function, trigger, deadline, trace", extra));
+    }
+    BERTH_TRY(const auto status, one_of(config, "functions.error_status", {"http", "ok"}));
+    process.ok_for_failures = status == "ok";
+    BERTH_TRY(const auto tree, one_of(config, "functions.tree", {"auto", "cgroup", "group"}));
+    process.tree = tree == "cgroup" ? TreeLevel::cgroup : tree == "group" ? TreeLevel::group : TreeLevel::automatic;
+    BERTH_TRY(const auto launch, one_of(config, "functions.launch", {"auto", "clone3", "clone"}));
+    if (launch != "auto") set_launch_path(launch == "clone3" ? LaunchPath::clone3 : LaunchPath::clone);
+    BERTH_TRY(process.drain, parse_duration(config.value("functions.drain")));
+    process.build_on_start = config.value("functions.build_on_start") == "true";
+    process.no_new_privileges = config.value("functions.no_new_privs") == "true";
+    if (!process.no_new_privileges && production) return fail(Code::config_error, "production keeps functions from gaining privileges; functions.no_new_privs must be true");
+    process.show_output = config.value("functions.expose_debug") == "true";
+    if (process.show_output && production) return fail(Code::config_error, "production does not show what functions wrote; functions.expose_debug must be false");
+
+    process.environment = std::move(environment);
+    process.home = folders.state.empty() ? fs::path() : folders.state / "home";
+    process.state = folders.state;
+    process.defaults = default_limits("subprocess", std::max(1U, std::thread::hardware_concurrency()));
+    BERTH_TRY(const auto timeout, parse_duration(config.value("functions.timeout")));
+    process.defaults.set(Limit::wall, static_cast<std::uint64_t>(timeout.count())).set(Limit::input, max_input).set(Limit::output, max_output);
+    process.metrics = &application.metrics();
+    return settings;
+}
+
+}  // namespace berth

@@ -1,0 +1,38 @@
+#pragma once
+
+#include <chrono>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "berth/app/application.hpp"
+#include "berth/app/config.hpp"
+#include "berth/runtime/discovery.hpp"
+#include "berth/runtime/subprocess.hpp"
+
+namespace berth {
+
+/// Everything the configuration says about functions: the section `functions` and what belongs to it, read and checked.
+struct FunctionSettings {
+    bool enabled = true;
+    bool development = false;
+    DiscoverySettings discovery;
+    std::string auth_mode = "optional";            // none, optional, required
+    std::string admin_token;                       // SHA-256 of it in hexadecimal; empty: none
+    std::string jwt_secret;                        // of HS256 credentials; empty: none are accepted
+    std::uint64_t max_body = 10 << 20;
+    std::uint64_t max_concurrency = 0;             // 0: by the number of processors
+    std::uint64_t queue_depth = 1024;
+    std::uint64_t async_depth = 10'000;
+    bool record_payloads = false;
+    std::optional<std::string> public_url;
+    SubprocessOptions process;                     // environment, defaults, metrics and the like are set by who uses it
+
+    /// Reads them. Fails with config_error that names file and line.
+    static Result<FunctionSettings> from(const Config& config, Application& application);
+};
+
+}  // namespace berth

@@ -1,0 +1,308 @@
+#include <CLI/CLI.hpp>
+#include <unistd.h>
+
+#include <atomic>
+#include <fstream>
+#include <iostream>
+#include <iterator>
+
+#include "berth/async/sync_wait.hpp"
+#include "berth/base/format.hpp"
+#include "berth/base/ids.hpp"
+#include "berth/base/json.hpp"
+#include "berth/base/units.hpp"
+#include "berth/base/utf8.hpp"
+#include "berth/cli/fn_verb.hpp"
+#include "berth/cli/http_client.hpp"
+#include "berth/cli/interrupt.hpp"
+#include "berth/runtime/manifest.hpp"
+#include "berth/server/envelope.hpp"
+
+namespace berth::cli {
+
+namespace {
+
+struct Arguments {
+    std::string name, data, auth, timeout, url, root, token;
+    bool sample = false, logs = false, no_internal_api = false;
+};
+
+Result<std::string> input_text(const std::string& given) {
+    if (given.empty()) return std::string("{}");
+    if (given == "-") return std::string{std::istreambuf_iterator<char>(std::cin), {}};
+    if (!given.starts_with('@')) return given;
+    std::ifstream file(given.substr(1), std::ios::binary);
+    if (!file) return fail(Code::file_not_found, format("{} cannot be read", given.substr(1)));
+    return std::string{std::istreambuf_iterator<char>(file), {}};
+}
+
+/// `--auth '{"id":"u1","email":"…","role":"…"}'`
+Result<std::shared_ptr<const AuthSubject>> subject_of(const std::string& text) {
+    if (text.empty()) return nullptr;
+    const auto members = json_members(text);
+    if (!members) return fail(Code::usage, "--auth is a JSON object with id, and email, verified, role, metadata");
+    auto subject = std::make_shared<AuthSubject>();
+    for (const auto& [key, value] : *members) {
+        const bool is_text = json_kind(value) == JsonKind::string;
+        if (key == "id" && is_text) subject->id = *json_string(value);
+        else if (key == "email" && is_text) subject->email = *json_string(value);
+        else if (key == "verified") subject->verified = value == "true";
+        else if (key == "role" && is_text) subject->role = *json_string(value);
+        else if (key == "metadata" && json_kind(value) == JsonKind::object) subject->metadata = value;
+        else return fail(Code::usage, format("--auth: \"{}\" is none of id, email, verified, role, metadata", key));
+    }
+    if (subject->id.empty()) return fail(Code::usage, "--auth needs an id");
+    return subject;
+}
+
+std::int64_t milliseconds(std::chrono::nanoseconds time) { return std::chrono::duration_cast<std::chrono::milliseconds>(time).count(); }
+
+/// The error and what is known about it: excerpts of what the program wrote, how to get a runtime.
+void print_failure(const Console& console, const Outcome& outcome, const std::string& block) {
+    console.error(*outcome.error);
+    if (!block.empty()) console.notice(block);
+    if (outcome.details.empty()) return;
+    const auto members = json_members(outcome.details);
+    if (!members) return;
+    const auto text_of = [&](std::string_view wanted) -> std::optional<std::string> {
+        for (const auto& [key, value] : *members) {
+            if (key == wanted) return json_kind(value) == JsonKind::string ? *json_string(value) : std::string(value);
+        }
+        return {};
+    };
+    for (const auto* stream : {"stdout", "stderr"}) {
+        const auto excerpt = text_of(format("{}_excerpt", stream));
+        if (!excerpt) continue;
+        auto shown = *excerpt;
+        for (std::size_t at = 0; (at = shown.find('\n', at)) != std::string::npos; at += 2) shown.replace(at, 1, "\\n");
+        console.notice(format("  {} ({} bytes){}{}", stream, text_of(format("{}_bytes", stream)).value_or("0"), shown.empty() ? "" : ": ", shown));
+    }
+}
+
+Result<int> invoke_remote(Context& context, const Arguments& arguments) {
+    auto& console = context.console;
+    BERTH_TRY(const auto input, input_text(arguments.data));
+    std::vector<std::pair<std::string, std::string>> fields{{"Content-Type", "application/json"}};
+    if (!arguments.token.empty()) fields.emplace_back("Authorization", "Bearer " + arguments.token);
+    if (!arguments.timeout.empty()) {
+        BERTH_TRY(const auto limit, parse_duration(arguments.timeout));
+        fields.emplace_back("X-Request-Timeout-Ms", std::to_string(milliseconds(limit)));
+    }
+    auto base = arguments.url;
+    while (base.ends_with('/')) base.pop_back();
+    BERTH_TRY(const auto answer, request(format("{}/api/functions/{}", base, arguments.name), "POST", input, fields));
+    if (console.format == Format::json) {
+        console.line(answer.body);
+        return answer.status < 400 ? 0 : 1;
+    }
+    const auto members = json_members(answer.body);
+    if (!members) {
+        console.print(answer.body);
+        return answer.status < 400 ? 0 : 1;
+    }
+    std::string_view output, error, success;
+    for (const auto& [key, value] : *members) {
+        if (key == "output") output = value;
+        if (key == "error") error = value;
+        if (key == "success") success = value;
+    }
+    if (success == "true" || (success.empty() && answer.status < 400)) {
+        console.line(success.empty() ? std::string_view(answer.body) : output);
+        return 0;
+    }
+    console.notice(terminal_safe(format("error {}: {}", answer.status, error.empty() ? std::string_view(answer.body) : error)));
+    return 1;
+}
+
+Result<int> invoke(Context& context, const Arguments& arguments) {
+    if (!arguments.url.empty()) return invoke_remote(context, arguments);
+    auto& console = context.console;
+    CancelSource cancel;
+    std::atomic<bool> running{false};
+    const Interrupt interrupt([&](int signal) {
+        if (!running.load()) ::_exit(128 + signal);
+        cancel.cancel();
+    });
+    BERTH_TRY(auto application_options, context.application_options());
+    if (!console.verbose) application_options.log_level = LogLevel::error;  // what functions log is printed in its own form
+    BERTH_TRY(const auto application, Application::create(std::move(application_options)));
+    BERTH_TRY(auto options, fn_serve_options(context, *application, arguments.root));
+    options.port = 0;
+    options.internal_only = true;
+    options.report_failures = false;
+    options.functions.process.show_output = true;
+    options.grace = std::chrono::milliseconds(0);
+    options.functions.public_url.reset();
+    BERTH_TRY(const auto serving, Serving::start(*application, std::move(options), console.progress()));
+    if (arguments.no_internal_api) serving->function_set().set_url("");
+    const auto function = serving->runtime().find(arguments.name);
+    Call call;
+    call.id = call.request_id = new_call_id();
+    call.function = arguments.name;
+    call.trigger = Trigger::cli;
+    call.cancel = cancel.token();
+    BERTH_TRY(call.auth, subject_of(arguments.auth));
+    if (arguments.sample) {
+        if (!function || !function->manifest || function->manifest->sample_input.empty()) return fail(Code::usage, format("function \"{}\" has no sample_input in its manifest", arguments.name));
+        call.input = {function->manifest->sample_input, "application/json"};
+    } else {
+        BERTH_TRY(auto text, input_text(arguments.data));
+        call.input = {std::move(text), "application/json"};
+    }
+    if (!arguments.timeout.empty()) {
+        BERTH_TRY(const auto limit, parse_duration(arguments.timeout));
+        call.deadline = std::chrono::steady_clock::now() + limit;
+    }
+    const auto request_id = call.request_id;
+    const auto started = std::chrono::steady_clock::now();
+    running = true;
+    auto outcome = sync_wait(serving->runtime().call(std::move(call)));
+    const auto took = std::chrono::steady_clock::now() - started;
+    const auto entries = serving->function_set().logs().read({.request_id = request_id, .limit = 10'000});
+    std::string block;
+    if (outcome.error && outcome.error->code() == Code::runtime_not_found && serving->function_set().processes() && function) {
+        std::vector<std::filesystem::path> paths{function->directory.parent_path()};
+        for (const auto& problem : function->diagnostics) {
+            if (const auto line = problem.text.find('\n'); line != std::string::npos && problem.number.empty()) block = problem.text.substr(line + 1);
+        }
+        Error bare(outcome.error->code(), outcome.error->message());
+        if (!block.empty()) outcome.error = std::move(bare);
+    }
+    if (console.format == Format::json) {
+        console.line(envelope_response(outcome, request_id, took).body);
+    } else {
+        if (!outcome.error) console.line(outcome.output.bytes);
+        for (const auto& one : entries) {
+            if (one.source == "function" || arguments.logs || one.source == "stderr") console.notice(log_line(one.entry));
+        }
+        if (outcome.error) {
+            print_failure(console, outcome, block);
+        } else {
+            console.notice(format("ok  {}  {} ms (queue {}, spawn {}, run {})  request {}", arguments.name, milliseconds(took), milliseconds(outcome.timing.queue), milliseconds(outcome.timing.start), milliseconds(outcome.timing.run), request_id));
+        }
+    }
+    serving->stop();
+    if (!outcome.error) return 0;
+    if (Interrupt::seen() != 0 && outcome.error->code() == Code::cancelled) return 128 + Interrupt::seen();
+    return outcome.error->exit_status();
+}
+
+struct HostArguments {
+    std::string name, url, since, level, request_id, token;
+    bool follow = false;
+};
+
+Result<std::string> host_url(Context& context, const std::string& given) {
+    if (!given.empty()) return given.ends_with('/') ? given.substr(0, given.size() - 1) : given;
+    BERTH_TRY(const auto configured, context.configuration());
+    return format("http://{}:{}", configured.value("server.host"), configured.value("server.port"));
+}
+
+std::vector<std::pair<std::string, std::string>> credentials(const std::string& token) {
+    if (token.empty()) return {};
+    return {{"Authorization", "Bearer " + token}};
+}
+
+Result<int> refused(const ClientAnswer& answer) {
+    const auto members = json_members(answer.body);
+    std::string message = format("the host answered {}", answer.status);
+    if (members) {
+        for (const auto& [key, value] : *members) {
+            if (key != "error" || json_kind(value) != JsonKind::object) continue;
+            const auto parts = json_members(value);
+            for (const auto& [inner, text] : *parts) {
+                if (inner == "message" && json_kind(text) == JsonKind::string) message = *json_string(text);
+            }
+        }
+    }
+    return fail(answer.status == 401 || answer.status == 403 ? Code::forbidden : answer.status == 404 ? Code::not_found : Code::upstream, message);
+}
+
+Result<int> logs(Context& context, const HostArguments& arguments) {
+    auto& console = context.console;
+    BERTH_TRY(const auto base, host_url(context, arguments.url));
+    std::string names = arguments.name;
+    std::uint64_t after = 0;
+    do {
+        auto url = format("{}/api/functions/{}/logs?limit=1000&after={}", base, names, after);
+        if (!arguments.since.empty() && after == 0) url += "&since=" + arguments.since;
+        if (!arguments.level.empty()) url += "&level=" + arguments.level;
+        if (!arguments.request_id.empty()) url += "&request_id=" + arguments.request_id;
+        BERTH_TRY(const auto answer, request(url, "GET", "", credentials(arguments.token), 30));
+        if (answer.status != 200) return refused(answer);
+        const auto members = json_members(answer.body);
+        if (!members || members->empty()) return fail(Code::upstream, "the host answered with something else than logs");
+        const auto entries = json_elements(members->front().value);
+        if (!entries) return fail(Code::upstream, "the host answered with something else than logs");
+        for (const auto raw : *entries) {
+            LogEntry entry;
+            std::string time, source;
+            const auto fields = json_members(raw);
+            for (const auto& [key, value] : *fields) {
+                if (key == "seq") after = std::max<std::uint64_t>(after, std::strtoull(std::string(value).c_str(), nullptr, 10));
+                if (key == "ts") time = *json_string(value);
+                if (key == "source") source = *json_string(value);
+                if (key == "level") entry.level = *json_string(value);
+                if (key == "message") entry.message = *json_string(value);
+                if (key == "data") entry.data = value;
+            }
+            if (console.format == Format::json) console.line(raw);
+            else console.line(format("{}  {:<8}  {}", time.size() > 19 ? time.substr(11, 8) : time, source, log_line(entry)));
+        }
+        if (arguments.follow) ::usleep(500'000);
+    } while (arguments.follow);
+    return 0;
+}
+
+Result<int> reload(Context& context, const HostArguments& arguments) {
+    auto& console = context.console;
+    BERTH_TRY(const auto base, host_url(context, arguments.url));
+    BERTH_TRY(const auto answer, request(base + "/api/functions/reload", "POST", "", credentials(arguments.token), 600));
+    if (answer.status != 200) return refused(answer);
+    console.line(answer.body);
+    return 0;
+}
+
+void add_host_flags(CLI::App& app, HostArguments& arguments) {
+    app.add_option("--url", arguments.url, "address of the host (of the configuration)")->type_name("URL");
+    app.add_option("--token", arguments.token, "token of the administrator")->envname("BERTH_ADMIN_TOKEN")->type_name("TOKEN");
+}
+
+}  // namespace
+
+void declare_fn_invoke(CLI::App& app, Context& context, std::function<Result<int>()>& run) {
+    auto arguments = std::make_shared<Arguments>();
+    app.add_option("name", arguments->name, "the function")->required()->type_name("NAME");
+    app.add_option("-d,--data", arguments->data, "input: JSON, @FILE, or - for standard input")->type_name("JSON");
+    app.add_flag("--sample", arguments->sample, "take the sample_input of the manifest");
+    app.add_option("--auth", arguments->auth, "caller, as context.auth")->type_name("JSON");
+    app.add_option("--timeout", arguments->timeout, "deadline of this call")->type_name("D");
+    app.add_option("--url", arguments->url, "call a running host instead of this process")->type_name("URL");
+    app.add_option("--token", arguments->token, "credential for that host")->type_name("TOKEN");
+    app.add_option("--dir", arguments->root, "folder of functions (functions.path)")->type_name("DIR");
+    app.add_flag("--logs", arguments->logs, "also remarks of the host");
+    app.add_flag("--no-internal-api", arguments->no_internal_api, "no listener for calls back");
+    add_config_flags(app, context);
+    run = [&context, arguments] { return invoke(context, *arguments); };
+}
+
+void declare_fn_logs(CLI::App& app, Context& context, std::function<Result<int>()>& run) {
+    auto arguments = std::make_shared<HostArguments>();
+    app.add_option("name", arguments->name, "the function")->required()->type_name("NAME");
+    app.add_flag("-f,--follow", arguments->follow, "go on as more comes");
+    app.add_option("--since", arguments->since, "no older than")->type_name("D");
+    app.add_option("--level", arguments->level, "this level and above")->type_name("LEVEL");
+    app.add_option("--request", arguments->request_id, "of one call")->type_name("ID");
+    add_host_flags(app, *arguments);
+    add_config_flags(app, context);
+    run = [&context, arguments] { return logs(context, *arguments); };
+}
+
+void declare_fn_reload(CLI::App& app, Context& context, std::function<Result<int>()>& run) {
+    auto arguments = std::make_shared<HostArguments>();
+    add_host_flags(app, *arguments);
+    add_config_flags(app, context);
+    run = [&context, arguments] { return reload(context, *arguments); };
+}
+
+}  // namespace berth::cli

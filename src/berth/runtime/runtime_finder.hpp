@@ -1,0 +1,87 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include <filesystem>
+#include <map>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "berth/async/reactor.hpp"
+#include "berth/async/task_scope.hpp"
+#include "berth/base/clock.hpp"
+#include "berth/process/run_process.hpp"
+#include "berth/process/spawner.hpp"
+#include "berth/runtime/discovery.hpp"
+
+namespace berth {
+
+/// A runtime that is not there: what was looked for and how to get it.
+struct MissingRuntime {
+    std::string function, runtime, command, extension;
+    std::vector<std::string> searched;
+    std::vector<std::pair<std::string, std::string>> install;  // kind of system and command, best first
+    std::vector<std::string> elsewhere;                        // files of that name outside PATH
+    std::vector<std::string> alternatives;                     // other runtimes for the file: `bun (installed 1.4.5)`
+
+    std::string message() const;  // one line
+    std::string block() const;    // the further lines, each beginning with two spaces
+    std::string details() const;  // JSON object
+    Error error() const;
+};
+
+/// The first executable file of this name on PATH; empty and relative elements are skipped. Empty: none.
+std::string find_on_path(std::string_view command, std::string_view path);
+
+/// Whether version `found` is at least `least`, number by number.
+bool version_at_least(std::string_view found, std::string_view least);
+
+/// Finds the programs behind runtimes on this host and asks them for their versions. Any thread.
+class RuntimeFinder {
+public:
+    using Environment = std::map<std::string, std::string, std::less<>>;
+    RuntimeFinder(Environment environment, RuntimeRegistry registry, Reactors& reactors, Spawner& spawner)
+        : environment_(std::move(environment)), registry_(std::move(registry)), reactors_(reactors), spawner_(spawner) {}
+    ~RuntimeFinder();
+
+    /// The program for a function; for runtimes that are prepared, the compiler. A missing one is looked for at most once
+    /// a second. Outside a reactor it also asks scripts of version managers for the interpreter behind them.
+    Result<std::string> find(const RuntimeSpec& runtime, const DiscoveredFunction& function);
+    /// Why it cannot be found, in full.
+    MissingRuntime missing(const RuntimeSpec& runtime, const DiscoveredFunction& function);
+    /// Forgets where the program was, because it is not there any more.
+    void forget(const RuntimeSpec& runtime);
+
+    /// What the program says of its version; empty when it says none within five seconds. Blocks; never in a reactor.
+    std::string version(const RuntimeSpec& runtime);
+    /// The file found on PATH for a runtime, as it lies there; empty: none.
+    std::string on_path(const RuntimeSpec& runtime) const;
+    const RuntimeRegistry& registry() const noexcept { return registry_; }
+    const Environment& environment() const noexcept { return environment_; }
+    /// Variables that a program of this runtime needs to start, as NAME=VALUE.
+    std::vector<std::string> basic_environment(const RuntimeSpec& runtime) const;
+
+private:
+    std::string value(std::string_view name) const;
+    std::string ask(const RuntimeSpec& runtime, const std::string& program, std::vector<std::string> arguments);
+
+    const Environment environment_;
+    const RuntimeRegistry registry_;
+    Reactors& reactors_;
+    Spawner& spawner_;
+    TaskScope background_;
+    mutable std::mutex mutex_;
+    std::map<std::string, std::string, std::less<>> found_;     // guarded by mutex_; runtime to program
+    std::map<std::string, SteadyTime, std::less<>> looked_;     // guarded by mutex_; when a missing one was last looked for
+    struct Known {
+        ino_t file = 0;
+        std::int64_t changed = 0;
+        std::string version;
+    };
+    std::map<std::string, Known, std::less<>> versions_;        // guarded by mutex_; by program
+};
+
+}  // namespace berth

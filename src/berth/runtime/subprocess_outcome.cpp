@@ -1,0 +1,233 @@
+#include <errno.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <charconv>
+
+#include "berth/base/format.hpp"
+#include "berth/base/json.hpp"
+#include "berth/base/units.hpp"
+#include "berth/base/utf8.hpp"
+#include "berth/runtime/entry_rules.hpp"
+#include "berth/runtime/process_function.hpp"
+#include "berth/runtime/subprocess_envelope.hpp"
+#include "berth/runtime/subprocess_parts.hpp"
+
+namespace berth {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr std::size_t excerpt_size = 2048;
+
+std::int64_t milliseconds(std::chrono::nanoseconds duration) { return std::chrono::duration_cast<std::chrono::milliseconds>(duration).count(); }
+
+std::string_view last_line(std::string_view text) {
+    while (!text.empty() && (text.back() == '\n' || text.back() == '\r' || text.back() == ' ')) text.remove_suffix(1);
+    const auto start = text.rfind('\n');
+    return start == std::string_view::npos ? text : text.substr(start + 1);
+}
+
+/// Beginning and end of what a program wrote, printable.
+std::string excerpt(std::string_view text) {
+    if (text.size() <= 2 * excerpt_size) return terminal_safe(text);
+    return terminal_safe(text.substr(0, excerpt_size)) + format(" … {} bytes … ", text.size() - 2 * excerpt_size) + terminal_safe(text.substr(text.size() - excerpt_size));
+}
+
+/// HTTP-like meaning of the codes that functions give their errors.
+Code code_of_function_error(std::string_view code) {
+    static constexpr std::pair<std::string_view, Code> known[] = {
+        {"VALIDATION_ERROR", Code::bad_input}, {"INVALID_INPUT", Code::bad_input}, {"BAD_REQUEST", Code::bad_input}, {"UNAUTHORIZED", Code::unauthorized},
+        {"FORBIDDEN", Code::forbidden},        {"NOT_FOUND", Code::not_found},     {"CONFLICT", Code::conflict},     {"PAYLOAD_TOO_LARGE", Code::payload_too_large},
+        {"UNPROCESSABLE", Code::unprocessable}, {"RATE_LIMITED", Code::rate_limited}};
+    for (const auto& [name, meaning] : known) {
+        if (name == code) return meaning;
+    }
+    return Code::internal;
+}
+
+/// `go run` ends with 1 whatever the program did, and says what it did in its last line: that line is taken for the
+/// ending and left out of what the program wrote.
+bool unwrap_go_run(ProcessResult& result) {
+    if (result.exit_status != 1 || result.signal != 0) return false;
+    const auto line = last_line(result.errors);
+    constexpr std::string_view status = "exit status ", killed = "signal: ";
+    if (line.starts_with(status)) {
+        int code = 0;
+        const auto number = line.substr(status.size());
+        if (std::from_chars(number.data(), number.data() + number.size(), code).ec != std::errc() || code <= 0) return false;
+        result.exit_status = code;
+    } else if (line.starts_with(killed)) {
+        static constexpr std::pair<std::string_view, int> names[] = {{"killed", SIGKILL}, {"terminated", SIGTERM}, {"segmentation fault", SIGSEGV}, {"aborted", SIGABRT}, {"interrupt", SIGINT}};
+        const auto name = line.substr(killed.size());
+        const auto* found = std::find_if(std::begin(names), std::end(names), [&](const auto& row) { return name.starts_with(row.first); });
+        if (found == std::end(names)) return false;
+        result.exit_status = 0;
+        result.signal = found->second;
+    } else {
+        return false;
+    }
+    result.errors.erase(static_cast<std::size_t>(line.data() - result.errors.data()));
+    return true;
+}
+
+/// Adds members to the text of a JSON object, which may be empty.
+std::string with_member(std::string details, const std::string& member) {
+    if (details.empty() || details.find_first_not_of("{} \t\r\n") == std::string::npos) return "{" + member + "}";
+    return details.insert(details.rfind('}'), "," + member);
+}
+
+}  // namespace
+
+Outcome SubprocessEngine::outcome_of(const ProcessFunction& function, const std::string& request_id, const ProcessPlan& plan, ProcessResult& result) const {
+    const auto& name = function.name;
+    Outcome outcome;
+    outcome.timing.start = result.start;
+    outcome.timing.run = result.run;
+    outcome.usage.bytes_out = result.output.size();
+    outcome.usage.cpu = result.cpu;
+    outcome.usage.peak_memory = result.peak_memory;
+    const auto fail_with = [&](Code code, Origin origin, std::string message, std::string details = {}) {
+        outcome.error = Error(code, std::move(message));
+        outcome.error->set_origin(origin);
+        outcome.details = std::move(details);
+    };
+    switch (result.end) {
+        case ProcessEnd::timeout:
+            fail_with(Code::timeout, Origin::host, format("function \"{}\" exceeded its time limit of {}", name, duration_text(plan.timeout)), format("{{\"timeout_ms\":{}}}", milliseconds(plan.timeout)));
+            if (auto answer = read_envelope(result.output)) outcome.logs = std::move(answer->logs);
+            if (options_.show_output && !result.output.empty()) outcome.details = with_member(outcome.details, format("\"stdout_excerpt\":{}", json_quote(excerpt(result.output))));
+            return outcome;
+        case ProcessEnd::cancelled: fail_with(Code::cancelled, Origin::caller, "stopped on request"); return outcome;
+        case ProcessEnd::output_limit:
+            fail_with(Code::output_too_large, Origin::host, format("function \"{}\" wrote more than {} bytes", name, plan.output_limit), format("{{\"limit\":{}}}", plan.output_limit));
+            return outcome;
+        case ProcessEnd::memory_limit:
+            fail_with(Code::memory_limit, Origin::host, format("function \"{}\" used more than {} of memory", name, size_text(plan.memory.value_or(0))),
+                      format("{{\"limit_mb\":{},\"peak_mb\":{},\"enforced_by\":\"{}\"}}", plan.memory.value_or(0) >> 20, result.peak_memory >> 20, result.memory_by));
+            return outcome;
+        case ProcessEnd::cpu_limit:
+            fail_with(Code::cpu_limit, Origin::host, format("function \"{}\" used up its processor time of {}", name, duration_text(plan.cpu.value_or(std::chrono::nanoseconds(0)))));
+            return outcome;
+        case ProcessEnd::process_limit: fail_with(Code::quota_exceeded, Origin::host, format("function \"{}\" had more than {} processes", name, plan.processes.value_or(0))); return outcome;
+        case ProcessEnd::by_itself: break;
+    }
+    const bool via_go = function.run_with->name == "go" && !function.run_with->prepare && unwrap_go_run(result);
+    outcome.exit = ExitInfo{result.exit_status, result.signal};
+    if (result.signal != 0) {
+        if (result.signal == SIGXCPU && plan.cpu) {
+            fail_with(Code::cpu_limit, Origin::host, format("function \"{}\" used up its processor time of {}", name, duration_text(*plan.cpu)));
+        } else {
+            fail_with(Code::signaled, Origin::guest, format("function \"{}\" was ended by {}", name, signal_name(result.signal)), format("{{\"signal\":\"{}\"}}", signal_name(result.signal)));
+            outcome.error->set_exit_status(128 + result.signal);
+        }
+        return outcome;
+    }
+    auto answer = read_envelope(result.output);
+    if (answer) {
+        outcome.logs = std::move(answer->logs);
+        if (!answer->request_id.empty() && answer->request_id != request_id && answer->request_id != "unknown") {
+            log_.write(LogLevel::warn, "function", "the function answered with another request id", {{"function", name}, {"request", request_id}, {"answered", answer->request_id.substr(0, 128)}});
+        }
+    }
+    if (answer && !answer->success) {
+        fail_with(code_of_function_error(answer->code), Origin::guest, answer->message, std::move(answer->details));
+        outcome.error->set_exit_status(1);
+        outcome.guest_code = std::move(answer->code);
+        if (result.exit_status != 0) outcome.details = with_member(outcome.details, format("\"exit_code\":{}", result.exit_status));
+        return outcome;
+    }
+    JsonWriter details;
+    details.begin_object();
+    if (result.exit_status != 0) {
+        details.member("exit_code", result.exit_status);
+        if (via_go) details.member("via", "go run");
+    } else if (!answer) {
+        details.member("reason", std::string_view(answer.error().reason)).member("offset", answer.error().offset);
+    }
+    if (options_.show_output) {
+        details.member("stdout_excerpt", std::string_view(excerpt(result.output))).member("stderr_excerpt", std::string_view(excerpt(result.errors)));
+        details.member("stdout_bytes", static_cast<std::uint64_t>(result.output.size())).member("stderr_bytes", static_cast<std::uint64_t>(result.errors.size()) + result.errors_dropped);
+    }
+    details.end_object();
+    if (result.exit_status != 0) {
+        std::string message = format("function \"{}\" exited with code {}", name, result.exit_status);
+        if (const auto line = last_line(result.errors).substr(0, 512); options_.show_output && !line.empty()) message += ": " + terminal_safe(line);
+        if (result.exit_status == 126) message += " (entry not executable)";
+        if (result.exit_status == 127) message += " (command not found inside the function)";
+        if (result.exit_status == 120 && function.runtime == "python") message += " (stdout could not be flushed)";
+        if (result.exit_status >= 134 && result.exit_status <= 159) message += format(" (128 + {})", signal_name(result.exit_status - 128));
+        fail_with(Code::exit_nonzero, Origin::guest, std::move(message), details.take());
+        outcome.error->set_exit_status(result.exit_status);
+        return outcome;
+    }
+    if (!answer) {
+        // What the program wrote is named only where that is wanted.
+        const bool quotes = answer.error().reason == "not_json" && !options_.show_output;
+        fail_with(Code::bad_output, Origin::guest, quotes ? "stdout is not JSON; print debug text to stderr" : answer.error().message, details.take());
+        return outcome;
+    }
+    const auto at = static_cast<std::size_t>(answer->output.data() - result.output.data());
+    if (answer->output == "null" && (answer->output.data() < result.output.data() || at >= result.output.size())) {
+        outcome.output.bytes = "null";
+    } else {
+        const auto size = answer->output.size();
+        outcome.output.bytes = std::move(result.output);
+        outcome.output.bytes.resize(at + size);
+        outcome.output.bytes.erase(0, at);
+    }
+    outcome.output.media_type = "application/json";
+    return outcome;
+}
+
+Outcome SubprocessEngine::launch_failure(const ProcessFunction& function, const Prepared& prepared, const LaunchFailure& failure) const {
+    Outcome outcome;
+    const auto [step, problem] = failure;
+    const bool executing = std::string_view(step) == "execute";
+    const bool own = function.run_with->command.empty();
+    const auto entry = (function.run_folder / function.run_entry).string();
+    if (std::string_view(step) == "open directory" && problem == ENOENT) {
+        outcome.error = Error(Code::entry_not_found, format("the folder of function \"{}\" is gone: {}", function.name, function.directory.string()));
+    } else if (executing && problem == ENOENT) {
+        const auto head = own ? read_text_file(entry, 256) : std::string();
+        const auto line = head.substr(0, head.find('\n'));
+        if (own && ::access(entry.c_str(), F_OK) != 0) {
+            outcome.error = Error(Code::entry_not_found, format("the entry of function \"{}\" is gone: {}", function.name, entry));
+        } else if (own && line.ends_with('\r')) {
+            outcome.error = Error(Code::not_executable, format("function \"{}\": the first line of {} ends with CR LF, so the interpreter it names cannot be found; save it with LF", function.name, function.run_entry));
+        } else {
+            outcome.error = Error(Code::runtime_not_found, own ? format("function \"{}\": the interpreter that the first line of {} names is not there: {}", function.name, function.run_entry, terminal_safe(line))
+                                                               : format("function \"{}\": {} cannot be started; the interpreter its first line names is not there", function.name, prepared.program));
+        }
+    } else if (executing && (problem == EACCES || problem == ENOEXEC)) {
+        outcome.error = Error(Code::not_executable, format("function \"{}\": {} is not executable ({}); chmod +x it, begin it with #!, or build it for this machine", function.name, prepared.program, errno_name(problem)));
+    } else {
+        outcome.error = Error(Code::spawn_failed, format("function \"{}\" could not be started: {} failed with {}", function.name, step, errno_name(problem)));
+        outcome.details = format("{{\"step\":{},\"errno\":\"{}\"}}", json_quote(step), errno_name(problem));
+    }
+    return outcome;
+}
+
+void SubprocessEngine::count(const ProcessResult& result, std::uint64_t bytes_in, std::uint64_t bytes_out) {
+    if (!options_.metrics) return;
+    auto& metrics = *options_.metrics;
+    auto& bytes = metrics.counters("berth_process_bytes_total", "Bytes moved to and from function processes.", {"direction"});
+    bytes.at({"in"}).add(bytes_in);
+    bytes.at({"out"}).add(bytes_out);
+    const auto* reason = "";
+    switch (result.end) {
+        case ProcessEnd::by_itself: break;
+        case ProcessEnd::timeout: reason = "timeout"; break;
+        case ProcessEnd::cancelled: reason = "cancelled"; break;
+        case ProcessEnd::output_limit: reason = "output_too_large"; break;
+        case ProcessEnd::memory_limit: reason = "memory_limit"; break;
+        case ProcessEnd::cpu_limit: reason = "cpu_limit"; break;
+        case ProcessEnd::process_limit: reason = "process_limit"; break;
+    }
+    if (*reason != '\0') metrics.counters("berth_process_killed_total", "Process trees that were ended by Berth.", {"reason"}).at({reason}).add();
+    if (result.left_something) metrics.counters("berth_process_leftover_total", "Calls whose main process left others behind.").at({}).add();
+}
+
+}  // namespace berth

@@ -1,0 +1,140 @@
+#include "berth/server/folder_watch.hpp"
+
+#include <errno.h>
+#include <poll.h>
+#include <sys/inotify.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "berth/base/format.hpp"
+
+namespace berth {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr std::uint32_t wanted = IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_CREATE | IN_DELETE | IN_DELETE_SELF | IN_MOVE_SELF | IN_ATTRIB | IN_ONLYDIR;
+constexpr auto poll_time = std::chrono::seconds(1);
+
+}  // namespace
+
+FolderWatch::FolderWatch(std::vector<fs::path> roots, std::vector<std::string> skip) : roots_(std::move(roots)), skip_(std::move(skip)), notify_(::inotify_init1(IN_NONBLOCK | IN_CLOEXEC)) {
+    if (!notify_) {
+        polls_ = true;
+        why_polls_ = "the system gives no more watches (fs.inotify.max_user_instances)";
+    }
+    for (const auto& root : roots_) add(root, nullptr);
+    if (polls_) picture_ = picture();
+}
+
+void FolderWatch::add(const fs::path& folder, Event* found) {
+    const auto name = folder.filename().string();
+    if (std::find(skip_.begin(), skip_.end(), name) != skip_.end()) return;
+    if (notify_ && !polls_) {
+        const int id = ::inotify_add_watch(notify_.get(), folder.c_str(), wanted);
+        if (id < 0) {
+            if (errno == ENOSPC) {
+                polls_ = true;
+                why_polls_ = "the system gives no more watches; raise fs.inotify.max_user_watches";
+                picture_ = picture();
+            }
+            return;
+        }
+        watched_[id] = folder;
+    }
+    std::error_code gone;
+    for (const auto& entry : fs::directory_iterator(folder, gone)) {
+        if (found) found->folders.insert(folder);  // came before the watch did
+        std::error_code ignored;
+        if (entry.is_directory(ignored) && !entry.is_symlink(ignored)) add(entry.path(), found);
+    }
+}
+
+bool FolderWatch::read_events(Event& event) {
+    alignas(inotify_event) char buffer[16 * 1024];
+    bool any = false;
+    while (true) {
+        const auto got = ::read(notify_.get(), buffer, sizeof buffer);
+        if (got <= 0) return any;
+        for (const char* at = buffer; at < buffer + got;) {
+            const auto& one = *reinterpret_cast<const inotify_event*>(at);
+            at += sizeof(inotify_event) + one.len;
+            if ((one.mask & IN_Q_OVERFLOW) != 0) {
+                event.lost = any = true;
+                continue;
+            }
+            const auto folder = watched_.find(one.wd);
+            if (folder == watched_.end()) continue;
+            if ((one.mask & IN_IGNORED) != 0) {
+                watched_.erase(folder);
+                continue;
+            }
+            const std::string name = one.len > 0 ? one.name : "";
+            if (std::find(skip_.begin(), skip_.end(), name) != skip_.end()) continue;
+            any = true;
+            event.folders.insert(folder->second);
+            const auto path = folder->second / name;
+            if ((one.mask & IN_ISDIR) != 0 && (one.mask & (IN_CREATE | IN_MOVED_TO)) != 0) add(path, &event);
+        }
+    }
+}
+
+std::string FolderWatch::picture() const {
+    std::string text;
+    for (const auto& root : roots_) {
+        std::error_code gone;
+        std::vector<std::string> lines;
+        for (fs::recursive_directory_iterator at(root, gone), end; !gone && at != end; at.increment(gone)) {
+            if (std::find(skip_.begin(), skip_.end(), at->path().filename().string()) != skip_.end()) {
+                at.disable_recursion_pending();
+                continue;
+            }
+            std::error_code ignored;
+            lines.push_back(format("{} {} {}\n", at->path().string(), at->is_regular_file(ignored) ? at->file_size(ignored) : 0, at->last_write_time(ignored).time_since_epoch().count()));
+        }
+        std::sort(lines.begin(), lines.end());
+        for (const auto& line : lines) text += line;
+    }
+    return text;
+}
+
+FolderWatch::Event FolderWatch::wait(int other, std::chrono::milliseconds quiet, std::chrono::milliseconds most) {
+    Event event;
+    auto last = std::chrono::steady_clock::time_point::max(), first = last;
+    while (true) {
+        int timeout = polls_ ? static_cast<int>(std::chrono::milliseconds(poll_time).count()) : -1;
+        if (event.changed) {
+            const auto now = std::chrono::steady_clock::now();
+            const auto due = std::min(last + quiet, first + most);
+            if (now >= due) return event;
+            timeout = static_cast<int>(std::chrono::duration_cast<std::chrono::milliseconds>(due - now).count()) + 1;
+        }
+        pollfd both[2] = {{other, POLLIN, 0}, {notify_.get(), POLLIN, 0}};
+        const int ready = ::poll(both, polls_ || !notify_ ? 1 : 2, timeout);
+        if (ready < 0 && errno != EINTR) return event;
+        if ((both[0].revents & POLLIN) != 0) {
+            event.other = true;
+            return event;
+        }
+        bool news = false;
+        if (polls_) {
+            auto seen = picture();
+            news = seen != picture_;
+            if (news) {
+                picture_ = std::move(seen);
+                event.lost = true;
+            }
+        } else if (ready > 0) {
+            news = read_events(event);
+        }
+        if (news) {
+            last = std::chrono::steady_clock::now();
+            if (!event.changed) first = last;
+            event.changed = true;
+        }
+    }
+}
+
+}  // namespace berth

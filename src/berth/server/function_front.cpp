@@ -1,0 +1,368 @@
+#include "berth/server/function_front.hpp"
+
+#include <algorithm>
+#include <charconv>
+
+#include "berth/base/format.hpp"
+#include "berth/base/ids.hpp"
+#include "berth/base/json.hpp"
+#include "berth/runtime/manifest.hpp"
+#include "berth/server/envelope.hpp"
+#include "berth/server/multipart.hpp"
+#include "berth/server/request_body.hpp"
+#include "berth/server/request_words.hpp"
+
+namespace berth {
+
+namespace {
+
+constexpr std::string_view functions_path = "/api/functions";
+constexpr std::string_view function_label = "/api/functions/{name}";
+constexpr std::string_view call_methods = "GET, HEAD, OPTIONS, POST";
+constexpr std::string_view later_paths[] = {"/api/schedules", "/api/hooks", "/api/webhooks", "/api/events"};
+
+std::chrono::nanoseconds since(SteadyTime start) { return std::chrono::steady_clock::now() - start; }
+
+bool is_below(std::string_view path, std::string_view root) { return path.starts_with(root) && (path.size() == root.size() || path[root.size()] == '/'); }
+
+/// 00-<32 hex>-<16 hex>-<2 hex>, as W3C trace contexts have it.
+bool is_trace_parent(std::string_view text) {
+    if (text.size() != 55 || text[2] != '-' || text[35] != '-' || text[52] != '-' || text.starts_with("ff")) return false;
+    return std::all_of(text.begin(), text.end(), [](char c) { return c == '-' || (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
+}
+
+std::string problems_of(const Function& function) {
+    JsonWriter json;
+    json.begin_object().key("problems").begin_array();
+    for (const auto& problem : function.diagnostics) {
+        json.begin_object().member("number", std::string_view(problem.number)).member("where", std::string_view(problem.place));
+        json.member("text", std::string_view(problem.text)).end_object();
+    }
+    json.end_array().end_object();
+    return json.take();
+}
+
+}  // namespace
+
+FunctionFront::FunctionFront(Invoker& invoker, FunctionFrontOptions options) : invoker_(invoker), options_(std::move(options)) { refresh(); }
+
+void FunctionFront::refresh() {
+    auto routes = std::make_shared<const FunctionRoutes>(invoker_.list());
+    const std::lock_guard lock(mutex_);
+    routes_ = std::move(routes);
+}
+
+HttpResponse FunctionFront::refuse(const HttpRequest& request, const Error& error, std::string details) const {
+    const auto id = sent_request_id(request);
+    const auto shown = is_uuid(id) ? id : new_call_id();
+    auto response = envelope_error(error, shown, since(request.received), std::move(details));
+    if (error.code() == Code::unauthorized) response.fields.emplace_back("WWW-Authenticate", "Bearer realm=\"berth\"");
+    response.request_id = id.empty() ? shown : id;
+    return response;
+}
+
+Result<Authenticator::Caller> FunctionFront::admin(const HttpRequest& request) const {
+    if (!options_.authenticator) return fail(Code::unauthorized, "this route is the administrator's");
+    return options_.authenticator->admin(request);
+}
+
+std::optional<Task<HttpResponse>> FunctionFront::handle(HttpRequest& request, bool draining) {
+    const auto path = request.path;
+    if (is_below(path, "/internal/v1")) {
+        if (!options_.tokens) return {};
+        return internal(request, draining);
+    }
+    if (internal_only_) return {};
+    const auto answered = [&](HttpResponse response, std::string_view route) {
+        response.route = route;
+        if (response.request_id.empty()) response.request_id = sent_request_id(request);
+        if (response.request_id.empty()) response.request_id = new_call_id();
+        return ready_task(std::move(response));
+    };
+    if (path.starts_with(functions_path)) {
+        if (path.size() == functions_path.size()) {
+            if (!reads(request.method)) return answered(wrong_method(request, "GET, HEAD, OPTIONS"), functions_path);
+            const auto caller = options_.authenticator ? options_.authenticator->visitor(request) : Authenticator::Caller{};
+            return answered(caller ? list(caller->admin) : refuse(request, caller.error()), functions_path);
+        }
+        if (path[functions_path.size()] == '/') {
+            const auto name = path.substr(functions_path.size() + 1);
+            if (name == "reload" && options_.reload) return reload(request);
+            if (name.find_first_of("%/") == std::string_view::npos && name != "." && name != ".." && name != "stats" && name != "events") return function_route(request, std::string(name), draining);
+            const auto segments = path_segments(path);
+            if (!segments) return answered(refuse(request, segments.error()), function_label);
+            if (segments->size() == 3 && name != "stats" && name != "events") return function_route(request, (*segments)[2], draining);
+            return answered(admin_route(request, path), function_label);
+        }
+    }
+    if (is_below(path, "/api/executions") || is_below(path, "/api/runtimes")) return answered(admin_route(request, path), is_below(path, "/api/runtimes") ? "/api/runtimes" : "/api/executions");
+    for (const auto later : later_paths) {
+        if (is_below(path, later)) return answered(refuse(request, Error(Code::not_implemented, format("this build has no {}", later.substr(5)))), later);
+    }
+    std::shared_ptr<const FunctionRoutes> routes;
+    {
+        const std::lock_guard lock(mutex_);
+        routes = routes_;
+    }
+    if (routes->empty()) return {};
+    const auto segments = path_segments(path);
+    if (!segments) return {};
+    auto match = routes->find(request.method, *segments);
+    if (!match) return {};
+    if (match->function.empty()) {
+        auto response = request.method == "OPTIONS" ? options_answer(match->allow + ", OPTIONS") : refuse(request, Error(Code::method_not_allowed, format("{} is not a method of this path", request.method)));
+        if (request.method != "OPTIONS") response.fields.emplace_back("Allow", match->allow);
+        return answered(std::move(response), "_route");
+    }
+    return manifest_route(request, std::move(*match), draining);
+}
+
+Task<HttpResponse> FunctionFront::function_route(HttpRequest& request, std::string name, bool draining) {
+    const auto answered = [&](HttpResponse response) {
+        response.route = function_label;
+        if (response.request_id.empty()) response.request_id = sent_request_id(request);
+        if (response.request_id.empty()) response.request_id = new_call_id();
+        return response;
+    };
+    auto function = invoker_.find(name);
+    if (!function || function->state == FunctionState::disabled) co_return answered(refuse(request, Error(Code::not_found, format("there is no function \"{}\"", name))));
+    if (request.method != "POST") {
+        if (reads(request.method)) {
+            const auto caller = options_.authenticator ? options_.authenticator->visitor(request) : Authenticator::Caller{};
+            co_return answered(caller ? describe(*function, caller->admin) : refuse(request, caller.error()));
+        }
+        if (request.method == "OPTIONS") co_return answered(options_answer(call_methods));
+        auto response = refuse(request, Error(Code::method_not_allowed, format("{} is not a method of a function; call it with POST", request.method)));
+        response.fields.emplace_back("Allow", std::string(call_methods));
+        co_return answered(std::move(response));
+    }
+    Call call;
+    if (options_.authenticator) {
+        auto caller = options_.authenticator->admit(request, *function);
+        if (!caller) co_return answered(refuse(request, caller.error()));
+        call.auth = std::move(caller->subject);
+    }
+    if (function->state == FunctionState::invalid) {
+        const auto& first = function->diagnostics;
+        co_return answered(refuse(request, Error(Code::function_invalid, format("the definition of function \"{}\" has problems: {}", name, first.empty() ? "unknown" : first.front().text)), problems_of(*function)));
+    }
+    if (draining) co_return answered(refuse(request, Error(Code::shutting_down, "the host is shutting down; try again elsewhere or later")));
+    call.trigger = Trigger::http;
+    co_return co_await run(request, std::move(function), std::move(call), std::nullopt);
+}
+
+Task<HttpResponse> FunctionFront::manifest_route(HttpRequest& request, FunctionRoutes::Match match, bool draining) {
+    auto function = invoker_.find(match.function);
+    std::optional<Error> refused;
+    Call call;
+    if (!function) {
+        refused = Error(Code::not_found, format("there is no function \"{}\" any more", match.function));
+    } else if (options_.authenticator) {
+        auto caller = options_.authenticator->admit(request, *function);
+        if (caller) call.auth = std::move(caller->subject);
+        else refused = std::move(caller.error());
+    }
+    if (!refused && draining) refused = Error(Code::shutting_down, "the host is shutting down; try again elsewhere or later");
+    if (refused) {
+        auto response = refuse(request, *refused);
+        response.route = "_route";
+        co_return response;
+    }
+    call.trigger = Trigger::route;
+    co_return co_await run(request, std::move(function), std::move(call), std::move(match));
+}
+
+Task<HttpResponse> FunctionFront::run(HttpRequest& request, FunctionRef function, Call call, std::optional<FunctionRoutes::Match> route) {
+    const bool raw = function->engine != EngineKind::subprocess;
+    const auto* manifest = function->manifest.get();
+    call.id = new_call_id();
+    call.request_id = sent_request_id(request);
+    if (call.request_id.empty()) call.request_id = call.id;
+    call.function = function->name;
+    auto request_id = call.request_id;
+    const auto id = call.id;
+    const auto envelope_id = raw ? std::string() : is_uuid(request_id) ? request_id : call.id;
+    if (const auto trace = request.field("traceparent"); trace && is_trace_parent(*trace)) call.trace_parent = *trace;
+
+    std::optional<Error> refused;
+    if (const auto limit = request.field("x-request-timeout-ms")) {
+        std::uint64_t milliseconds = 0;
+        const auto [end, problem] = std::from_chars(limit->data(), limit->data() + limit->size(), milliseconds);
+        if (problem != std::errc() || end != limit->data() + limit->size() || milliseconds == 0) {
+            refused = Error(Code::bad_input, "X-Request-Timeout-Ms is not a positive whole number");
+        } else {
+            call.deadline = request.received + std::chrono::milliseconds(std::min<std::uint64_t>(milliseconds, 86'400'000));
+        }
+    }
+    std::optional<SpooledFiles> spool;
+    if (manifest && manifest->spool_uploads && !options_.spool.empty()) spool.emplace(options_.spool / id);
+    if (!refused) {
+        if (auto input = route ? [&]() -> Result<Payload> {
+                BERTH_TRYV(decode_body(request, options_.max_body));
+                BERTH_TRY(auto text, route_input(request, *route));
+                return Payload{std::move(text), "application/json"};
+            }() : input_of(request, *function, {.max_body = options_.max_body, .spool = spool ? &*spool : nullptr})) {
+            call.input = std::move(*input);
+        } else {
+            refused = std::move(input.error());
+        }
+    }
+    const bool asks_async = options_.async && !raw && !route && (request.field("prefer").value_or("").find("respond-async") != std::string_view::npos || query_value(request.query, "async") == "1");
+    Outcome outcome;
+    if (refused) {
+        outcome.error = std::move(refused);
+    } else if (asks_async) {
+        if (spool) {
+            outcome.error = Error(Code::not_implemented, "files of an asynchronous call cannot be spooled; send uploads: inline");
+        } else if (auto accepted = options_.async->accept(std::move(call)); accepted) {
+            JsonWriter json;
+            json.begin_object().member("execution_id", std::string_view(id)).member("request_id", std::string_view(envelope_id)).member("status", "pending").end_object();
+            HttpResponse response;
+            response.status = 202;
+            response.content_type = "application/json";
+            response.body = json.take();
+            response.fields.emplace_back("Location", format("/api/executions/{}", id));
+            response.route = function_label;
+            response.request_id = std::move(request_id);
+            co_return response;
+        } else {
+            outcome.error = std::move(accepted.error());
+        }
+    } else if (options_.records) {
+        // The caller's going and a request to stop both end the call.
+        CancelSource stop;
+        const auto cause = request.cancel;
+        const auto end = [&stop, &cause] { stop.cancel(cause.cause()); };
+        const CancelCallback gone(request.cancel, end);
+        call.cancel = stop.token();
+        options_.records->set_cancel(id, stop);
+        outcome = co_await invoker_.call(std::move(call));
+    } else {
+        call.cancel = request.cancel;
+        outcome = co_await invoker_.call(std::move(call));
+    }
+    HttpResponse response;
+    if (route && !outcome.error) {
+        auto answer = route_response(outcome.output.bytes);
+        if (answer) response = std::move(*answer);
+        else response = envelope_error(answer.error(), envelope_id, since(request.received));
+    } else {
+        response = raw ? raw_response(outcome, *function, request_id, options_.detail) : envelope_response(outcome, envelope_id, since(request.received));
+        const bool own_failure = outcome.error && !outcome.guest_code.empty();
+        if (own_failure && !raw && (manifest && manifest->ok_for_failures ? *manifest->ok_for_failures : options_.ok_for_failures)) response.status = 200;
+    }
+    response.route = route ? std::string_view("_route") : function_label;
+    response.request_id = std::move(request_id);
+    response.server_timing = server_timing(outcome.timing, raw ? "start" : "spawn");
+    co_return response;
+}
+
+Task<HttpResponse> FunctionFront::reload(HttpRequest& request) {
+    HttpResponse response;
+    if (request.method != "POST") {
+        response = wrong_method(request, "POST, OPTIONS");
+    } else if (const auto caller = admin(request); !caller) {
+        response = refuse(request, caller.error());
+    } else if (auto done = co_await options_.reload(); !done) {
+        response = refuse(request, done.error());
+    } else {
+        response.content_type = "application/json";
+        response.body = std::move(*done);
+    }
+    response.route = "/api/functions/reload";
+    if (response.request_id.empty()) response.request_id = new_call_id();
+    co_return response;
+}
+
+Task<HttpResponse> FunctionFront::internal(HttpRequest& request, bool draining) {
+    const auto answered = [&](HttpResponse response) {
+        response.route = "/internal/v1";
+        if (response.request_id.empty()) response.request_id = new_call_id();
+        return response;
+    };
+    const auto json_answer = [](JsonWriter& json) {
+        HttpResponse response;
+        response.content_type = "application/json";
+        response.body = json.take();
+        return response;
+    };
+    const auto field = request.field("authorization").value_or("");
+    constexpr std::string_view scheme = "Bearer ";
+    const auto tokens = options_.tokens();
+    const auto grant = tokens && field.starts_with(scheme) ? tokens->find(field.substr(scheme.size())) : nullptr;
+    if (!grant) co_return answered(refuse(request, Error(Code::unauthorized, "the internal API opens with the token of a running call")));
+    const auto segments = path_segments(request.path);
+    if (!segments) co_return answered(refuse(request, segments.error()));
+    const auto what = segments->size() > 2 ? (*segments)[2] : std::string();
+    if (what == "whoami" && segments->size() == 3) {
+        if (!reads(request.method)) co_return answered(wrong_method(request, "GET, HEAD, OPTIONS"));
+        JsonWriter json;
+        json.begin_object().member("request_id", std::string_view(grant->request_id)).member("function", std::string_view(grant->function)).key("auth");
+        if (grant->auth) {
+            json.begin_object().member("id", std::string_view(grant->auth->id)).member("email", std::string_view(grant->auth->email)).member("verified", grant->auth->verified);
+            if (!grant->auth->role.empty()) json.member("role", std::string_view(grant->auth->role));
+            if (!grant->auth->metadata.empty()) json.key("metadata").raw(grant->auth->metadata);
+            json.end_object();
+        } else {
+            json.null();
+        }
+        const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(grant->deadline - std::chrono::steady_clock::now()).count();
+        json.member("depth", static_cast<unsigned>(grant->depth)).member("expires_in_ms", static_cast<std::int64_t>(std::max<std::int64_t>(0, left))).end_object();
+        co_return answered(json_answer(json));
+    }
+    if (what == "log" && segments->size() == 3) {
+        if (request.method != "POST") co_return answered(wrong_method(request, "POST, OPTIONS"));
+        const auto checked = check_json(request.body);
+        std::vector<std::string_view> entries;
+        if (checked && json_kind(request.body.substr(request.body.find_first_not_of(" \t\r\n"))) == JsonKind::array) entries = *json_elements(request.body);
+        else if (checked) entries.emplace_back(request.body);
+        std::uint64_t taken = 0;
+        for (const auto raw : entries) {
+            const auto members = json_members(raw);
+            if (!members) continue;
+            LogEntry entry;
+            bool has_message = false;
+            for (const auto& [key, value] : *members) {
+                if (key == "level" && json_kind(value) == JsonKind::string) entry.level = *json_string(value);
+                if (key == "message" && json_kind(value) == JsonKind::string) {
+                    entry.message = json_string(value)->substr(0, 64 << 10);
+                    has_message = true;
+                }
+                if (key == "data" && json_kind(value) == JsonKind::object) entry.data = value;
+            }
+            if (!has_message || entry.level.empty() || taken >= 1000) continue;
+            if (grant->log) grant->log(std::move(entry));
+            ++taken;
+        }
+        if (!checked || (taken == 0 && !entries.empty())) co_return answered(refuse(request, Error(Code::bad_input, "send one log entry or a list of them, each with level and message")));
+        JsonWriter json;
+        json.begin_object().member("accepted", taken).end_object();
+        co_return answered(json_answer(json));
+    }
+    if (what == "invoke" && segments->size() == 4) {
+        if (request.method != "POST") co_return answered(wrong_method(request, "POST, OPTIONS"));
+        if (draining) co_return answered(refuse(request, Error(Code::shutting_down, "the host is shutting down; try again elsewhere or later")));
+        auto function = invoker_.find((*segments)[3]);
+        if (!function || function->state == FunctionState::disabled) co_return answered(refuse(request, Error(Code::not_found, format("there is no function \"{}\"", (*segments)[3]))));
+        Call call;
+        call.id = new_call_id();
+        call.request_id = call.id;
+        call.function = function->name;
+        call.trigger = Trigger::nested;
+        call.auth = grant->auth;
+        call.depth = static_cast<std::uint8_t>(std::min<unsigned>(grant->depth + 1U, 255U));
+        call.deadline = grant->deadline;
+        call.cancel = request.cancel;
+        const auto id = call.id;
+        auto input = input_of(request, *function, {.max_body = options_.max_body, .spool = nullptr});
+        if (!input) co_return answered(refuse(request, input.error()));
+        call.input = std::move(*input);
+        auto outcome = co_await invoker_.call(std::move(call));
+        const bool raw = function->engine != EngineKind::subprocess;
+        co_return answered(raw ? raw_response(outcome, *function, id, options_.detail) : envelope_response(outcome, id, since(request.received)));
+    }
+    if (what == "db" || what == "events") co_return answered(refuse(request, Error(Code::not_implemented, format("this host has no provider for {}", what))));
+    co_return answered(refuse(request, Error(Code::not_found, format("nothing is served at {}", request.path))));
+}
+
+}  // namespace berth

@@ -1,0 +1,74 @@
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "berth/net/http_message.hpp"
+#include "berth/runtime/call_tokens.hpp"
+#include "berth/runtime/execution_records.hpp"
+#include "berth/runtime/function_logs.hpp"
+#include "berth/runtime/invoker.hpp"
+#include "berth/server/async_calls.hpp"
+#include "berth/server/authenticator.hpp"
+#include "berth/server/function_routes.hpp"
+
+namespace berth {
+
+/// What the routes of functions need. What is null or empty has no routes. References outlive the front.
+struct FunctionFrontOptions {
+    Detail detail = Detail::withheld;
+    const Authenticator* authenticator = nullptr;   // null: everybody may call, nobody is the administrator
+    ExecutionRecords* records = nullptr;
+    AsyncCalls* async = nullptr;
+    FunctionLogs* logs = nullptr;
+    std::function<std::shared_ptr<CallTokens>()> tokens;   // of running calls; empty: no internal API
+    std::function<Task<Result<std::string>>()> reload;     // looks for functions again, answers with what changed as JSON
+    std::function<std::string()> runtimes;                 // as JSON
+    std::uint64_t max_body = 10 << 20;                     // of a call, decompressed
+    bool ok_for_failures = false;                          // functions that say nothing: their failures answer 200
+    std::filesystem::path spool;                           // where uploaded files may lie; empty: nowhere
+};
+
+/// The routes of functions: calls, listings, records, logs, and the internal API for functions that run.
+///
+/// Safe from any thread.
+class FunctionFront {
+public:
+    FunctionFront(Invoker& invoker, FunctionFrontOptions options);
+
+    /// The answer when this path is one of functions, nothing otherwise. `draining`: nothing new is started.
+    std::optional<Task<HttpResponse>> handle(HttpRequest& request, bool draining);
+    /// Takes the routes of the functions there are now.
+    void refresh();
+    /// Only the internal API answers.
+    void set_internal_only() noexcept { internal_only_ = true; }
+
+private:
+    struct Asked;
+    Task<HttpResponse> function_route(HttpRequest& request, std::string name, bool draining);
+    Task<HttpResponse> manifest_route(HttpRequest& request, FunctionRoutes::Match match, bool draining);
+    Task<HttpResponse> internal(HttpRequest& request, bool draining);
+    Task<HttpResponse> run(HttpRequest& request, FunctionRef function, Call call, std::optional<FunctionRoutes::Match> route);
+    Task<HttpResponse> reload(HttpRequest& request);
+    HttpResponse admin_route(HttpRequest& request, std::string_view path);
+    HttpResponse list(bool admin) const;
+    HttpResponse describe(const Function& function, bool admin) const;
+    HttpResponse stats() const;
+    HttpResponse logs(const HttpRequest& request, std::string_view function) const;
+    HttpResponse executions(const HttpRequest& request, std::string_view function, const Authenticator::Caller& caller) const;
+    Result<Authenticator::Caller> admin(const HttpRequest& request) const;
+    HttpResponse refuse(const HttpRequest& request, const Error& error, std::string details = {}) const;
+
+    Invoker& invoker_;
+    FunctionFrontOptions options_;
+    bool internal_only_ = false;
+    mutable std::mutex mutex_;
+    std::shared_ptr<const FunctionRoutes> routes_;  // guarded by mutex_; with requests that look into it
+};
+
+}  // namespace berth

@@ -1,0 +1,64 @@
+#pragma once
+
+#include <atomic>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "berth/app/function_set.hpp"
+#include "berth/async/reactor.hpp"
+#include "berth/runtime/runtime.hpp"
+#include "berth/server/http_front.hpp"
+
+namespace berth {
+
+/// Looks for functions again while a server runs: when it is asked to, and when a file of them changes. One thread of its
+/// own does that, so that nothing that serves waits for a compiler. Everything it is made with outlives it.
+class FunctionKeeper {
+public:
+    /// One thing that happened, for people.
+    struct News {
+        std::string what;       // added, changed, removed, invalid, build, built, failed, watch
+        std::string function;
+        std::string text;
+    };
+    using Listener = std::function<void(const News&)>;
+    struct Parts {
+        FunctionSet& functions;
+        Runtime& runtime;
+        FunctionFront& front;
+        Log& log;
+        Listener listener;      // called on the keeper's thread
+        bool watch = false;
+    };
+    explicit FunctionKeeper(Parts parts);
+    ~FunctionKeeper();
+
+    /// Looks now; what changed, as JSON. Continues in the reactor it was awaited in.
+    Task<Result<std::string>> reload();
+    void stop();
+
+private:
+    struct Asked {
+        Reactor* reactor;
+        std::coroutine_handle<> waiting;
+        Result<std::string> answer;
+    };
+    void work();
+    Result<std::string> look(const std::set<std::filesystem::path>& folders);
+    void tell(std::string what, std::string function, std::string text);
+
+    Parts parts_;
+    std::mutex mutex_;
+    std::deque<Asked*> asked_;      // guarded by mutex_
+    bool stopping_ = false;         // guarded by mutex_
+    Descriptor wake_;
+    std::thread thread_;
+};
+
+}  // namespace berth

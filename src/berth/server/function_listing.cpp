@@ -1,0 +1,218 @@
+#include <algorithm>
+#include <map>
+
+#include "berth/base/format.hpp"
+#include "berth/base/json.hpp"
+#include "berth/base/units.hpp"
+#include "berth/runtime/manifest.hpp"
+#include "berth/server/function_front.hpp"
+#include "berth/server/request_words.hpp"
+
+namespace berth {
+
+namespace {
+
+HttpResponse json_response(std::uint16_t status, JsonWriter& json) {
+    HttpResponse response;
+    response.status = status;
+    response.content_type = "application/json";
+    response.body = json.take();
+    response.body.push_back('\n');
+    return response;
+}
+
+std::string_view runtime_of(const Function& function) { return function.runtime.empty() ? name(function.engine) : std::string_view(function.runtime); }
+
+void write_problems(JsonWriter& json, const Function& function) {
+    json.key("problems").begin_array();
+    for (const auto& problem : function.diagnostics) {
+        json.begin_object().member("number", std::string_view(problem.number)).member("where", std::string_view(problem.place)).member("text", std::string_view(problem.text)).end_object();
+    }
+    json.end_array();
+}
+
+double milliseconds(std::chrono::nanoseconds time) { return std::chrono::duration<double, std::milli>(time).count(); }
+
+}  // namespace
+
+HttpResponse FunctionFront::list(bool admin) const {
+    JsonWriter json;
+    json.begin_object().key("functions").begin_array();
+    std::uint64_t count = 0;
+    for (const auto& function : invoker_.list()) {
+        if (function->state == FunctionState::invalid && !admin) continue;  // the log of the start names them with their problems
+        json.begin_object().member("name", std::string_view(function->name)).member("runtime", runtime_of(*function));
+        json.member("state", name(function->state)).member("description", std::string_view(function->description));
+        if (function->state == FunctionState::invalid) write_problems(json, *function);
+        json.end_object();
+        ++count;
+    }
+    json.end_array().member("count", count).end_object();
+    return json_response(200, json);
+}
+
+HttpResponse FunctionFront::describe(const Function& function, bool admin) const {
+    const auto* manifest = function.manifest.get();
+    JsonWriter json;
+    json.begin_object().member("name", std::string_view(function.name)).member("runtime", runtime_of(function));
+    json.member("entrypoint", std::string_view(function.entry.lexically_relative(function.directory).string()));
+    json.member("description", std::string_view(function.description));
+    if (manifest && !manifest->sample_input.empty()) json.key("sample_input").raw(manifest->sample_input);
+    json.member("enabled", function.state != FunctionState::disabled).member("state", name(function.state));
+    json.member("timeout", std::string_view(limit_text(Limit::wall, function.limits[Limit::wall])));
+    json.member("memory", std::string_view(limit_text(Limit::memory, function.limits[Limit::memory])));
+    json.key("methods").begin_array().value("POST").end_array();
+    json.key("routes").begin_array();
+    if (manifest) {
+        for (const auto& route : manifest->routes) {
+            json.begin_object().member("path", std::string_view(route.path)).key("methods").begin_array();
+            for (const auto& method : route.methods) json.value(std::string_view(method));
+            json.end_array().end_object();
+        }
+    }
+    json.end_array().member("version", std::string_view(function.version));
+    if (admin && manifest) {
+        json.member("path", std::string_view(function.directory.string())).key("env").begin_array();
+        for (const auto& [name, value] : manifest->env) json.value(std::string_view(name));
+        json.end_array();
+        json.key("secrets").begin_array();
+        for (const auto& secret : manifest->secrets) json.value(std::string_view(secret.name));
+        json.end_array();
+        if (manifest->build) json.key("build").begin_object().member("command", std::string_view(manifest->build->command)).member("output", std::string_view(manifest->build->output)).end_object();
+        write_problems(json, function);
+    }
+    json.end_object();
+    return json_response(200, json);
+}
+
+HttpResponse FunctionFront::admin_route(HttpRequest& request, std::string_view path) {
+    const auto segments = path_segments(path);
+    if (!segments) return refuse(request, segments.error());
+    const auto& parts = *segments;
+    const auto second = parts.size() > 1 ? parts[1] : std::string();
+    const auto unknown = [&] { return refuse(request, Error(Code::not_found, format("nothing is served at {}", path))); };
+    if (second == "executions") {
+        // Administrators, and whoever started a call.
+        const auto caller = options_.authenticator ? options_.authenticator->identify(request) : Result<Authenticator::Caller>(Authenticator::Caller{});
+        if (!caller) return refuse(request, caller.error());
+        if (!caller->admin && !caller->subject) return refuse(request, Error(Code::unauthorized, "records are for those who made the calls, and for the administrator"));
+        if (!options_.records || parts.size() > 3) return unknown();
+        if (parts.size() == 2) return reads(request.method) ? executions(request, "", *caller) : wrong_method(request, "GET, HEAD, OPTIONS");
+        const auto record = options_.records->find(parts[2]);
+        if (!record || (!caller->admin && record->subject != caller->subject->id)) return refuse(request, Error(Code::not_found, format("there is no record of a call {}", parts[2])));
+        if (reads(request.method)) {
+            HttpResponse response;
+            response.content_type = "application/json";
+            response.body = to_json(*record);
+            return response;
+        }
+        if (request.method != "DELETE") return wrong_method(request, "DELETE, GET, HEAD, OPTIONS");
+        if (options_.records->cancel(parts[2]) == ExecutionRecords::Cancelled::asked) {
+            HttpResponse response;
+            response.status = 202;
+            return response;
+        }
+        return refuse(request, Error(Code::conflict, "the call has ended already"));
+    }
+    const bool known = (second == "runtimes" && parts.size() == 2) || (second == "functions" && ((parts.size() == 3 && (parts[2] == "stats" || parts[2] == "events")) || (parts.size() == 4 && (parts[3] == "logs" || parts[3] == "executions"))));
+    if (!known) return unknown();
+    const auto caller = admin(request);
+    if (!caller) return refuse(request, caller.error());
+    if (!reads(request.method)) return wrong_method(request, "GET, HEAD, OPTIONS");
+    if (second == "runtimes" && parts.size() == 2 && options_.runtimes) {
+        HttpResponse response;
+        response.content_type = "application/json";
+        response.body = options_.runtimes();
+        return response;
+    }
+    if (second != "functions") return unknown();
+    if (parts.size() == 3 && parts[2] == "stats" && options_.records) return stats();
+    if (parts.size() == 3 && parts[2] == "events") return refuse(request, Error(Code::not_implemented, "this build sends no events of reloads; POST /api/functions/reload answers with what changed"));
+    if (parts.size() == 4 && parts[3] == "logs" && options_.logs) return logs(request, parts[2]);
+    if (parts.size() == 4 && parts[3] == "executions" && options_.records) return executions(request, parts[2], *caller);
+    return unknown();
+}
+
+HttpResponse FunctionFront::stats() const {
+    struct Row {
+        std::map<std::string_view, std::uint64_t> by_status;
+        std::vector<double> times;
+        std::string_view runtime;
+    };
+    std::map<std::string, Row> rows;
+    for (const auto& function : invoker_.list()) rows[function->name].runtime = runtime_of(*function);
+    for (const auto& record : options_.records->list({.subject = std::nullopt, .limit = SIZE_MAX})) {
+        auto& row = rows[record.function];
+        ++row.by_status[name(record.status)];
+        if (record.completed) row.times.push_back(milliseconds(record.duration));
+    }
+    JsonWriter json;
+    json.begin_object().key("functions").begin_array();
+    for (auto& [function, row] : rows) {
+        json.begin_object().member("name", std::string_view(function)).member("runtime", row.runtime);
+        json.member("in_flight", row.by_status["running"]).member("queued", row.by_status["pending"]);
+        json.key("totals").begin_object();
+        for (const auto& [status, count] : row.by_status) json.member(status, count);
+        json.end_object();
+        std::sort(row.times.begin(), row.times.end());
+        for (const auto& [label, part] : {std::pair{"p50_ms", 0.5}, std::pair{"p95_ms", 0.95}, std::pair{"p99_ms", 0.99}}) {
+            json.key(label);
+            if (row.times.empty()) json.null();
+            else json.value(row.times[static_cast<std::size_t>(part * static_cast<double>(row.times.size() - 1))]);
+        }
+        json.end_object();
+    }
+    json.end_array().key("pools").begin_array().end_array().end_object();
+    return json_response(200, json);
+}
+
+HttpResponse FunctionFront::logs(const HttpRequest& request, std::string_view function) const {
+    FunctionLogs::Filter filter;
+    filter.function = function;
+    filter.request_id = query_value(request.query, "request_id").value_or("");
+    filter.source = query_value(request.query, "source").value_or("");
+    if (const auto level = query_value(request.query, "level")) {
+        const auto read = parse_log_level(*level);
+        if (!read) return refuse(request, read.error());
+        filter.level = *read;
+    }
+    if (const auto limit = query_value(request.query, "limit")) filter.limit = std::min<std::size_t>(10'000, static_cast<std::size_t>(std::strtoul(limit->c_str(), nullptr, 10)));
+    if (const auto after = query_value(request.query, "after")) filter.after = std::strtoull(after->c_str(), nullptr, 10);
+    if (const auto since = query_value(request.query, "since")) {
+        const auto span = parse_duration(*since);
+        if (!span) return refuse(request, Error(Code::bad_input, format("since: {}", span.error().message())));
+        filter.since = std::chrono::system_clock::now() - *span;
+    }
+    if (query_value(request.query, "follow")) return refuse(request, Error(Code::not_implemented, "this build does not stream logs; ask again with after=SEQ"));
+    JsonWriter json;
+    json.begin_object().key("logs").begin_array();
+    for (const auto& one : options_.logs->read(filter)) {
+        json.begin_object().member("seq", one.seq).member("ts", std::string_view(timestamp(one.time))).member("function", std::string_view(one.function));
+        json.member("request_id", std::string_view(one.request_id)).member("source", one.source).member("level", std::string_view(one.entry.level)).member("message", std::string_view(one.entry.message));
+        if (!one.entry.data.empty()) json.key("data").raw(one.entry.data);
+        json.end_object();
+    }
+    json.end_array().end_object();
+    return json_response(200, json);
+}
+
+HttpResponse FunctionFront::executions(const HttpRequest& request, std::string_view function, const Authenticator::Caller& caller) const {
+    ExecutionRecords::Filter filter;
+    filter.function = function.empty() ? query_value(request.query, "function_id").value_or("") : std::string(function);
+    filter.status = query_value(request.query, "status").value_or("");
+    filter.trigger = query_value(request.query, "trigger_type").value_or("");
+    if (!caller.admin) filter.subject = caller.subject->id;
+    if (const auto limit = query_value(request.query, "limit")) filter.limit = std::min<std::size_t>(1'000, static_cast<std::size_t>(std::strtoul(limit->c_str(), nullptr, 10)));
+    if (const auto offset = query_value(request.query, "offset")) filter.offset = static_cast<std::size_t>(std::strtoul(offset->c_str(), nullptr, 10));
+    JsonWriter json;
+    json.begin_object().key("executions").begin_array();
+    std::uint64_t count = 0;
+    for (const auto& record : options_.records->list(filter)) {
+        json.raw(to_json(record));
+        ++count;
+    }
+    json.end_array().member("count", count).end_object();
+    return json_response(200, json);
+}
+
+}  // namespace berth

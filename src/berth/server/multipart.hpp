@@ -1,0 +1,33 @@
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "berth/base/error.hpp"
+
+namespace berth {
+
+/// Files of one request in a folder of their own, removed with it.
+class SpooledFiles {
+public:
+    explicit SpooledFiles(std::filesystem::path folder) : folder_(std::move(folder)) {}
+    ~SpooledFiles();
+    SpooledFiles(const SpooledFiles&) = delete;
+    SpooledFiles& operator=(const SpooledFiles&) = delete;
+
+    /// Writes one and returns its path. What the client calls it is no part of that.
+    Result<std::string> add(std::string_view bytes);
+
+private:
+    std::filesystem::path folder_;
+    std::size_t count_ = 0;
+};
+
+/// A body of type multipart/form-data as the input of a function: fields as strings (repeated names: lists), files in
+/// `_files` as {name, filename, content_type, size, data} with base64 data, or `path` instead of it when they are spooled.
+Result<std::string> multipart_to_json(std::string_view body, std::string_view content_type, SpooledFiles* spool = nullptr);
+
+}  // namespace berth

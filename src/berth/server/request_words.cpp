@@ -1,0 +1,58 @@
+#include "berth/server/request_words.hpp"
+
+#include "berth/base/format.hpp"
+#include "berth/base/ids.hpp"
+#include "berth/base/json.hpp"
+#include "berth/server/request_body.hpp"
+
+namespace berth {
+
+std::string sent_request_id(const HttpRequest& request) {
+    for (const std::string_view name : {"x-request-id", "x-correlation-id"}) {
+        if (const auto id = request.field(name); id && is_request_id(*id)) return std::string(*id);
+    }
+    return {};
+}
+
+bool is_uuid(std::string_view text) noexcept {
+    if (text.size() != 36) return false;
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        const char c = text[i];
+        if (i == 8 || i == 13 || i == 18 || i == 23) {
+            if (c != '-') return false;
+        } else if ((c < '0' || c > '9') && (c < 'a' || c > 'f')) {
+            return false;
+        }
+    }
+    return true;
+}
+
+std::optional<std::string> query_value(std::string_view query, std::string_view name) {
+    if (query.find(name) == std::string_view::npos) return {};
+    const auto json = form_to_json(query);
+    if (!json) return {};
+    const auto members = json_members(*json);
+    for (const auto& [key, value] : *members) {
+        if (key != name) continue;
+        if (json_kind(value) == JsonKind::string) return *json_string(value);
+        const auto elements = json_elements(value);
+        if (elements && !elements->empty()) return *json_string(elements->front());
+    }
+    return {};
+}
+
+HttpResponse options_answer(std::string_view allow) {
+    HttpResponse response;
+    response.status = 204;
+    response.fields.emplace_back("Allow", std::string(allow));
+    return response;
+}
+
+HttpResponse wrong_method(const HttpRequest& request, std::string_view allow) {
+    if (request.method == "OPTIONS") return options_answer(allow);
+    auto response = error_response(Error(Code::method_not_allowed, format("{} is not a method of {}; it takes {}", request.method, request.path, allow)), {}, Detail::exposed);
+    response.fields.emplace_back("Allow", std::string(allow));
+    return response;
+}
+
+}  // namespace berth

@@ -1,0 +1,285 @@
+"""The fault program under every launch path and tree level: what ends how, and that nothing is left."""
+import contextlib
+import json
+import os
+import resource
+import shutil
+import signal
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+from support import children_of, equal, host, make_probe, processes_with, root, until
+
+cases = {}
+levels = [("clone3", "cgroup"), ("clone3", "group"), ("clone", "cgroup"), ("clone", "group")]
+has_cgroup = os.access("/sys/fs/cgroup/unified/cgroup.procs", os.W_OK) or os.access("/sys/fs/cgroup/cgroup.procs", os.W_OK)
+
+
+def case(function):
+    cases[function.__name__.replace("_", "-")] = function
+    return function
+
+
+def each_level(function):
+    """One case for each launch path and tree level that this machine has."""
+    for path, level in levels:
+        if level == "cgroup" and not has_cgroup:
+            continue
+        cases[f"{function.__name__.replace('_', '-')}[{path}-{level}]"] = lambda path=path, level=level: function(f"functions: {{launch: {path}, tree: {level}}}\n", level)
+    return function
+
+
+@contextlib.contextmanager
+def probes(manifests, project="", **options):
+    """A host with the fault program under several names, each with its manifest."""
+    with tempfile.TemporaryDirectory(prefix="berth-probe-") as temporary:
+        folder = Path(temporary) / "functions"
+        program = make_probe(folder)
+        for name, manifest in manifests.items():
+            if name != "probe":
+                shutil.copytree(program, folder / name)
+            (folder / name / "manifest.yaml").write_text(manifest)
+        with host(folder, project=project, **options) as server:
+            server.folder = folder
+            yield server
+
+
+def outcome(server, name="probe", **value):
+    status, answer = server.call(name, value)
+    return status, answer["error"]["code"] if not answer["success"] else "ok", answer
+
+
+@each_level
+def sixteen_cells_of_the_outcome_table(project, level):
+    with probes({"probe": "", "slow": "timeout: 300ms\nkill_grace: 0s\n", "small": "limits: {output: 64kb}\n"}, project) as server:
+        table = [({"do": "answer"}, 200, "ok"), ({"do": "exit-after-answer", "n": 3}, 500, "EXIT_NONZERO"), ({"do": "signal-after-answer", "n": 11}, 500, "SIGNALED"),
+                 ({"do": "error"}, 409, "CONFLICT"), ({"do": "exit-after-error", "n": 4}, 409, "CONFLICT"), ({"do": "signal", "n": 6}, 500, "SIGNALED"),
+                 ({"do": "empty"}, 500, "INVALID_OUTPUT"), ({"do": "exit-quiet", "n": 2}, 500, "EXIT_NONZERO"), ({"do": "garbage"}, 500, "INVALID_OUTPUT"), ({"do": "exit", "n": 9}, 500, "EXIT_NONZERO")]
+        for value, status, code in table:
+            found = outcome(server, **value)
+            equal(found[:2], (status, code), value)
+        for do in ("sleep", "garbage-then-sleep", "ignore-term", "stop"):
+            equal(outcome(server, "slow", do="sleep" if do == "garbage-then-sleep" else do)[:2], (504, "TIMEOUT"), do)
+        equal(outcome(server, "small", do="flood")[:2], (500, "OUTPUT_TOO_LARGE"))
+        equal(outcome(server, do="exit-after-error", n=4)[2]["error"]["details"], {"exit_code": 4})
+        equal(outcome(server, do="garbage")[2]["error"]["origin"], "guest")
+        until(lambda: not processes_with("ALYX_FUNCTION_NAME=slow"))
+
+
+@each_level
+def exits_and_signals_are_named(project, level):
+    with probes({"probe": ""}, project) as server:
+        for number in (1, 2, 7, 120, 126, 127, 128, 255):
+            answer = outcome(server, do="exit-quiet", n=number)[2]
+            equal((answer["error"]["code"], answer["error"]["details"]["exit_code"]), ("EXIT_NONZERO", number))
+        for name in ("TERM", "KILL", "SEGV", "ABRT", "PIPE", "XCPU", "SYS"):
+            answer = outcome(server, do="signal", n=int(getattr(signal, "SIG" + name)))[2]
+            equal((answer["error"]["code"], answer["error"]["details"]["signal"]), ("SIGNALED", "SIG" + name))
+        assert not list(server.folder.rglob("core*")), "a core file was written"
+
+
+@each_level
+def the_whole_tree_ends_with_the_call(project, level):
+    with probes({"probe": "kill_grace: 100ms\n", "slow": "timeout: 300ms\nkill_grace: 100ms\n"}, project) as server:
+        equal(outcome(server, "slow", do="tree")[:2], (504, "TIMEOUT"))
+        until(lambda: not processes_with("ALYX_FUNCTION_NAME=slow"))
+        equal(outcome(server, do="leave-child")[:2], (200, "ok"))
+        until(lambda: not processes_with("ALYX_FUNCTION_NAME=probe"))
+        equal(outcome(server, do="daemon", n=0)[:2], (200, "ok"))
+        until(lambda: not processes_with("ALYX_FUNCTION_NAME=probe"))
+        if level == "cgroup":
+            # Known by its group alone: another session, an empty environment.
+            before = set(children_of(server.process.pid))
+            equal(outcome(server, do="daemon", n=1)[:2], (200, "ok"))
+            until(lambda: set(children_of(server.process.pid)) <= before)
+
+
+@each_level
+def descriptors_signals_and_session_are_clean(project, level):
+    with probes({"probe": ""}, project) as server:
+        answers = []
+        threads = [threading.Thread(target=lambda: answers.append(outcome(server, do="descriptors")[2])) for _ in range(64)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        equal([answer["output"] for answer in answers], [[0, 1, 2]] * 64)
+        equal(outcome(server, do="signals")[2]["output"], {"blocked": 0, "changed": 0, "session": True})
+
+
+@case
+def the_environment_is_exactly_what_is_documented():
+    hostile = {"LD_PRELOAD": "", "NODE_OPTIONS": "--x", "AWS_SECRET_ACCESS_KEY": "k", "PYTHONSTARTUP": "/x", "BASH_ENV": "/x", "http_proxy": "http://user:password@x"} | {f"EXTRA_{i}": "x" for i in range(50)}
+    with probes({"probe": "env: {OWN: mine}\n"}, "functions: {env: {SHARED: all}}\n", env=hostile) as server:
+        names = {one.partition("=")[0] for one in outcome(server, do="environment")[2]["output"]}
+        own = {"ALYX_FUNCTION_NAME", "ALYX_REQUEST_ID", "ALYX_RUNTIME", "ALYX_FUNCTION_DIR", "ALYX_ENTRYPOINT", "ALYX_URL", "ALYX_TIMEOUT_MS", "ALYX_DEADLINE_MS", "ALYX_TRIGGER", "ALYX_DEV", "ALYX_PROTOCOL"}
+        equal(names, own | {"OWN", "SHARED", "PATH", "HOME", "LANG", "LC_ALL", "NO_COLOR"})
+
+
+@case
+def large_streams_in_both_directions_do_not_block():
+    size = 64 << 20
+    with probes({"probe": "timeout: 2m\n", "first": f"timeout: 2m\nenv: {{PROBE_ANSWER_FIRST: \"{size}\"}}\n", "closes": "env: {PROBE_CLOSE: \"1\"}\n", "errors": "timeout: 2m\n"}, "functions: {max_body: 80mb}\n") as server:
+        body = b'{"text":"' + b"y" * size + b'"}'
+        status, text, _ = server.request("POST", "/api/functions/probe", body, {"Content-Type": "application/json"})
+        equal((status, body in text), (200, True))
+        status, text, _ = server.request("POST", "/api/functions/first", body, {"Content-Type": "application/json"})
+        equal((status, text.count(b"x") >= size), (200, True))
+        status, text, _ = server.request("POST", "/api/functions/closes", body, {"Content-Type": "application/json"})
+        equal((status, json.loads(text)["output"]), (200, "done"))
+        equal(outcome(server, "errors", do="flood-errors", n=1024)[:2], (200, "ok"))
+
+
+@case
+def numbers_order_duplicates_and_escapes_pass_unchanged():
+    with probes({"probe": ""}) as server:
+        for text in ('{"a":9007199254740993,"b":1e400,"c":-0.0,"d":1.10}', '{"b":1,"a":2,"b":3}', '{"s":"\\u0000\\u2028 \u2028"}', "{" + ",".join(f'"m{i}":{i}' for i in range(100_000)) + "}"):
+            status, answer, _ = server.request("POST", "/api/functions/probe", text, {"Content-Type": "application/json"})
+            assert status == 200 and text.encode() in answer, (status, answer[:300])
+
+
+@case
+def bad_inputs_never_start_a_process():
+    with probes({"probe": ""}) as server:
+        bad = [(" ", "syntax"), ("[1]", "not_object"), ('"x"', "not_object"), ("{", "syntax"), ('{"a":1,}', "syntax"), ("{}{}", "trailing"), ("\ufeff{}", "syntax"), (b'{"a":"\xff"}', "utf8"), (b'{"a":"\xc0\xaf"}', "utf8"),
+               ('{"a":"\\ud800"}', "surrogate"), ('{"a":"\\udc00x"}', "surrogate"), ('{"a":' + "[" * 513 + "]" * 513 + "}", "depth"), ('{"a":NaN}', "syntax"), ("null", "not_object"), ("{'a':1}", "syntax"), ('{"a":01}', "syntax"),
+               ('{"a":1}x', "trailing"), ("{// c\n}", "syntax"), ('{"a":"\x01"}', "syntax"), ("tru", "syntax")]
+        for body, reason in bad:
+            status, answer = server.call("probe", body.encode() if isinstance(body, str) else body)
+            equal((status, answer["error"]["code"], answer["error"]["details"]["reason"]), (400, "INVALID_INPUT", reason), body[:40])
+            assert "offset" in answer["error"]["details"]
+        metrics = server.request("GET", "/metrics")[1].decode()
+        assert 'berth_process_bytes_total{direction="in"}' not in metrics, "a process was started"
+
+
+@each_level
+def limits_hold_for_the_whole_tree(project, level):
+    manifests = {"probe": "", "memory": "memory: 128mb\n", "pids": "limits: {pids: 32}\n", "cpu": "limits: {cpu: 1}\nkill_grace: 0s\n"}
+    with probes(manifests, project) as server:
+        for do in ("memory", "memory-child"):
+            status, code, answer = outcome(server, "memory", do=do, n=1024)
+            equal((status, code), (500, "MEMORY_LIMIT"), do)
+            assert answer["error"]["details"]["enforced_by"] in ("cgroup2", "cgroup1", "sampler"), answer
+        code = outcome(server, "pids", do="fork-bomb")
+        assert code[1] == "QUOTA_EXCEEDED" or code[2]["output"]["refused"] > 100, code
+        equal(outcome(server, do="answer")[:2], (200, "ok"))
+        equal(outcome(server, "cpu", do="spin", n=4)[:2], (500, "CPU_LIMIT"))
+        until(lambda: not [pid for name in manifests for pid in processes_with(f"ALYX_FUNCTION_NAME={name}")])
+
+
+@case
+def nothing_is_left_when_the_host_is_killed():
+    with probes({"probe": ""}) as server:
+        threads = [threading.Thread(target=_call_ignoring, args=(server,), daemon=True) for _ in range(16)]
+        for thread in threads:
+            thread.start()
+        until(lambda: len(processes_with("ALYX_FUNCTION_NAME=probe")) >= 16)
+        server.process.kill()
+        server.process.wait(timeout=60)
+        until(lambda: not processes_with("ALYX_FUNCTION_NAME=probe"))
+    with probes({"probe": ""}) as server:  # the next start takes away what the dead host's groups are
+        equal(outcome(server, do="answer")[:2], (200, "ok"))
+        for folder in ("/sys/fs/cgroup/unified", "/sys/fs/cgroup"):
+            for leaf in Path(folder).glob("berth-fn-*"):
+                pid = leaf.name.split("-")[2]
+                assert Path(f"/proc/{pid}").exists(), f"{leaf} is left"
+
+
+def _call_ignoring(server):
+    with contextlib.suppress(Exception):
+        outcome(server, do="sleep")
+
+
+@case
+def secrets_and_tokens_are_not_shown():
+    with probes({"probe": "secrets: [API_KEY]\n"}, "functions: {expose_debug: true, secrets_allow: {probe: [API_KEY]}}\n", env={"BERTH_SECRET_API_KEY": "extremely-secret-value"}) as server:
+        status, answer = server.call("probe", {"do": "echo-secrets"})
+        equal((status, answer["error"]["message"]), (500, "[redacted]"))
+        status, answer = server.call("probe", {"do": "environment"})
+        assert not any("extremely" in one for one in answer["output"]), answer
+        server.process.send_signal(signal.SIGTERM)
+        server.process.wait(timeout=60)
+        text = "".join(server.errors) + json.dumps(answer["logs"])
+        assert "extremely-secret-value" not in text and "API_KEY" in text, text[-2000:]
+
+
+@case
+def many_mixed_calls_leave_nothing():
+    """4,000 calls, half of them faults; the full size of 100,000 runs in the bench."""
+    faults = [{"do": "answer"}, {"do": "exit-quiet", "n": 7}, {"do": "answer"}, {"do": "signal", "n": 11}, {"do": "answer"}, {"do": "garbage"}, {"do": "echo"}, {"do": "leave-child"}, {"do": "answer"}, {"do": "empty"}]
+    with probes({"probe": "kill_grace: 0s\n"}, env={"BERTH_LOG_LEVEL": "error"}) as server:
+        pid = server.process.pid
+
+        def look():
+            return len(os.listdir(f"/proc/{pid}/fd")), len(children_of(pid)), len(os.listdir(f"/proc/{pid}/task"))
+
+        def calls(count):
+            def work(start):
+                for i in range(start, count, 4):
+                    outcome(server, **faults[i % len(faults)])
+            threads = [threading.Thread(target=work, args=(i,)) for i in range(4)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+
+        calls(400)
+        until(lambda: look()[1] == 0)
+        before = look()
+        calls(3600)
+        until(lambda: look()[0] <= before[0] + 2 and look()[1:] == before[1:])
+        assert not processes_with("ALYX_FUNCTION_NAME=probe")
+
+
+@case
+def limits_of_descriptors_are_an_error_of_the_call():
+    def few():
+        resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+    with tempfile.TemporaryDirectory(prefix="berth-probe-") as temporary:
+        folder = Path(temporary) / "functions"
+        make_probe(folder)
+        limited = Path(temporary) / "limited"
+        limited.write_text(f"#!/bin/sh\nulimit -n 64\nexec {__import__('support').binary} \"$@\"\n")
+        limited.chmod(0o755)
+        import support
+        whole, support.binary = support.binary, limited
+        try:
+            with host(folder) as server:
+                answers = []
+
+                def work():
+                    with contextlib.suppress(OSError, ConnectionError):
+                        answers.append(outcome(server, do="answer")[1])
+                threads = [threading.Thread(target=work) for _ in range(40)]
+                for thread in threads:
+                    thread.start()
+                for thread in threads:
+                    thread.join()
+                assert set(answers) <= {"ok", "SPAWN_FAILED", "QUEUE_FULL"}, set(answers)
+                until(lambda: outcome(server, do="answer")[1] == "ok")
+        finally:
+            support.binary = whole
+
+
+@case
+def what_cannot_be_executed_is_named():
+    with tempfile.TemporaryDirectory(prefix="berth-exec-") as temporary:
+        folder = Path(temporary) / "functions"
+        texts = {"noexec": ("#!/bin/sh\n", 0o644), "empty": ("", 0o755), "crlf": ("#!/bin/sh\r\necho\n", 0o755), "nowhere": ("#!/nothing/here\n", 0o755), "foreign": ("\x7fELF\x02\x01\x01" + "\0" * 57, 0o755), "gone": ("#!/bin/sh\n", 0o755)}
+        for name, (text, mode) in texts.items():
+            (folder / name).mkdir(parents=True)
+            (folder / name / "handler").write_text(text)
+            (folder / name / "handler").chmod(mode)
+        with host(folder) as server:
+            equal(server.call("noexec")[1]["error"]["code"], "FUNCTION_INVALID")
+            assert "chmod +x" in server.call("noexec")[1]["error"]["message"]
+            equal(server.call("empty")[0], 404)  # no entry: no function
+            equal(server.call("crlf")[1]["error"]["code"], "NOT_EXECUTABLE")
+            equal(server.call("nowhere")[1]["error"]["code"], "RUNTIME_NOT_FOUND")
+            equal(server.call("foreign")[1]["error"]["code"], "NOT_EXECUTABLE")
+            (folder / "gone/handler").unlink()
+            equal(server.call("gone")[1]["error"]["code"], "ENTRY_NOT_FOUND")
+            (folder / "gone/handler").symlink_to("/etc/passwd")
+            equal(server.call("gone")[1]["error"]["code"], "FUNCTION_INVALID")

@@ -1,0 +1,188 @@
+"""Hot reload: what editors do, functions that come and go, builds, and that no call fails because somebody saved a file."""
+import contextlib
+import os
+import shutil
+import tempfile
+import threading
+from pathlib import Path
+
+from support import equal, host, until
+
+cases = {}
+
+
+def case(function):
+    cases[function.__name__.replace("_", "-")] = function
+    return function
+
+
+def answer(text):
+    return f"import json, sys\nsys.stdin.read()\nprint(json.dumps({{'success': True, 'output': {text!r}}}))\n"
+
+
+@contextlib.contextmanager
+def developing(files):
+    with tempfile.TemporaryDirectory(prefix="berth-reload-") as temporary:
+        folder = Path(temporary) / "functions"
+        for name, text in files.items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_text(text)
+        with host(folder, verb=("fn", "dev")) as server:
+            server.folder = folder
+            yield server
+
+
+def in_place(path, text):
+    path.write_text(text)
+
+
+def replaced(path, text):
+    other = path.with_name(path.name + ".new")
+    other.write_text(text)
+    other.rename(path)
+
+
+def with_backup(path, text):
+    (path.parent / "4913").write_text("")
+    (path.parent / "4913").unlink()
+    path.rename(path.with_name(path.name + "~"))
+    path.write_text(text)
+    path.with_name(path.name + "~").unlink()
+
+
+def made_anew(path, text):
+    path.unlink()
+    path.write_text(text)
+
+
+@case
+def every_way_to_save_is_seen_and_no_call_fails():
+    with developing({"hello/index.py": answer("0"), "hello/helper.py": ""}) as server:
+        stop = threading.Event()
+        failures = []
+
+        def calls():
+            while not stop.is_set():
+                status, found = server.call("hello")
+                if status != 200:
+                    failures.append(found)
+        thread = threading.Thread(target=calls)
+        thread.start()
+        try:
+            entry = server.folder / "hello/index.py"
+            for i, save in enumerate([in_place, replaced, with_backup, made_anew] * 3, 1):
+                save(entry, answer(str(i)))
+                until(lambda: server.call("hello")[1].get("output") == str(i))
+        finally:
+            stop.set()
+            thread.join()
+        equal(failures, [])
+        changes = [line for line in server.out if "  changed " in line]
+        equal(len(changes), 12, changes)
+
+
+@case
+def a_save_without_a_change_changes_nothing():
+    with developing({"hello/index.py": answer("a"), "other/index.py": answer("b")}) as server:
+        version = server.get("/api/functions/hello")[1]["version"]
+        (server.folder / "hello/index.py").write_text(answer("a"))
+        os.utime(server.folder / "hello/index.py")
+        (server.folder / "other/index.py").write_text(answer("c"))
+        until(lambda: server.call("other")[1].get("output") == "c")
+        equal(server.get("/api/functions/hello")[1]["version"], version)
+        assert not any("changed   hello" in line for line in server.out), server.out
+
+
+@case
+def functions_come_go_and_are_renamed():
+    with developing({"first/index.py": answer("1")}) as server:
+        (server.folder / "second").mkdir()
+        (server.folder / "second/index.py").write_text(answer("2"))
+        until(lambda: server.call("second")[0] == 200)
+        (server.folder / "second").rename(server.folder / "third")
+        until(lambda: server.call("third")[0] == 200 and server.call("second")[0] == 404)
+        shutil.rmtree(server.folder / "third")
+        until(lambda: server.call("third")[0] == 404)
+        for i in range(300):  # a tree that appears at once, as a checkout does
+            (server.folder / f"many{i}").mkdir()
+            (server.folder / f"many{i}/index.py").write_text(answer(str(i)))
+        until(lambda: server.get("/api/functions")[1]["count"] == 301)
+        equal(server.call("many299")[1]["output"], "299")
+
+
+@case
+def a_wrong_manifest_is_named_and_mended():
+    with developing({"hello/index.py": answer("1"), "hello/manifest.yaml": "timeout: 5s\n"}) as server:
+        (server.folder / "hello/manifest.yaml").write_text("timeout: fast\n")
+        until(lambda: server.call("hello")[1]["success"] is False)
+        until(lambda: any("invalid   hello" in line and "manifest.yaml:1:10" in line and "[M012]" in line for line in server.out))
+        (server.folder / "hello/manifest.yaml").write_text("timeout: 6s\n")
+        until(lambda: server.call("hello")[0] == 200)
+
+
+@case
+def builds_run_when_their_inputs_change_and_calls_wait_for_them():
+    build = "#!/bin/sh\necho building >&2\nif grep -q fail src.txt; then echo broken here >&2; exit 1; fi\n{ echo '#!/bin/sh'; echo 'cat >/dev/null'; echo \"echo '{\\\"success\\\":true,\\\"output\\\":\\\"$(cat src.txt)\\\"}'\"; } > out.tmp && chmod +x out.tmp && mkdir -p dist && mv out.tmp dist/run\n"
+    manifest = "runtime: sh\nentrypoint: build.sh\nbuild: {command: sh, args: [build.sh], watch: [src.txt], output: dist/run, use: output}\n"
+    with developing({"made/build.sh": build, "made/src.txt": "one", "made/manifest.yaml": manifest}) as server:
+        equal(server.call("made")[1]["output"], "one")
+        (server.folder / "made/src.txt").write_text("two")
+        until(lambda: server.call("made")[1].get("output") == "two")
+        (server.folder / "made/src.txt").write_text("fail")
+        until(lambda: server.call("made")[1].get("error", {}).get("code") == "BUILD_FAILED")
+        assert "broken here" in server.call("made")[1]["error"]["message"]
+        (server.folder / "made/src.txt").write_text("three")
+        until(lambda: server.call("made")[1].get("output") == "three")
+        until(lambda: any("built     made" in line for line in server.out))
+
+
+@case
+def outputs_are_asked_for_outside_development():
+    manifest = "runtime: sh\nentrypoint: build.sh\nbuild: {command: sh, args: [build.sh], output: dist/run}\n"
+    with tempfile.TemporaryDirectory(prefix="berth-build-") as temporary:
+        folder = Path(temporary) / "functions"
+        (folder / "made").mkdir(parents=True)
+        (folder / "made/build.sh").write_text("exit 0\n")
+        (folder / "made/manifest.yaml").write_text(manifest)
+        with host(folder) as server:
+            equal(server.call("made")[1]["error"]["code"], "BUILD_REQUIRED")
+
+
+@case
+def a_host_in_production_looks_again_when_asked():
+    import hashlib
+    with tempfile.TemporaryDirectory(prefix="berth-reload-") as temporary:
+        folder = Path(temporary) / "functions"
+        (folder / "hello").mkdir(parents=True)
+        (folder / "hello/index.py").write_text(answer("1"))
+        (folder / "hello/manifest.yaml").write_text("timeout: 5s\n")
+        with host(folder, project=f"functions: {{admin_token: {hashlib.sha256(b'admin').hexdigest()}}}\n") as server:
+            headers = {"Authorization": "Bearer admin"}
+            (folder / "new").mkdir()
+            (folder / "new/index.py").write_text(answer("2"))
+            equal(server.call("new")[0], 404)
+            status, text, _ = server.request("POST", "/api/functions/reload", headers=headers)
+            equal((status, b'"added":["new"]' in text), (200, True))
+            equal(server.call("new")[1]["output"], "2")
+            (folder / "hello/manifest.yaml").write_text("timeout: fast\n")
+            status, text, _ = server.request("POST", "/api/functions/reload", headers=headers)
+            equal((status, b'"invalid":["hello"]' in text), (200, True))
+            equal(server.call("hello")[0], 200, "the version that ran goes on")
+
+
+@case
+def a_call_keeps_the_files_it_started_with():
+    late = "import sys, time, os\nsys.stdin.read()\nopen(os.environ['MARK'] + '-started', 'w').close()\nwhile not os.path.exists(os.environ['MARK'] + '-go'):\n    time.sleep(0.01)\nimport helper\nprint('{\"success\":true,\"output\":\"%s\"}' % helper.word)\n"
+    with tempfile.TemporaryDirectory(prefix="berth-mark-") as marks:
+        with developing({"late/index.py": late, "late/helper.py": "word = 'old'\n", "late/manifest.yaml": f"env: {{MARK: {marks}/m}}\n"}) as server:
+            found = []
+            thread = threading.Thread(target=lambda: found.append(server.call("late")))
+            thread.start()
+            until(lambda: Path(marks, "m-started").exists())
+            version = server.get("/api/functions/late")[1]["version"]
+            (server.folder / "late/helper.py").write_text("word = 'new'\n")
+            until(lambda: server.get("/api/functions/late")[1]["version"] != version)
+            Path(marks, "m-go").touch()
+            thread.join()
+            equal(found[0][1].get("output"), "old", found)
+            equal(server.call("late")[1]["output"], "new")

@@ -1,0 +1,136 @@
+"""What the suites of functions share: a host in a folder of its own, requests, processes by their mark."""
+import contextlib
+import http.client
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+import urllib.parse
+from pathlib import Path
+
+root = Path(__file__).resolve().parent.parent.parent
+binary = None  # set by the runner
+
+
+class Host:
+    """A running berth: its address, what it printed, requests to it."""
+
+    def __init__(self, process, url, out, errors):
+        self.process, self.url, self.out, self.errors = process, url, out, errors
+
+    def request(self, method, path, body=None, headers=None):
+        address = urllib.parse.urlsplit(self.url)
+        connection = http.client.HTTPConnection(address.hostname, address.port, timeout=120)
+        connection.request(method, path, body=body.encode() if isinstance(body, str) else body, headers=headers or {})
+        answer = connection.getresponse()
+        text = answer.read()
+        connection.close()
+        return answer.status, text, {name.lower(): value for name, value in answer.getheaders()}
+
+    def call(self, name, value=None, headers=None):
+        """Status and envelope of a call; `value` is JSON text, or made into it."""
+        body = value if isinstance(value, (str, bytes)) else json.dumps(value if value is not None else {})
+        status, text, _ = self.request("POST", f"/api/functions/{name}", body, {"Content-Type": "application/json", **(headers or {})})
+        return status, json.loads(text)
+
+    def get(self, path, headers=None):
+        status, text, _ = self.request("GET", path, headers=headers)
+        return status, json.loads(text)
+
+
+@contextlib.contextmanager
+def host(functions, *arguments, verb=("serve",), env=None, project=None, folder=None):
+    """Starts `berth serve` (or another verb) on a free port with its own state and home, and ends it."""
+    with tempfile.TemporaryDirectory(prefix="berth-fn-") as home:
+        environment = {"PATH": os.environ["PATH"], "HOME": home, "XDG_STATE_HOME": home + "/state", "XDG_CACHE_HOME": os.environ.get("XDG_CACHE_HOME", os.environ["HOME"] + "/.cache"),
+                       "GOCACHE": os.environ.get("GOCACHE", os.environ["HOME"] + "/.cache/go-build"), "LC_ALL": "C.UTF-8"}
+        for name in ("CARGO_HOME", "RUSTUP_HOME", "GOPATH", "GOFLAGS", "GOPROXY"):
+            if name in os.environ:
+                environment[name] = os.environ[name]
+        for name, usual in (("CARGO_HOME", ".cargo"), ("RUSTUP_HOME", ".rustup")):
+            environment.setdefault(name, os.environ["HOME"] + "/" + usual)
+        environment |= env or {}
+        words = [binary, *verb, str(functions), "--port", "0", *arguments]
+        if project:
+            config = Path(home) / "berth.yaml"
+            config.write_text(project)
+            words += ["--config", str(config)]
+        process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment, text=True, cwd=folder or home)
+        out, errors = [], []
+        first = process.stdout.readline()
+        readers = [threading.Thread(target=lambda: out.extend(process.stdout), daemon=True), threading.Thread(target=lambda: errors.extend(process.stderr), daemon=True)]
+        for reader in readers:
+            reader.start()
+        try:
+            if not first.startswith("Listening on "):
+                process.wait(timeout=60)
+                readers[1].join(timeout=60)
+                raise AssertionError(f"it did not listen: {first!r} {''.join(errors)!r}")
+            yield Host(process, first.removeprefix("Listening on ").strip(), out, errors)
+        finally:
+            if process.poll() is None:
+                process.send_signal(signal.SIGTERM)
+                process.wait(timeout=120)
+            for reader in readers:
+                reader.join(timeout=60)
+            process.stdout.close()
+            process.stderr.close()
+
+
+def run(*words, cwd, input="", env=None):
+    """One command of the binary under test; status, standard output, standard error."""
+    environment = {"PATH": os.environ["PATH"], "HOME": str(cwd), "XDG_STATE_HOME": str(Path(cwd) / ".state"), "LC_ALL": "C.UTF-8",
+                   "GOCACHE": os.environ.get("GOCACHE", os.environ["HOME"] + "/.cache/go-build"), "CARGO_HOME": os.environ.get("CARGO_HOME", os.environ["HOME"] + "/.cargo"),
+                   "RUSTUP_HOME": os.environ.get("RUSTUP_HOME", os.environ["HOME"] + "/.rustup")} | (env or {})
+    done = subprocess.run([binary, *words], input=input.encode(), capture_output=True, cwd=cwd, env=environment, timeout=300)
+    return done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
+
+
+def equal(found, expected, what=""):
+    assert found == expected, f"{what} {found!r} is not {expected!r}"
+
+
+def until(holds, seconds=60):
+    """Waits for something that other processes bring about; fails when it has not come long after it should have."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        value = holds()
+        if value:
+            return value
+        time.sleep(0.02)
+    raise AssertionError("it did not happen")
+
+
+def processes_with(text):
+    """Ids of processes that carry `text` in their environment or are called so."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        with contextlib.suppress(OSError):
+            state = (entry / "stat").read_text().rpartition(")")[2].split()[0]
+            if state != "Z" and text.encode() in (entry / "environ").read_bytes():
+                found.append(int(entry.name))
+    return found
+
+
+def children_of(pid):
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError, IndexError, ValueError):
+                if int((entry / "stat").read_text().rpartition(")")[2].split()[1]) == pid:
+                    found.append(int(entry.name))
+    return found
+
+
+def make_probe(folder):
+    """The fault program, compiled once, as the function `probe` below `folder`."""
+    (folder / "probe").mkdir(parents=True)
+    subprocess.run(["cc", "-O2", "-o", folder / "probe/handler", root / "tests/functions/fn_probe.c"], check=True)
+    return folder / "probe"
