@@ -86,6 +86,8 @@ public:
 
     /// The engine, made when it is first needed.
     Result<std::shared_ptr<WasmEngine>> engine();
+    /// The engine for components, likewise.
+    Result<std::shared_ptr<WasmEngine>> component_engine();
 
     /// What a guest of `world`, called `name`, may do under a request.
     Result<SettledPolicy> settle(const PolicyRequest& request, World world, std::string_view name) const;
@@ -113,6 +115,7 @@ private:
     std::unique_ptr<CodeCache> cache_;
     std::mutex engine_mutex_;
     std::shared_ptr<WasmEngine> engine_;  // guarded by engine_mutex_; shared with the modules compiled by it
+    std::shared_ptr<WasmEngine> component_engine_;  // likewise
 };
 
 /// The bytes of a file, or file_not_found; a directory or an unreadable file says so.

@@ -123,7 +123,12 @@ Task<HttpResponse> HttpFront::handle(HttpRequest& request) {
         return answer(std::move(response), "/metrics");
     }
     if (path == "*") return answer(options_answer("GET, HEAD, OPTIONS, POST"), "*");  // only OPTIONS comes here with it
-    if (const auto segments = path_segments(path); !segments) return answer(error_response(segments.error(), {}, options_.detail), "_other");
+    const auto segments = path_segments(path);
+    if (!segments) return answer(error_response(segments.error(), {}, options_.detail), "_other");
+    if (auto function = mounted(path)) {
+        if (!draining_.load(std::memory_order_acquire)) return call(request, std::move(function));
+        return answer(error_response(Error(Code::shutting_down, "the host is shutting down; try again elsewhere or later"), {}, options_.detail), function_route);
+    }
     return answer(error_response(Error(Code::not_found, format("nothing is served at {}", path)), {}, options_.detail), "_other");
 }
 
@@ -160,6 +165,17 @@ HttpResponse HttpFront::functions_route(HttpRequest& request, std::string_view n
     return {};
 }
 
+FunctionRef HttpFront::mounted(std::string_view path) const {
+    FunctionRef longest;
+    for (auto& function : invoker_.list()) {
+        const std::string_view mount = function->mount;
+        if (mount.empty() || function->state != FunctionState::ready) continue;
+        const bool inside = mount == "/" || (path.starts_with(mount) && (path.size() == mount.size() || path[mount.size()] == '/'));
+        if (inside && (!longest || longest->mount.size() < mount.size())) longest = std::move(function);
+    }
+    return longest;
+}
+
 Task<HttpResponse> HttpFront::call(HttpRequest& request, FunctionRef function) {
     const bool raw = function->engine != EngineKind::subprocess;
     Call call;
@@ -182,6 +198,7 @@ Task<HttpResponse> HttpFront::call(HttpRequest& request, FunctionRef function) {
             call.deadline = request.received + std::chrono::milliseconds(std::min<std::uint64_t>(milliseconds, 86'400'000));
         }
     }
+    if (function->engine == EngineKind::component) call.request = head_of(request);
     if (!refused) {
         if (auto input = input_of(request, *function)) {
             call.input = std::move(*input);

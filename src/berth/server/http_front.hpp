@@ -44,6 +44,8 @@ private:
     HttpResponse list() const;
     HttpResponse describe(const Function& function) const;
     HttpResponse health() const;
+    /// The component that takes the requests below this path itself; null: none.
+    FunctionRef mounted(std::string_view path) const;
     HttpResponse functions_route(HttpRequest& request, std::string_view name, FunctionRef& to_call);
 
     Invoker& invoker_;

@@ -1,5 +1,7 @@
 #include "berth/server/request_body.hpp"
 
+#include <algorithm>
+#include <array>
 #include <charconv>
 #include <unordered_map>
 #include <utility>
@@ -101,7 +103,27 @@ Result<std::string> form_to_json(std::string_view form) {
     return json.take();
 }
 
+bool is_of_connection(std::string_view lower_name) noexcept {
+    constexpr std::array<std::string_view, 9> names{"connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"};
+    return std::ranges::find(names, lower_name) != names.end();
+}
+
+std::shared_ptr<const CallRequest> head_of(const HttpRequest& request) {
+    auto head = std::make_shared<CallRequest>();
+    head->method = request.method;
+    head->target = request.path;
+    if (!request.query.empty()) head->target.append("?").append(request.query);
+    for (const auto& field : request.fields) {
+        auto name = lower_case(field.name);
+        if (name == "host") head->authority = field.value;
+        if (!is_of_connection(name)) head->fields.emplace_back(std::move(name), field.value);
+    }
+    if (head->authority.empty()) head->authority = "localhost";
+    return head;
+}
+
 Result<Payload> input_of(HttpRequest& request, const Function& function) {
+    if (function.engine == EngineKind::component) return Payload{std::move(request.body), std::string(request.field("content-type").value_or(""))};
     if (const auto encoding = request.field("content-encoding"); encoding && lower_case(*encoding) != "identity") {
         return fail(Code::unsupported_media_type, format("the content encoding \"{}\" is not read by this build; send the body as it is", *encoding));
     }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -14,6 +15,12 @@ namespace berth {
 /// JSON stays as it is, an empty body is `{}`, and a form becomes an object of strings (repeated names: lists), except
 /// that one beginning with `{` is JSON, as `curl -d` sends it. Anything else is unsupported_media_type.
 Result<Payload> input_of(HttpRequest& request, const Function& function);
+
+/// Whether a header field (its name in lower case) is about one connection and not handed on.
+bool is_of_connection(std::string_view lower_name) noexcept;
+
+/// The request as a guest gets it that takes HTTP requests itself.
+std::shared_ptr<const CallRequest> head_of(const HttpRequest& request);
 
 /// `a=1&b=2&a=3` as `{"a":["1","3"],"b":"2"}`; names in the order of their first use.
 Result<std::string> form_to_json(std::string_view form);
