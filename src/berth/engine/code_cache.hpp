@@ -13,14 +13,16 @@
 #include "berth/base/bytes.hpp"
 #include "berth/base/error.hpp"
 #include "berth/base/hash.hpp"
+#include "berth/engine/component.hpp"
 #include "berth/engine/module.hpp"
 #include "berth/engine/offset_map.hpp"
 
 namespace berth {
 
-/// Code ready to be linked, with what the metering pass knew about it.
+/// Code ready to be linked, with what the metering pass knew about it: of a module, or of a component.
 struct CompiledModule {
     std::shared_ptr<Module> module;
+    std::shared_ptr<Component> component;  // then there is no module
     OffsetMap offsets;
     RestoreFacts restore;
     bool exact_depth = false;
