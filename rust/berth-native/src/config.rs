@@ -33,6 +33,7 @@ pub struct Options {
     pub stop_method: u8,
     pub restore: bool,
     pub plain_pooling: bool,
+    pub components: bool,
     pub instances: u32,
     pub stacks: u32,
     pub restore_slots: u32,
@@ -149,7 +150,7 @@ impl Engine {
         self.engine.precompile_compatibility_hash().hash(&mut hasher);
         let options = &self.options;
         format!(
-            "{VERSION};{}-{};{:016x};simd={};relaxed={};relaxed-det={};nan={};fuel={};epochs={};frames={};inline={};stack={}",
+            "{VERSION};{}-{};{:016x};simd={};relaxed={};relaxed-det={};nan={};fuel={};epochs={};components={};frames={};inline={};stack={}",
             std::env::consts::ARCH,
             std::env::consts::OS,
             hasher.finish(),
@@ -159,6 +160,7 @@ impl Engine {
             options.nan_canonicalisation,
             options.engine_fuel,
             self.epochs,
+            options.components,
             options.backtraces,
             options.inlining,
             options.guest_stack
@@ -207,6 +209,7 @@ fn base_config(options: &Options, epochs: bool) -> Config {
         .wasm_memory64(false)
         .wasm_stack_switching(false)
         .wasm_exceptions(false);
+    config.wasm_component_model(options.components);
     if options.engine_fuel {
         config.consume_fuel(true).operator_cost(schedule_1());
     }
@@ -235,6 +238,14 @@ fn pool(options: &Options, page_scan: bool) -> PoolingAllocationConfig {
         .table_elements(options.table_elements as usize)
         .max_memory_size(options.memory_size as usize)
         .max_core_instance_size(64 << 20);
+    if options.components {
+        // A component has several core instances, which share these.
+        pool.total_component_instances(options.instances)
+            .max_core_instances_per_component(64)
+            .max_tables_per_component(64)
+            .max_memories_per_component(16)
+            .max_component_instance_size(16 << 20);
+    }
     if !options.plain_pooling {
         pool.linear_memory_keep_resident(256 << 10)
             .table_keep_resident(4 << 10)

@@ -7,6 +7,7 @@
 pub mod abi;
 pub mod call;
 pub mod code_map;
+pub mod component;
 pub mod config;
 pub mod error;
 pub mod fiber;

@@ -226,6 +226,20 @@ std::vector<std::string> Application::production_problems(const PolicyRequest& r
     return problems;
 }
 
+Result<std::shared_ptr<WasmEngine>> Application::component_engine() {
+    const std::lock_guard lock(engine_mutex_);
+    if (!component_engine_) {
+        EngineOptions options;
+        options.components = true;
+        options.engine_fuel = true;
+        options.restore = false;
+        options.backtraces = false;
+        if (options_.single_run) options.pooling = Choice::off;
+        BERTH_TRY(component_engine_, WasmEngine::create(options));
+    }
+    return component_engine_;
+}
+
 Result<SettledPolicy> Application::settle(const PolicyRequest& request, World world, std::string_view name) const {
     SettledPolicy settled;
     Policy policy;
@@ -236,7 +250,7 @@ Result<SettledPolicy> Application::settle(const PolicyRequest& request, World wo
         any = true;
     } else if (request.deny_all) {
         policy.from = "--deny-all";
-    } else if (request.written.empty() && world == World::wasi) {
+    } else if (request.written.empty() && (world == World::wasi || world == World::component)) {
         BERTH_TRY(policy, read_preset("wasi", options_.folders.share / "policies") | note([] { return "reading the preset of the world wasi"; }));
         settled.preset = "wasi";
         any = true;
@@ -294,6 +308,7 @@ Result<std::shared_ptr<const WasmProgram>> Application::load(const std::filesyst
             return berth::compile_apart(wasm, exact_depth, for_engine, {.time = time});
         };
     }
+    options.component_engine = [this] { return component_engine(); };
     return WasmProgram::load(std::move(engine), worlds_, cache_.get(), bytes, options, progress) | note([&] { return format("loading {}", file.string()); });
 }
 

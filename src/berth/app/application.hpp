@@ -90,6 +90,8 @@ public:
 
     /// The engine, made when it is first needed; deterministic calls have one of their own, whose code has one form of NaN.
     Result<std::shared_ptr<WasmEngine>> engine(bool deterministic = false);
+    /// The engine for components, likewise.
+    Result<std::shared_ptr<WasmEngine>> component_engine();
 
     /// What a guest of `world`, called `name`, may do under a request.
     Result<SettledPolicy> settle(const PolicyRequest& request, World world, std::string_view name) const;
@@ -120,6 +122,7 @@ private:
     std::unique_ptr<CodeCache> cache_;
     std::mutex engine_mutex_;
     std::array<std::shared_ptr<WasmEngine>, 2> engines_;  // guarded by engine_mutex_; [1] is deterministic; shared with the modules compiled by them
+    std::shared_ptr<WasmEngine> component_engine_;  // likewise
 };
 
 /// The bytes of a file, or file_not_found; a directory or an unreadable file says so.

@@ -6,6 +6,7 @@
 
 #include "berth/base/format.hpp"
 #include "berth/base/hash.hpp"
+#include "berth/engine/component.hpp"
 #include "berth/process/tree.hpp"
 #include "berth/runtime/discovery.hpp"
 #include "berth/runtime/subprocess.hpp"
@@ -35,17 +36,44 @@ WasmFunctions::Served load_wasm(Application& application, DiscoveredFunction fou
             invalid(name(program.error().code()), program.error().full_message());
         } else if (!(*program)->is_command() && served.entry.empty()) {
             invalid("M008", format("it has no _start; name the export to call in {}", found.manifest.file.empty() ? "a manifest.yaml beside it, as entry: NAME" : found.manifest.file + ", as entry: NAME"));
+        } else if (found.manifest.mount && ((*program)->component() == nullptr || !(*program)->component()->handles_http())) {
+            invalid("M031", "mount: only components that export wasi:http/incoming-handler take HTTP requests themselves; leave it out");
+        } else if (!served.entry.empty() && (*program)->component() != nullptr) {
+            invalid("M031", "entry: a component is called by wasi:http/incoming-handler or wasi:cli/run; leave it out");
         } else if (const auto entry = served.entry.empty() ? Result<WasmProgram::Entry>() : (*program)->entry(served.entry); !entry) {
             invalid("M008", entry.error().full_message());
         } else {
             served.program = *program;
             function->world = name((*program)->world_kind());
+            if ((*program)->component() != nullptr) {
+                function->engine = EngineKind::component;
+                if ((*program)->component()->handles_http()) function->mount = found.manifest.mount.value_or("/");
+            }
             function->version = to_hex((*program)->digest());
             function->limits = (*program)->limits();
         }
     }
     served.function = std::move(function);
     return served;
+}
+
+/// Two components with the same mount: neither gets it, both stay callable by name.
+void settle_mounts(std::vector<WasmFunctions::Served>& served) {
+    std::map<std::string, std::vector<WasmFunctions::Served*>, std::less<>> claims;
+    for (auto& each : served) {
+        if (!each.function->mount.empty()) claims[each.function->mount].push_back(&each);
+    }
+    for (const auto& [mount, owners] : claims) {
+        if (owners.size() < 2) continue;
+        std::string names;
+        for (const auto* each : owners) names += (names.empty() ? "" : ", ") + each->function->name;
+        for (auto* each : owners) {
+            auto without = std::make_shared<Function>(*each->function);
+            without->mount.clear();
+            without->diagnostics.push_back({"W014", without->entry.string(), format("the path {} is claimed by {}: none of them gets it; write mount: PATH in their manifests", mount, names)});
+            each->function = std::move(without);
+        }
+    }
 }
 
 }  // namespace
@@ -131,6 +159,7 @@ void FunctionSet::take_wasm(std::vector<DiscoveredFunction> found, Progress& pro
         served.push_back(load_wasm(application_, std::move(one), request_.policy, progress, preset));
         if (!preset.empty()) under_preset += (under_preset.empty() ? "" : ", ") + served.back().function->name;
     }
+    settle_mounts(served);
     if (!under_preset.empty()) notices_.push_back(format("preset wasi applies to {}; berth policy explain FILE shows what it grants", under_preset));
     auto& application = application_;
     auto engine = std::make_unique<WasmFunctions>(WasmHost{.clock = application.clock(),

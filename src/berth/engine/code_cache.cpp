@@ -41,6 +41,9 @@ static_assert(sizeof(Trailer) == 32 + 64 && std::endian::native == std::endian::
 constexpr std::array<char, 8> magic{'b', 'e', 'r', 't', 'h', 'c', 'c', '1'};
 constexpr std::uint32_t flag_restore = 1;
 constexpr std::uint32_t flag_exact_depth = 2;
+constexpr std::uint32_t flag_component = 4;
+
+const WasmEngine* engine_of(const CompiledModule& compiled) noexcept { return compiled.component ? compiled.component->engine().get() : compiled.module->engine().get(); }
 
 class Descriptor {
 public:
@@ -179,7 +182,7 @@ std::shared_ptr<const CompiledModule> CodeCache::find(const Digest& key, const s
         if (const auto found = by_key_.find(key); found != by_key_.end()) {
             held_.splice(held_.begin(), held_, found->second);
             // Code belongs to one engine; another one with the same settings loads it for itself.
-            if (held_.front().compiled->module->engine() == engine) {
+            if (engine_of(*held_.front().compiled) == engine.get()) {
                 ++counters_.memory_hits;
                 return held_.front().compiled;
             }
@@ -219,11 +222,17 @@ std::shared_ptr<const CompiledModule> CodeCache::load(const Digest& key, const s
     const auto map_bytes = bytes.subspan(trailer.code_size, trailer.map_size);
     auto offsets = OffsetMap::parse(Bytes(map_bytes.begin(), map_bytes.end()));
     const RestoreFacts restore{.eligible = (trailer.flags & flag_restore) != 0};
+    if ((trailer.flags & flag_component) != 0) {
+        auto component = Component::map(engine, file.get());
+        if (!component) return reject();
+        ::futimens(file.get(), nullptr);
+        return std::make_shared<const CompiledModule>(CompiledModule{.component = *std::move(component)});
+    }
     auto module = Module::map(engine, file.get(), restore);
     if (!offsets || !module) return reject();
     ::futimens(file.get(), nullptr);  // used now, for whoever lists or cleans; not important
     return std::make_shared<const CompiledModule>(
-        CompiledModule{*std::move(module), *std::move(offsets), restore, (trailer.flags & flag_exact_depth) != 0});
+        CompiledModule{.module = *std::move(module), .offsets = *std::move(offsets), .restore = restore, .exact_depth = (trailer.flags & flag_exact_depth) != 0});
 }
 
 std::shared_ptr<const CompiledModule> CodeCache::insert(const Digest& key, CompiledModule compiled) {
@@ -239,14 +248,14 @@ std::shared_ptr<const CompiledModule> CodeCache::insert(const Digest& key, Compi
 bool CodeCache::write(const Digest& key, const CompiledModule& compiled) {
     const auto& secret = this->secret();
     if (!secret || !make_private_directories(options_.directory)) return false;
-    const auto code = compiled.module->serialize();
+    const auto code = compiled.component ? compiled.component->serialize() : compiled.module->serialize();
     if (!code) return false;
     const auto& map = compiled.offsets.bytes();
     Trailer trailer{};
     trailer.magic = magic;
     trailer.code_size = code->size();
     trailer.map_size = map.size();
-    trailer.flags = (compiled.restore.eligible ? flag_restore : 0) | (compiled.exact_depth ? flag_exact_depth : 0);
+    trailer.flags = (compiled.restore.eligible ? flag_restore : 0) | (compiled.exact_depth ? flag_exact_depth : 0) | (compiled.component ? flag_component : 0);
     trailer.key = key;
     Bytes whole;
     whole.reserve(code->size() + map.size() + sizeof(Trailer));
@@ -268,7 +277,7 @@ void CodeCache::keep(const Digest& key, std::shared_ptr<const CompiledModule> co
         held_.erase(held);
     };
     if (const auto found = by_key_.find(key); found != by_key_.end()) drop(found->second);
-    const std::uint64_t size = compiled->module->code_size();
+    const std::uint64_t size = compiled->component ? compiled->component->code_size() : compiled->module->code_size();
     held_.push_front({key, std::move(compiled), size});
     by_key_[key] = held_.begin();
     held_bytes_ += size;

@@ -13,14 +13,16 @@
 #include "berth/base/bytes.hpp"
 #include "berth/base/error.hpp"
 #include "berth/base/hash.hpp"
+#include "berth/engine/component.hpp"
 #include "berth/engine/module.hpp"
 #include "berth/engine/offset_map.hpp"
 
 namespace berth {
 
-/// Code ready to be linked, with what the metering pass knew about it.
+/// Code ready to be linked, with what the metering pass knew about it: of a module, or of a component.
 struct CompiledModule {
     std::shared_ptr<Module> module;
+    std::shared_ptr<Component> component;  // then there is no module
     OffsetMap offsets;
     RestoreFacts restore;
     bool exact_depth = false;
@@ -61,6 +63,9 @@ public:
     /// Names the code of a module (`original`: the hash so far of its `size` bytes before the metering pass) under this
     /// pass, this engine and this processor.
     static Digest key(Sha256 original, std::size_t size, bool exact_depth, const WasmEngine& engine);
+    static Digest key(ByteView original, bool exact_depth, const WasmEngine& engine) {
+        return key(Sha256().update(original), original.size(), exact_depth, engine);
+    }
 
     /// The code, or null when it must be compiled.
     std::shared_ptr<const CompiledModule> find(const Digest& key, const std::shared_ptr<WasmEngine>& engine);

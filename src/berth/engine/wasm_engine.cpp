@@ -39,6 +39,7 @@ berth_engine_options to_native(const EngineOptions& options) noexcept {
     native.stop_method = to_native(options.stop);
     native.restore = options.restore;
     native.plain_pooling = options.plain_pooling;
+    native.components = options.components;
     native.instances = options.instances;
     native.stacks = options.stacks;
     native.restore_slots = options.restore_slots;

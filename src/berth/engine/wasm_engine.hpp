@@ -28,6 +28,7 @@ struct EngineOptions {
     StopMethod stop = StopMethod::automatic;   // signal where it passes its self-test, else epochs
     bool restore = true;                       // used instances are put back in place where that is sound
     bool plain_pooling = false;                // for comparisons: the pool as the engine sets it up by default
+    bool components = false;                   // takes components; they need engine_fuel and no stop by signal
     std::uint32_t instances = 0;               // slots of the pool; 0: chosen from the machine
     std::uint32_t stacks = 0;                  // fiber stacks; 0: as many as instances, at most 1,000
     std::uint32_t restore_slots = 0;           // kept instances per linked module; 0: 2 per core

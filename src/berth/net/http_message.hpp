@@ -43,6 +43,7 @@ struct HttpResponse {
     std::string request_id;            // sent as X-Request-Id when there is one
     std::string server_timing;         // sent as Server-Timing when there is one
     std::vector<std::pair<std::string_view, std::string>> fields;  // further ones; names static, values checked for line ends
+    std::vector<std::pair<std::string, std::string>> guest_fields;  // of a guest that answers itself; instead of `content_type`
     std::string body;
     bool close = false;                // end the connection after it
 };

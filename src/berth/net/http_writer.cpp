@@ -109,6 +109,7 @@ bool write_head(const HttpResponse& response, const HttpWriting& how, std::strin
     if (!response.request_id.empty()) append_field(out, "X-Request-Id", response.request_id);
     if (!response.server_timing.empty()) append_field(out, "Server-Timing", response.server_timing);
     for (const auto& [name, value] : response.fields) append_field(out, name, value);
+    for (const auto& [name, value] : response.guest_fields) append_field(out, name, value);
     if (!how.keep_alive) {
         out.append("Connection: close\r\n");
     } else if (how.minor_version == 0) {

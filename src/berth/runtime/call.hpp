@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "berth/async/cancel.hpp"
@@ -34,6 +35,15 @@ struct CallStreams {
     OutputStream& error;
 };
 
+/// The HTTP request that a call is, for guests that take one; its body is the call's input.
+struct CallRequest {
+    std::string method;
+    std::string authority;
+    std::string target;  // path and query, as sent
+    bool https = false;
+    std::vector<std::pair<std::string, std::string>> fields;  // names in lower case; none that belong to one connection
+};
+
 /// What caused a call.
 enum class Trigger : std::uint8_t { cli, http, route, nested, embedder };
 
@@ -61,6 +71,7 @@ struct Call {
     std::string trace_parent;          // W3C trace context of the caller; empty: none
     std::uint8_t depth = 0;            // nested calls above this one
     Limits tighten;                    // bounds of this call alone
+    std::shared_ptr<const CallRequest> request;  // null: the call is no request; owners: the call and its copies
     const CallStreams* streams = nullptr;  // null: input and output are payloads
     const CallMode* mode = nullptr;    // null: on the machine as it is, not recorded; outlives the call
     CallSlot slot;                     // given by the runtime; held until nothing of the call is left

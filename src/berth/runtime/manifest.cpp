@@ -36,7 +36,7 @@ constexpr Field fields[] = {
     {"instances", "warm workers", "oneshot"},
     {"stream", "streaming", "false"},
     {"receipts", "receipts", "false"},
-    {"mount", "mounting at other paths", ""},
+    {"mount", "", ""},
 };
 
 const Field* field_named(std::string_view name) {
@@ -298,6 +298,12 @@ void ManifestReader::read_field(std::string_view name, const YamlNode& key, cons
     } else if (name == "entry") {
         m.wasm_keys.emplace_back(name, key.place);
         m.entry = text(value, name);
+    } else if (name == "mount") {
+        m.wasm_keys.emplace_back(name, key.place);
+        m.mount = text(value, name);
+        if (m.mount && (!m.mount->starts_with('/') || (m.mount->size() > 1 && m.mount->ends_with('/')) || m.mount->find_first_of("?#% ") != std::string::npos)) {
+            problem("M003", value.place, name, "is a path that begins with a slash and does not end with one, without escapes: /shop");
+        }
     } else if (name == "protocol") {
         m.wasm_keys.emplace_back(name, key.place);
         if (word(value, name, {"raw", "alyx"}) == "alyx") problem("M031", value.place, name, "this build has only the raw protocol for wasm functions");

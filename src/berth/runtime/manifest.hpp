@@ -88,6 +88,7 @@ struct FunctionManifest {
     bool finish_on_disconnect = false;
     // of wasm kinds
     std::optional<std::string> entry;       // export to call
+    std::optional<std::string> mount;       // path under which a component takes HTTP requests itself; `/` when not written
     std::vector<YamlNode> capabilities;     // grants as a policy writes them
 
     TextPlace place_of_name, place_of_runtime, place_of_entrypoint;

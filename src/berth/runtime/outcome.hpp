@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "berth/base/error.hpp"
@@ -44,9 +45,16 @@ struct LogEntry {
     std::string timestamp;  // RFC 3339, the guest's own; empty: none
 };
 
+/// The head of the HTTP response that a guest answered with; its body is the outcome's output.
+struct CallResponse {
+    std::uint16_t status = 200;
+    std::vector<std::pair<std::string, std::string>> fields;  // names in lower case
+};
+
 /// The one answer of a call. `error` is empty on success; `output` may be filled even then with what came before the failure.
 struct Outcome {
     Payload output;
+    std::optional<CallResponse> response;  // of guests that answer HTTP themselves
     std::optional<Error> error;
     std::string guest_code;  // the code a guest gave its own failure, as it spelled it; empty when Berth decided
     std::string details;     // JSON object about the failure for the caller; empty: none

@@ -9,39 +9,10 @@
 #include "berth/engine/module.hpp"
 #include "berth/runtime/bare_values.hpp"
 #include "berth/runtime/call_tape.hpp"
+#include "berth/runtime/component_call.hpp"
 
 namespace berth {
 namespace {
-
-/// The variables that the guest sees: those that the policy sets, then those of the host, each only where env.read
-/// grants its name.
-std::vector<std::string> granted_environment(const WasmProgram& program, std::span<const std::string> host) {
-    std::vector<std::string> shown;
-    if (!program.grants().holds(Capability::env_read)) return shown;
-    const auto* policy = program.policy();
-    if (policy != nullptr) {
-        for (const auto& [name, value] : policy->environment) {
-            if (program.grants().holds(Capability::env_read, name)) shown.push_back(name + "=" + value);
-        }
-    }
-    for (const auto& variable : host) {
-        const auto name = std::string_view(variable).substr(0, variable.find('='));
-        const bool is_set = policy != nullptr && policy->environment.contains(std::string(name));
-        if (!is_set && program.grants().holds(Capability::env_read, name)) shown.push_back(variable);
-    }
-    return shown;
-}
-
-Error stopped_error(const CallRecord& record, std::uint64_t wall) {
-    switch (record.cause()) {
-        case StopCause::cancelled: return Error(Code::cancelled, "the call was cancelled");
-        case StopCause::shutdown: return Error(Code::shutting_down, "the host is shutting down");
-        case StopCause::revoked: return Error(Code::capability_denied, "a grant of the call was revoked");
-        case StopCause::timeout:
-        case StopCause::none: break;
-    }
-    return wall == Limits::unlimited ? Error(Code::timeout, "the deadline of the call passed") : over_limit(Limit::wall, wall);
-}
 
 /// What the engine's report, the gate and the guest's own words together mean; nothing when the call succeeded.
 std::optional<Error> error_of(const WasmProgram& program, const Limits& limits, const InvokeReport& report, const Gate& gate, const GuestState& guest, const CallRecord& record,
@@ -165,7 +136,36 @@ std::chrono::nanoseconds wall_of(const Limits& limits, bool is_virtual) noexcept
 
 }  // namespace
 
+std::vector<std::string> granted_environment(const WasmProgram& program, std::span<const std::string> host) {
+    std::vector<std::string> shown;
+    if (!program.grants().holds(Capability::env_read)) return shown;
+    const auto* policy = program.policy();
+    if (policy != nullptr) {
+        for (const auto& [name, value] : policy->environment) {
+            if (program.grants().holds(Capability::env_read, name)) shown.push_back(name + "=" + value);
+        }
+    }
+    for (const auto& variable : host) {
+        const auto name = std::string_view(variable).substr(0, variable.find('='));
+        const bool is_set = policy != nullptr && policy->environment.contains(std::string(name));
+        if (!is_set && program.grants().holds(Capability::env_read, name)) shown.push_back(variable);
+    }
+    return shown;
+}
+
+Error stopped_error(const CallRecord& record, std::uint64_t wall) {
+    switch (record.cause()) {
+        case StopCause::cancelled: return Error(Code::cancelled, "the call was cancelled");
+        case StopCause::shutdown: return Error(Code::shutting_down, "the host is shutting down");
+        case StopCause::revoked: return Error(Code::capability_denied, "a grant of the call was revoked");
+        case StopCause::timeout:
+        case StopCause::none: break;
+    }
+    return wall == Limits::unlimited ? Error(Code::timeout, "the deadline of the call passed") : over_limit(Limit::wall, wall);
+}
+
 Outcome run_wasm(const WasmProgram& program, const Call& call, const WasmCallSetup& setup, CallRecord& record) {
+    if (program.component() != nullptr) return run_component(program, call, setup, record);
     Outcome outcome;
     const auto start = setup.clock.steady();
     const auto finish = [&]() -> Outcome {

@@ -41,4 +41,10 @@ struct WasmCallSetup {
 /// The output of a scalar call is in Outcome::output; a command writes to the streams of the setup.
 Outcome run_wasm(const WasmProgram& program, const Call& call, const WasmCallSetup& setup, CallRecord& record);
 
+/// The variables that the guest sees: those that the policy sets, then those of the host, each only where env.read
+/// grants its name.
+std::vector<std::string> granted_environment(const WasmProgram& program, std::span<const std::string> host);
+/// Why a stopped call ended.
+Error stopped_error(const CallRecord& record, std::uint64_t wall);
+
 }  // namespace berth

@@ -6,12 +6,14 @@
 #include "berth/base/format.hpp"
 #include "berth/base/utf8.hpp"
 #include "berth/engine/code_cache.hpp"
+#include "berth/engine/component.hpp"
 #include "berth/engine/instrument.hpp"
 #include "berth/engine/linked_module.hpp"
 #include "berth/engine/module.hpp"
 #include "berth/engine/wasm_engine.hpp"
 #include "berth/host/gate.hpp"
 #include "berth/host/guest_world.hpp"
+#include "berth/runtime/component_call.hpp"
 
 namespace berth {
 namespace {
@@ -118,6 +120,10 @@ Result<std::shared_ptr<const WasmProgram>> WasmProgram::load(std::shared_ptr<Was
     // What is in the cache was read to its last operator before it was compiled.
     BERTH_TRY(program->info_, ModuleInfo::read(bytes, ModuleBounds{.bodies = cache == nullptr}));
     BERTH_TRY(program->world_kind_, detect_world(program->info_));
+    if (program->world_kind_ == World::component) {
+        BERTH_TRYV(program->load_component(cache, bytes, hash, options, progress));
+        return program;
+    }
     BERTH_TRY(program->world_, worlds.find(program->world_kind_));
     BERTH_TRY(auto terms, options.settle(program->world_kind_));
     program->policy_ = std::move(terms.policy);
@@ -147,6 +153,40 @@ Result<std::shared_ptr<const WasmProgram>> WasmProgram::load(std::shared_ptr<Was
     if (const auto* start = module->find_export("_start"); start != nullptr && start->kind == ExternKind::function) program->start_ = Entry{start->index, start->type};
     program->initialize_ = module->function_index("_initialize");
     return program;
+}
+
+Result<void> WasmProgram::load_component(CodeCache* cache, ByteView bytes, const Sha256& hash, const WasmProgramOptions& options, Progress& progress) {
+    if (!options.component_engine) return fail(Code::not_implemented, "this host runs no components");
+    BERTH_TRY(auto terms, options.settle(world_kind_));
+    policy_ = std::move(terms.policy);
+    limits_ = terms.limits;
+    if (terms.deterministic) return fail(Code::not_implemented, "this build does not run components deterministically; leave --deterministic out");
+    if (policy_ && policy_->exact_stack_depth) return fail(Code::not_implemented, "exact stack depth is not offered for components; leave stack_depth out");
+    if (policy_ && !policy_->mounts.empty()) return fail(Code::not_implemented, "this build gives components no files yet; leave the mounts out");
+    if (bytes.size() > limits_[Limit::module_size]) return fail(over_limit(Limit::module_size, limits_[Limit::module_size]));
+    BERTH_TRY(const auto engine, options.component_engine());
+    const auto began = std::chrono::steady_clock::now();
+    const auto key = cache != nullptr ? CodeCache::key(hash, bytes.size(), false, *engine) : Digest{};
+    const auto found = cache != nullptr ? cache->find(key, engine) : nullptr;
+    if (found != nullptr) {
+        from_cache_ = true;
+        component_ = found->component;
+    } else {
+        progress.begin(berth::format("compiling {:.1f} MB", static_cast<double>(bytes.size()) / 1e6), 0);
+        auto compiled = Component::compile(engine, bytes);
+        progress.end();
+        if (!compiled) return fail(std::move(compiled.error()));
+        component_ = std::move(*compiled);
+        if (cache != nullptr) cache->insert(key, CompiledModule{.component = component_});
+    }
+    if (const auto took = std::chrono::nanoseconds(std::chrono::steady_clock::now() - began); static_cast<std::uint64_t>(took.count()) > limits_[Limit::load]) {
+        return fail(over_limit(Limit::load, limits_[Limit::load]));
+    }
+    if (!component_->handles_http() && !component_->runs_command()) {
+        return fail(Code::not_implemented, "the component exports neither wasi:http/incoming-handler nor wasi:cli/run of WASI 0.2; this build calls nothing else");
+    }
+    BERTH_TRY(grants_, GrantSet::resolve(asked_by_interfaces(component_->imports()), policy(), Missing::deny_at_call));
+    return {};
 }
 
 Result<std::shared_ptr<const CompiledModule>> WasmProgram::compile(const std::shared_ptr<WasmEngine>& engine, CodeCache* cache, ByteView wasm, const Sha256& hash,

@@ -24,6 +24,7 @@ namespace berth {
 
 class CodeCache;
 struct CompiledModule;
+class Component;
 class GuestWorld;
 class LinkedModule;
 class WasmEngine;
@@ -54,6 +55,8 @@ struct WasmProgramOptions {
     std::uint64_t apart_from = 1 << 20;
     bool exact_depth = false;
     bool metered = true;  // false only for comparisons
+    /// The engine for components, asked for by the first one; empty: none are run.
+    std::function<Result<std::shared_ptr<WasmEngine>>()> component_engine;
 };
 
 /// One version of a wasm module made ready to be called under one policy: read, checked, metered, compiled, linked and
@@ -66,7 +69,8 @@ public:
 
     const ModuleInfo& info() const noexcept { return info_; }
     World world_kind() const noexcept { return world_kind_; }
-    const GuestWorld& world() const noexcept { return *world_; }
+    const GuestWorld& world() const noexcept { return *world_; }                  // not of a component
+    const Component* component() const noexcept { return component_.get(); }  // null: a module
     const Digest& digest() const noexcept { return digest_; }  // of the bytes as they were given
     LinkedModule& linked() const noexcept { return *linked_; }
     const Policy* policy() const noexcept { return policy_ ? &*policy_ : nullptr; }
@@ -82,7 +86,7 @@ public:
     };
     /// An exported function; the private ones of the metering pass are none. not_found names those that exist.
     Result<Entry> entry(std::string_view name) const;
-    bool is_command() const noexcept { return start_.has_value(); }     // exports _start
+    bool is_command() const noexcept { return start_.has_value() || component_ != nullptr; }  // exports _start, or is a component
     std::optional<Entry> start() const { return start_; }
     std::optional<std::uint32_t> initialize() const noexcept { return initialize_; }
     std::vector<std::string> function_exports() const;
@@ -95,6 +99,7 @@ public:
 private:
     WasmProgram() = default;
     std::string function_name(std::uint32_t function) const;
+    Result<void> load_component(CodeCache* cache, ByteView bytes, const Sha256& hash, const WasmProgramOptions& options, Progress& progress);
     static Result<std::shared_ptr<const CompiledModule>> compile(const std::shared_ptr<WasmEngine>& engine, CodeCache* cache, ByteView wasm, const Sha256& hash, WasmProgram& program,
                                                                  const WasmProgramOptions& options, Progress& progress);
 
@@ -106,6 +111,7 @@ private:
     OffsetMap offsets_;
     SourceLines lines_;
     std::shared_ptr<LinkedModule> linked_;
+    std::shared_ptr<Component> component_;  // owners: this, and the cache
     std::optional<Policy> policy_;
     Limits limits_;
     std::unique_ptr<GrantSet> grants_;

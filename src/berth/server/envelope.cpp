@@ -5,6 +5,7 @@
 #include <charconv>
 
 #include "berth/base/json.hpp"
+#include "berth/server/request_body.hpp"
 
 namespace berth {
 
@@ -102,6 +103,14 @@ HttpResponse envelope_error(const Error& error, std::string_view request_id, std
 HttpResponse raw_response(Outcome& outcome, const Function& function, std::string_view request_id, Detail detail) {
     if (outcome.error) return error_response(*outcome.error, std::string(request_id), detail, function.name);
     HttpResponse response;
+    if (outcome.response) {
+        response.status = outcome.response->status;
+        for (auto& [name, value] : outcome.response->fields) {
+            if (!is_of_connection(name) && name != "content-length" && name != "date") response.guest_fields.emplace_back(std::move(name), std::move(value));
+        }
+        response.body = std::move(outcome.output.bytes);
+        return response;
+    }
     const auto& type = outcome.output.media_type;
     if (type.empty()) {
         JsonChecker checker;

@@ -172,6 +172,38 @@ Task<HttpResponse> FunctionFront::manifest_route(HttpRequest& request, FunctionR
     co_return co_await run(request, std::move(function), std::move(call), std::move(match));
 }
 
+std::optional<Task<HttpResponse>> FunctionFront::handle_mounted(HttpRequest& request, bool draining) {
+    if (internal_only_) return std::nullopt;
+    const std::string_view path = request.path;
+    FunctionRef longest;
+    for (auto& function : invoker_.list()) {
+        const std::string_view mount = function->mount;
+        if (mount.empty() || function->state != FunctionState::ready) continue;
+        const bool inside = mount == "/" || (path.starts_with(mount) && (path.size() == mount.size() || path[mount.size()] == '/'));
+        if (inside && (!longest || longest->mount.size() < mount.size())) longest = std::move(function);
+    }
+    if (!longest) return std::nullopt;
+    return mounted(request, std::move(longest), draining);
+}
+
+Task<HttpResponse> FunctionFront::mounted(HttpRequest& request, FunctionRef function, bool draining) {
+    Call call;
+    call.trigger = Trigger::route;
+    std::optional<Error> refused;
+    if (options_.authenticator) {
+        auto caller = options_.authenticator->admit(request, *function);
+        if (caller) call.auth = std::move(caller->subject);
+        else refused = std::move(caller.error());
+    }
+    if (!refused && draining) refused = Error(Code::shutting_down, "the host is shutting down; try again elsewhere or later");
+    if (refused) {
+        auto response = error_response(*refused, {}, options_.detail);
+        response.route = "_route";
+        co_return response;
+    }
+    co_return co_await run(request, std::move(function), std::move(call), std::nullopt);
+}
+
 Task<HttpResponse> FunctionFront::run(HttpRequest& request, FunctionRef function, Call call, std::optional<FunctionRoutes::Match> route) {
     const bool raw = function->engine != EngineKind::subprocess;
     const auto* manifest = function->manifest.get();
@@ -194,6 +226,7 @@ Task<HttpResponse> FunctionFront::run(HttpRequest& request, FunctionRef function
             call.deadline = request.received + std::chrono::milliseconds(std::min<std::uint64_t>(milliseconds, 86'400'000));
         }
     }
+    if (function->engine == EngineKind::component) call.request = head_of(request);
     std::optional<SpooledFiles> spool;
     if (manifest && manifest->spool_uploads && !options_.spool.empty()) spool.emplace(options_.spool / id);
     if (!refused) {

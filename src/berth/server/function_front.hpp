@@ -43,6 +43,8 @@ public:
 
     /// The answer when this path is one of functions, nothing otherwise. `draining`: nothing new is started.
     std::optional<Task<HttpResponse>> handle(HttpRequest& request, bool draining);
+    /// The answer of a component whose mount holds this path; asked when nothing else is served there.
+    std::optional<Task<HttpResponse>> handle_mounted(HttpRequest& request, bool draining);
     /// Takes the routes of the functions there are now.
     void refresh();
     /// Only the internal API answers.
@@ -52,6 +54,7 @@ private:
     struct Asked;
     Task<HttpResponse> function_route(HttpRequest& request, std::string name, bool draining);
     Task<HttpResponse> manifest_route(HttpRequest& request, FunctionRoutes::Match match, bool draining);
+    Task<HttpResponse> mounted(HttpRequest& request, FunctionRef function, bool draining);
     Task<HttpResponse> internal(HttpRequest& request, bool draining);
     Task<HttpResponse> run(HttpRequest& request, FunctionRef function, Call call, std::optional<FunctionRoutes::Match> route);
     Task<HttpResponse> reload(HttpRequest& request);

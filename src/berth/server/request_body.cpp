@@ -1,5 +1,7 @@
 #include "berth/server/request_body.hpp"
 
+#include <algorithm>
+#include <array>
 #include <charconv>
 #include <unordered_map>
 #include <utility>
@@ -103,6 +105,25 @@ Result<std::string> form_to_json(std::string_view form) {
     return json.take();
 }
 
+bool is_of_connection(std::string_view lower_name) noexcept {
+    constexpr std::array<std::string_view, 9> names{"connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"};
+    return std::ranges::find(names, lower_name) != names.end();
+}
+
+std::shared_ptr<const CallRequest> head_of(const HttpRequest& request) {
+    auto head = std::make_shared<CallRequest>();
+    head->method = request.method;
+    head->target = request.path;
+    if (!request.query.empty()) head->target.append("?").append(request.query);
+    for (const auto& field : request.fields) {
+        auto name = lower_case(field.name);
+        if (name == "host") head->authority = field.value;
+        if (!is_of_connection(name)) head->fields.emplace_back(std::move(name), field.value);
+    }
+    if (head->authority.empty()) head->authority = "localhost";
+    return head;
+}
+
 Result<void> decode_body(HttpRequest& request, std::uint64_t max_body) {
     const auto encoding = lower_case(trimmed(request.field("content-encoding").value_or("identity")));
     if (encoding == "gzip" || encoding == "x-gzip") {
@@ -115,6 +136,7 @@ Result<void> decode_body(HttpRequest& request, std::uint64_t max_body) {
 }
 
 Result<Payload> input_of(HttpRequest& request, const Function& function, const BodyRules& rules) {
+    if (function.engine == EngineKind::component) return Payload{std::move(request.body), std::string(request.field("content-type").value_or(""))};
     BERTH_TRYV(decode_body(request, rules.max_body));
     const auto type = request.field("content-type").value_or("");
     if (function.engine != EngineKind::subprocess) return Payload{std::move(request.body), std::string(type)};

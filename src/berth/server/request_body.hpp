@@ -1,5 +1,6 @@
 #pragma once
 
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -23,6 +24,12 @@ Result<Payload> input_of(HttpRequest& request, const Function& function, const B
 
 /// Decompresses the body in place when its encoding is gzip; any other encoding is unsupported_media_type.
 Result<void> decode_body(HttpRequest& request, std::uint64_t max_body);
+
+/// Whether a header field (its name in lower case) is about one connection and not handed on.
+bool is_of_connection(std::string_view lower_name) noexcept;
+
+/// The request as a guest gets it that takes HTTP requests itself.
+std::shared_ptr<const CallRequest> head_of(const HttpRequest& request);
 
 /// `a=1&b=2&a=3` as `{"a":["1","3"],"b":"2"}`; names in the order of their first use.
 Result<std::string> form_to_json(std::string_view form);

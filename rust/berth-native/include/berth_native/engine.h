@@ -68,6 +68,7 @@ typedef struct berth_engine_options {
     uint8_t stop_method;         /* berth_stop_method */
     bool restore;                /* used instances are put back in place where that is sound */
     bool plain_pooling;          /* for comparisons: the pool as the engine sets it up by default */
+    bool components;        /* take components; the pool has room for their parts */
     uint32_t instances;          /* slots of the pool; 0: chosen from the machine */
     uint32_t stacks;             /* fiber stacks of the pool; 0: as many as instances, at most 1,000 */
     uint32_t restore_slots;      /* kept instances per linked module; 0: 2 per core */

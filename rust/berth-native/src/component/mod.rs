@@ -1,0 +1,12 @@
+//! Components: programs and request handlers of WASI 0.2, behind the C header `berth_native/component.h`.
+//!
+//! The engine's crates give the bindings, streams, polling and HTTP types; clocks, random numbers, arguments, variables
+//! and the standard streams come from a table of C functions, which also decides what is granted. Everything runs on
+//! the thread that calls: futures of host functions are polled there, and when all wait, the table's `wait` sleeps.
+
+pub mod call;
+pub mod host;
+pub mod http;
+pub mod limits;
+pub mod program;
+pub mod state;
