@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <thread>
 
+#include "berth/app/function_settings.hpp"
 #include "berth/base/format.hpp"
 #include "berth/base/json.hpp"
 #include "berth/base/utf8.hpp"
@@ -62,12 +63,9 @@ Result<World> world_of(const std::filesystem::path& file) {
 }
 
 /// The function of this name in the folder that `serve` would look at.
-Result<DiscoveredFunction> find_function(const std::string& folder, const std::string& name) {
+Result<DiscoveredFunction> find_function(const FunctionSettings& settings, const std::string& folder, const std::string& name) {
     const std::vector<std::filesystem::path> paths{folder};
-    BERTH_TRY(auto found, discover(paths, [](std::string_view variable) -> std::optional<std::string> {
-                  const char* value = std::getenv(std::string(variable).c_str());
-                  return value == nullptr ? std::nullopt : std::optional<std::string>(value);
-              }));
+    BERTH_TRY(auto found, discover(paths, settings.discovery));
     std::vector<std::string> names;
     for (auto& each : found.functions) {
         if (each.function.name == name) return std::move(each);
@@ -87,7 +85,8 @@ Result<int> run(Context& context, const Arguments& arguments) {
     std::string name = std::filesystem::path(arguments.file).stem().string();
     if (!arguments.function.empty()) {
         BERTH_TRY(const auto configured, context.configuration());
-        BERTH_TRY(const auto found, find_function(arguments.folder.empty() ? configured.value("functions.path") : arguments.folder, arguments.function));
+        BERTH_TRY(const auto settings, FunctionSettings::from(configured, *application));
+        BERTH_TRY(const auto found, find_function(settings, arguments.folder.empty() ? configured.value("functions.path") : arguments.folder, arguments.function));
         name = found.function.name;
         manifest = found.function.limits;
         if (found.function.engine == EngineKind::subprocess) {
