@@ -53,10 +53,26 @@ GOALS = {
     "markers-found": ("<=", 0, "", "markers of an earlier call found"),
     "markers-calls": ("info", None, "", "calls in which they were looked for, restored and fresh each"),
     "idle-cpu-percent": ("<=", 0.5, "%", "processor use of an idle server"),
+    "fn-call-group": ("<=", 1.30, "x", "P1 engine call of a static echo to bare system calls, trees by session"),
+    "fn-call-cgroup": ("<=", 1.50, "x", "P1 the same, trees by control group"),
+    "fn-call-origin": ("<=", 1.00, "x", "P3 the same to Go os/exec"),
+    "fn-throughput-origin": (">=", 1.4, "x", "P3 calls a second, 16 at once, to Go os/exec"),
+    "fn-large-origin": ("<=", 0.35, "x", "P7 64 MiB in and out, to Go os/exec"),
+    "fn-host-size": ("<=", 1.10, "x", "P8 a call in a host of 2 GiB to one of its own size"),
+    "fn-thousand-at-16": ("<=", 1.15, "x", "P11 1000 calls of 100 ms at 16 places to the ideal"),
+    "fn-scan-1000-ms": ("<=", 300, "ms", "P12 scan of 1000 functions with manifests"),
+    "fn-json-strings": (">=", 1.5, "GB/s", "P15 check of a 64 MiB text of strings"),
+    "fn-json-numbers": (">=", 0.6, "GB/s", "P15 the same of numbers"),
+    "fn-front-stand-in": (">=", 1.3, "x", "P6 requests a second of a static echo, 16 connections, to a stand-in: Go net/http with os/exec"),
+    "fn-mixed-memory-mb": ("<=", 5, "MiB", "A62 memory that mixed calls, half of them faults, leave after the first 1000"),
+    "fn-mixed-descriptors": ("<=", 0, "", "A62 descriptors they leave"),
+    "fn-mixed-children": ("<=", 0, "", "A62 processes they leave"),
+    "fn-mixed-calls": ("info", None, "", "A62 calls"),
     "memory-growth": ("<=", 1.05, "x", "resident memory after 10^6 requests to that after 10^3"),
 }
 # Figures that count for an acceptance row only when measured at full length.
-FULL_LENGTH = {"stops-failures": ("stops-count", 1_000_000), "markers-found": ("markers-calls", 1_000_000)}
+FULL_LENGTH = {"stops-failures": ("stops-count", 1_000_000), "markers-found": ("markers-calls", 1_000_000),
+               "fn-mixed-memory-mb": ("fn-mixed-calls", 100_000), "fn-mixed-descriptors": ("fn-mixed-calls", 100_000), "fn-mixed-children": ("fn-mixed-calls", 100_000)}
 
 
 def say(text):
@@ -147,8 +163,51 @@ class Bench:
     def serving(self):
         return http_rows.serving(self.build, root, 1_000_000 if self.long else 100_000)
 
+    def functions(self):
+        with tempfile.TemporaryDirectory() as temporary:
+            folder = Path(temporary)
+            for name, source in (("echo", "bench/fn_echo.c"), ("probe", "tests/functions/fn_probe.c")):
+                (folder / name).mkdir()
+                subprocess.run(["cc", "-O2", "-static", "-o", folder / name / "handler", root / source], check=True)
+            (folder / "sleeper").mkdir()
+            (folder / "sleeper/handler").write_text("#!/bin/sh\ncat >/dev/null\nsleep 0.1\necho '{\"success\":true}'\n")
+            (folder / "sleeper/handler").chmod(0o755)
+            for i in range(1000):
+                (folder / f"many/f{i}").mkdir(parents=True)
+                (folder / f"many/f{i}/index.py").write_text("pass\n")
+                (folder / f"many/f{i}/manifest.yaml").write_text("timeout: 5s\nenv: {A: b}\nroutes: []\n")
+            origin = folder / "origin"
+            subprocess.run(["go", "build", "-o", origin, root / "bench/fn_origin.go"], check=True, env=os.environ | {"GOFLAGS": "-mod=mod", "GO111MODULE": "off"})
+            rows = rows_of([self.build / "bench/fn_bench", folder, origin])
+            rows |= rows_of([self.build / "bench/fn_bench", folder, "--mixed", "100000" if self.long else "5000"])
+            rows |= self.function_front(folder, origin)
+            return rows
 
-PARTS = ["engine", "windows", "stops", "markers", "metering", "start", "http", "serving"]
+    def function_front(self, folder, origin):
+        """Requests a second with wrk, ours and the stand-in in turn."""
+        (folder / "served").mkdir()
+        (folder / "served/echo").symlink_to(folder / "echo")
+        ours = subprocess.Popen([self.berth, "serve", folder / "served", "--port", "0"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env={"PATH": os.environ["PATH"], "HOME": str(folder)})
+        theirs = subprocess.Popen([origin, folder / "echo/handler", "serve"], stdout=subprocess.PIPE, text=True)
+        script = folder / "post.lua"
+        script.write_text('wrk.method = "POST"\nwrk.body = "{}"\nwrk.headers["Content-Type"] = "application/json"\n')
+        try:
+            addresses = [ours.stdout.readline().removeprefix("Listening on ").strip() + "/api/functions/echo", f"http://127.0.0.1:{theirs.stdout.readline().strip()}/"]
+            rates = ([], [])
+            for _ in range(5):
+                for i, address in enumerate(addresses):
+                    out = subprocess.run(["wrk", "-t1", "-c16", "-d2", "-s", script, address], capture_output=True, text=True).stdout
+                    rates[i].append(float(re.search(r"Requests/sec:\s+([\d.]+)", out).group(1)))
+            print(f"front: {statistics.median(rates[0]):.0f}/s, stand-in {statistics.median(rates[1]):.0f}/s")
+            return {"fn-front-stand-in": statistics.median(a / b for a, b in zip(*rates))}
+        finally:
+            ours.terminate()
+            theirs.terminate()
+            ours.wait()
+            theirs.wait()
+
+
+PARTS = ["engine", "windows", "stops", "markers", "metering", "start", "http", "serving", "functions"]
 
 
 def verdict(relation, goal, value):

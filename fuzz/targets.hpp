@@ -15,6 +15,7 @@ int source_lines(ByteView input);
 int http_head(ByteView input);
 int manifest(ByteView input);
 int envelope(ByteView input);
+int function_text(ByteView input);
 
 struct Target {
     std::string_view name;  // folder below fuzz/corpus
@@ -30,6 +31,7 @@ inline constexpr std::array targets{
     Target{"http_head", http_head},
     Target{"manifest", manifest},
     Target{"envelope", envelope},
+    Target{"function_text", function_text},
 };
 
 }  // namespace berth::fuzz

@@ -104,7 +104,9 @@ std::string_view process_limit_enforcement(Limit limit) noexcept {
         case Limit::concurrency:
         case Limit::queue:
         case Limit::queue_wait: return "host (waiting line)";
-        case Limit::cpu_time:
+        case Limit::memory:
+        case Limit::processes: return "control group, else counted every 50 ms";
+        case Limit::cpu_time: return "rlimit of each, the tree every 50 ms";
         case Limit::open_files:
         case Limit::file_size: return "rlimit";
         default: return "";

@@ -62,9 +62,9 @@ Result<World> world_of(const std::filesystem::path& file) {
 }
 
 /// The function of this name in the folder that `serve` would look at.
-Result<DiscoveredFunction> find_function(const DiscoverySettings& settings, const std::string& folder, const std::string& name) {
+Result<DiscoveredFunction> find_function(const FunctionSettings& settings, const std::string& folder, const std::string& name) {
     const std::vector<std::filesystem::path> paths{folder};
-    BERTH_TRY(auto found, discover(paths, settings));
+    BERTH_TRY(auto found, discover(paths, settings.discovery));
     std::vector<std::string> names;
     for (auto& each : found.functions) {
         if (each.function.name == name) return std::move(each);
@@ -85,7 +85,7 @@ Result<int> run(Context& context, const Arguments& arguments) {
     if (!arguments.function.empty()) {
         BERTH_TRY(const auto configured, context.configuration());
         BERTH_TRY(const auto settings, FunctionSettings::from(configured, *application));
-        BERTH_TRY(const auto found, find_function(settings.discovery, arguments.folder.empty() ? configured.value("functions.path") : arguments.folder, arguments.function));
+        BERTH_TRY(const auto found, find_function(settings, arguments.folder.empty() ? configured.value("functions.path") : arguments.folder, arguments.function));
         name = found.function.name;
         manifest = found.function.limits;
         if (found.function.engine == EngineKind::subprocess) {

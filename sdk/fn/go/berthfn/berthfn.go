@@ -39,7 +39,9 @@ type Error struct {
 func (e *Error) Error() string { return e.Message }
 
 // NewError makes an Error.
-func NewError(code, message string, details map[string]any) *Error { return &Error{code, message, details} }
+func NewError(code, message string, details map[string]any) *Error {
+	return &Error{code, message, details}
+}
 
 // Auth is who calls.
 type Auth struct {

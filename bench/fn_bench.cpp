@@ -1,0 +1,290 @@
+// Functions against what the system itself costs: a launch, three pipes, a poll loop, a wait, no JSON.
+//
+//     fn_bench FOLDER ORIGIN      FOLDER has the functions echo and sleeper; ORIGIN is bench/fn_origin.go, built
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstring>
+#include <string>
+
+#include "bench/rows.hpp"
+#include "berth/async/sync_wait.hpp"
+#include "berth/base/json.hpp"
+#include "berth/process/tree.hpp"
+#include "berth/runtime/runtime.hpp"
+#include "berth/runtime/subprocess.hpp"
+
+namespace berth::bench {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double microseconds(Clock::duration time) { return std::chrono::duration<double, std::micro>(time).count(); }
+
+/// One call with nothing but system calls.
+double bare_call(const char* program, std::string_view request) {
+    const auto begin = Clock::now();
+    int in[2], out[2], errors[2];
+    if (::pipe2(in, O_CLOEXEC) != 0 || ::pipe2(out, O_CLOEXEC) != 0 || ::pipe2(errors, O_CLOEXEC) != 0) return 0;
+    posix_spawn_file_actions_t actions;
+    ::posix_spawn_file_actions_init(&actions);
+    ::posix_spawn_file_actions_adddup2(&actions, in[0], 0);
+    ::posix_spawn_file_actions_adddup2(&actions, out[1], 1);
+    ::posix_spawn_file_actions_adddup2(&actions, errors[1], 2);
+    char* words[] = {const_cast<char*>(program), nullptr};
+    char path[] = "PATH=/usr/bin:/bin";
+    char* environment[] = {path, nullptr};
+    pid_t pid = 0;
+    if (::posix_spawn(&pid, program, &actions, nullptr, words, environment) != 0) return 0;
+    ::posix_spawn_file_actions_destroy(&actions);
+    for (const int end : {in[0], out[1], errors[1]}) ::close(end);
+    std::string answer;
+    char part[65536];
+    pollfd ends[3] = {{in[1], POLLOUT, 0}, {out[0], POLLIN, 0}, {errors[0], POLLIN, 0}};
+    while (ends[1].fd >= 0 || ends[2].fd >= 0) {
+        ::poll(ends, 3, -1);
+        if (ends[0].fd >= 0 && ends[0].revents != 0) {
+            const auto written = ::write(ends[0].fd, request.data(), request.size());
+            if (written > 0) request.remove_prefix(static_cast<std::size_t>(written));
+            if (written <= 0 || request.empty()) {
+                ::close(ends[0].fd);
+                ends[0].fd = -1;
+            }
+        }
+        for (int i = 1; i < 3; ++i) {
+            if (ends[i].fd < 0 || ends[i].revents == 0) continue;
+            const auto got = ::read(ends[i].fd, part, sizeof part);
+            if (got > 0 && i == 1) answer.append(part, static_cast<std::size_t>(got));
+            if (got <= 0) {
+                ::close(ends[i].fd);
+                ends[i].fd = -1;
+            }
+        }
+    }
+    if (ends[0].fd >= 0) ::close(ends[0].fd);
+    int status = 0;
+    ::waitpid(pid, &status, 0);
+    return answer.empty() ? 0 : microseconds(Clock::now() - begin);
+}
+
+struct Engine {
+    Engine(const std::filesystem::path& folder, TreeLevel level, std::size_t places = 0) {
+        const std::vector<std::filesystem::path> paths{folder};
+        auto found = discover(paths, DiscoverySettings{});
+        SubprocessOptions options;
+        options.environment["PATH"] = "/usr/local/bin:/usr/bin:/bin";
+        options.defaults = default_limits("subprocess", 2);
+        options.tree = level;
+        options.metrics = &metrics;
+        engine = SubprocessEngine::create(std::move(options), std::move(found->functions), *reactors, log);
+        const auto bounds = [places](EngineKind kind) {
+            auto bound = default_bounds(kind);
+            if (places > 0) bound = {.running = places, .waiting = 10'000, .wait = std::chrono::minutes(5)};
+            return bound;
+        };
+        runtime = std::make_unique<Runtime>(Runtime::Setup{.clock = clock, .metrics = metrics, .log = &log, .reactors = reactors.get(), .bounds = bounds}, std::vector<berth::Engine*>{engine.get()});
+    }
+    ~Engine() { sync_wait(runtime->close(std::chrono::seconds(10))); }
+
+    Task<double> call(std::string_view function, std::string input) {
+        Call call;
+        call.function = function;
+        call.input = {std::move(input), "application/json"};
+        const auto begin = Clock::now();
+        const auto outcome = co_await runtime->call(std::move(call));
+        if (outcome.error) {
+            std::fprintf(stderr, "%s\n", outcome.error->message().c_str());
+            co_return 0.0;
+        }
+        co_return microseconds(Clock::now() - begin);
+    }
+    /// Calls one after the other in a reactor, as a server makes them.
+    std::vector<double> one_by_one(std::string_view function, int count, std::string input = "{}") {
+        return sync_wait(run_on(reactors->at(0), [](Engine& engine, std::string_view function, int count, std::string input) -> Task<std::vector<double>> {
+            std::vector<double> times;
+            for (int i = 0; i < count; ++i) times.push_back(co_await engine.call(function, input));
+            co_return times;
+        }(*this, function, count, std::move(input))));
+    }
+    /// Seconds for `count` calls with so many at once.
+    double at_once(std::string_view function, int count, int parallel) {
+        TaskScope scope;
+        std::atomic<int> next{0};
+        const auto begin = Clock::now();
+        for (int i = 0; i < parallel; ++i) {
+            scope.spawn(reactors->next(), [](Engine& engine, std::string_view function, std::atomic<int>& next, int count) -> Task<void> {
+                while (next.fetch_add(1) < count) co_await engine.call(function, "{}");
+            }(*this, function, next, count));
+        }
+        sync_wait(scope.join());
+        return microseconds(Clock::now() - begin) / 1e6;
+    }
+
+    SystemClock clock;
+    MetricRegistry metrics;
+    Log log{LogLevel::error, clock, [](std::string_view) {}};
+    std::unique_ptr<Reactors> reactors = Reactors::start(2);
+    std::unique_ptr<SubprocessEngine> engine;
+    std::unique_ptr<Runtime> runtime;
+};
+
+/// Total microseconds, then those of each call.
+std::vector<double> origin(const std::string& program, const std::string& function, int count, int parallel, std::size_t bytes) {
+    const auto command = program + " " + function + " " + std::to_string(count) + " " + std::to_string(parallel) + " " + std::to_string(bytes);
+    std::vector<double> all;
+    FILE* out = ::popen(command.c_str(), "r");
+    double value = 0;
+    while (out && std::fscanf(out, "%lf", &value) == 1) all.push_back(value);
+    if (out) ::pclose(out);
+    return all;
+}
+
+double part_median(const std::vector<double>& all) { return median({all.begin() + 1, all.end()}); }
+
+void run(const std::filesystem::path& folder, const std::string& origin_program) {
+    const auto echo = (folder / "echo/handler").string();
+    const std::string request = R"({"request_id":"0197a3c2-6f0e-7c31-9d53-0a4f6a1be2d4","function_name":"echo","input":{},"context":{"auth":null,"env":{},"alyx_url":"","internal_token":""}})" "\n";
+    constexpr int rounds = 9, calls = 120;
+
+    std::vector<double> bare, group, cgroup, go;
+    {
+        Engine by_group(folder, TreeLevel::group), by_cgroup(folder, TreeLevel::automatic);
+        for (int i = 0; i < rounds; ++i) {
+            std::vector<double> times;
+            for (int j = 0; j < calls; ++j) times.push_back(bare_call(echo.c_str(), request));
+            bare.push_back(median(times));
+            group.push_back(median(by_group.one_by_one("echo", calls)));
+            cgroup.push_back(median(by_cgroup.one_by_one("echo", calls)));
+            go.push_back(part_median(origin(origin_program, echo, calls, 1, 0)));
+        }
+        std::printf("static echo, us: bare %.0f, group %.0f, cgroup %.0f, os/exec %.0f\n", median(bare), median(group), median(cgroup), median(go));
+        row("fn-call-group", paired(group, bare));
+        if (by_cgroup.engine->tree_level() == TreeLevel::cgroup) row("fn-call-cgroup", paired(cgroup, bare));
+        row("fn-call-origin", paired(cgroup, go));
+
+        std::vector<double> ours, theirs;
+        for (int i = 0; i < 5; ++i) {
+            ours.push_back(800 / by_cgroup.at_once("echo", 800, 16));
+            theirs.push_back(800 / (origin(origin_program, echo, 800, 16, 0).front() / 1e6));
+        }
+        std::printf("static echo, 16 at once: %.0f/s, os/exec %.0f/s\n", median(ours), median(theirs));
+        row("fn-throughput-origin", paired(ours, theirs));
+    }
+    {
+        Engine engine(folder, TreeLevel::automatic);
+        const auto large = "{\"text\":\"" + std::string(64 << 20, 'y') + "\"}";
+        std::vector<double> ours, theirs;
+        for (int i = 0; i < 3; ++i) {
+            ours.push_back(engine.one_by_one("echo", 1, large).front());
+            theirs.push_back(part_median(origin(origin_program, echo, 1, 1, 64 << 20)));
+        }
+        std::printf("64 MiB in and out: %.0f ms, os/exec %.0f ms\n", median(ours) / 1e3, median(theirs) / 1e3);
+        row("fn-large-origin", paired(ours, theirs));
+    }
+    {
+        Engine engine(folder, TreeLevel::automatic);
+        std::vector<double> small, big;
+        for (int i = 0; i < 5; ++i) {
+            small.push_back(median(engine.one_by_one("echo", calls)));
+            std::vector<char> resident(std::size_t{2} << 30, 1);
+            big.push_back(median(engine.one_by_one("echo", calls)));
+            if (resident[1 << 20] != 1) std::abort();
+        }
+        row("fn-host-size", paired(big, small));
+    }
+    {
+        Engine engine(folder, TreeLevel::automatic, 16);
+        engine.at_once("sleeper", 16, 16);
+        const auto took = engine.at_once("sleeper", 1000, 1000);
+        std::printf("1000 calls of 100 ms at 16 places: %.2f s\n", took);
+        row("fn-thousand-at-16", took / (1000.0 / 16 * 0.1));
+    }
+    {
+        const auto speed = [](const std::string& text) {
+            std::vector<double> all;
+            for (int i = 0; i < 5; ++i) {
+                const auto begin = cpu_now();
+                JsonChecker checker;
+                if (!checker.feed(text) || !checker.finish()) std::abort();
+                all.push_back(static_cast<double>(text.size()) / (cpu_now() - begin));
+            }
+            return median(all);
+        };
+        row("fn-json-strings", speed("[\"" + std::string(64 << 20, 'x') + "\"]"));
+        std::string numbers = "[1";
+        while (numbers.size() < (64 << 20)) numbers += ",123456.789";
+        row("fn-json-numbers", speed(numbers + "]"));
+    }
+    {
+        const std::vector<std::filesystem::path> paths{folder / "many"};
+        std::vector<double> times;
+        for (int i = 0; i < 5; ++i) {
+            const auto begin = Clock::now();
+            const auto found = discover(paths, DiscoverySettings{});
+            times.push_back(microseconds(Clock::now() - begin) / 1e3);
+            if (!found || found->functions.size() != 1000) std::abort();
+        }
+        row("fn-scan-1000-ms", median(times));
+    }
+}
+
+/// Mixed calls, half of them faults: what is left of descriptors and memory.
+void mixed(const std::filesystem::path& folder, int count) {
+    Engine engine(folder, TreeLevel::automatic);
+    const auto resident = [] {
+        long total = 0, pages = 0;
+        if (FILE* file = std::fopen("/proc/self/statm", "r")) {
+            if (std::fscanf(file, "%ld %ld", &total, &pages) != 2) pages = 0;
+            std::fclose(file);
+        }
+        return static_cast<double>(pages) * 4096 / 1048576;
+    };
+    const auto descriptors = [] {
+        std::error_code ignored;
+        return std::distance(std::filesystem::directory_iterator("/proc/self/fd", ignored), std::filesystem::directory_iterator());
+    };
+    const char* inputs[] = {R"({"do":"answer"})", R"({"do":"exit-quiet","n":7})", R"({"do":"answer"})", R"({"do":"signal","n":11})", R"({"do":"echo"})", R"({"do":"garbage"})", R"({"do":"answer"})", R"({"do":"leave-child"})", R"({"do":"answer"})", R"({"do":"empty"})"};
+    std::atomic<int> next{0};
+    const auto calls = [&](int until) {
+        TaskScope scope;
+        for (int i = 0; i < 8; ++i) {
+            scope.spawn(engine.reactors->next(), [](Engine& engine, std::atomic<int>& next, int until, const char** inputs) -> Task<void> {
+                for (int at = next.fetch_add(1); at < until; at = next.fetch_add(1)) {
+                    Call call;
+                    call.function = "probe";
+                    call.input = {inputs[at % 10], "application/json"};
+                    const auto outcome = co_await engine.runtime->call(std::move(call));
+                }
+            }(engine, next, until, inputs));
+        }
+        sync_wait(scope.join());
+        next = until;
+    };
+    calls(1000);
+    ::usleep(500'000);
+    const auto memory = resident();
+    const auto open = descriptors();
+    calls(count);
+    ::usleep(500'000);
+    row("fn-mixed-calls", count);
+    row("fn-mixed-memory-mb", resident() - memory);
+    row("fn-mixed-descriptors", static_cast<double>(descriptors() - open));
+    siginfo_t info{};
+    row("fn-mixed-children", ::waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0 ? 1 : 0);
+}
+
+}  // namespace
+}  // namespace berth::bench
+
+int main(int argc, char** argv) {
+    berth::adopt_orphans();
+    if (argc == 4 && std::strcmp(argv[2], "--mixed") == 0) berth::bench::mixed(argv[1], std::atoi(argv[3]));
+    else if (argc == 3) berth::bench::run(argv[1], argv[2]);
+    else return 2;
+}

@@ -1,0 +1,34 @@
+#include "berth/runtime/call_tokens.hpp"
+
+#include <gtest/gtest.h>
+
+namespace berth {
+namespace {
+
+TEST(CallTokens, ATokenIsKnownAsLongAsItIsHeld) {
+    const auto tokens = std::make_shared<CallTokens>();
+    std::string text;
+    {
+        auto held = tokens->issue({.request_id = "r", .function = "f", .depth = 3});
+        ASSERT_TRUE(held);
+        text = held->text();
+        EXPECT_EQ(text.size(), 64U);
+        ASSERT_TRUE(tokens->find(text));
+        EXPECT_EQ(tokens->find(text)->function, "f");
+        EXPECT_EQ(tokens->size(), 1U);
+        CallTokens::Held moved = std::move(*held);
+        EXPECT_TRUE(tokens->find(text));
+    }
+    EXPECT_FALSE(tokens->find(text));
+    EXPECT_EQ(tokens->size(), 0U);
+}
+
+TEST(CallTokens, NothingElseIsAToken) {
+    const auto tokens = std::make_shared<CallTokens>();
+    const auto first = tokens->issue({}), second = tokens->issue({});
+    EXPECT_NE(first->text(), second->text());
+    for (const auto& bad : {std::string(), std::string(64, 'f'), first->text().substr(1), first->text() + "0"}) EXPECT_FALSE(tokens->find(bad)) << bad;
+}
+
+}  // namespace
+}  // namespace berth

@@ -1,0 +1,57 @@
+#include "berth/runtime/stderr_lines.hpp"
+
+#include <gtest/gtest.h>
+
+#include <vector>
+
+namespace berth {
+namespace {
+
+std::vector<std::string> lines_of(std::string_view text, std::size_t step = SIZE_MAX) {
+    std::vector<std::string> found;
+    StderrLines lines("info", [&](LogEntry entry) { found.push_back(entry.level + "|" + entry.message + (entry.data.empty() ? "" : "|" + entry.data)); });
+    while (!text.empty()) {
+        lines.add(text.substr(0, step), SteadyTime());
+        text.remove_prefix(std::min(text.size(), step));
+    }
+    lines.finish();
+    return found;
+}
+
+using Lines = std::vector<std::string>;
+
+TEST(StderrLines, LevelsAreTakenFromTheLine) {
+    EXPECT_EQ(lines_of("plain\n[WARN] a\nERROR: b\ndebug c\n[Trace] d\nfatal: e\n{\"level\":\"warning\",\"message\":\"f\",\"data\":{\"k\":1}}\n{\"level\":\"error\",\"msg\":\"g\"}\n{\"level\":1}\nwarned\n"),
+              (Lines{"info|plain", "warn|a", "error|b", "debug|c", "debug|d", "error|e", "warn|f|{\"k\":1}", "error|g", "info|{\"level\":1}", "info|warned"}));
+}
+
+TEST(StderrLines, StackTracesAreOneEntry) {
+    EXPECT_EQ(lines_of("Error: x\n    at f (a.js:1)\n    at g\nnext\nCaused by: y\n"), (Lines{"error|x\n    at f (a.js:1)\n    at g", "info|next\nCaused by: y"}));
+}
+
+TEST(StderrLines, LinesThatComeLateAreNotJoined) {
+    std::vector<std::string> found;
+    StderrLines lines("info", [&](LogEntry entry) { found.push_back(entry.message); });
+    lines.add("a\n", SteadyTime());
+    lines.add("  b\n", SteadyTime() + std::chrono::milliseconds(51));
+    EXPECT_FALSE(lines.flush_before(SteadyTime()));
+    EXPECT_TRUE(lines.flush_before(SteadyTime() + std::chrono::seconds(1)));
+    EXPECT_EQ(found, (Lines{"a", "  b"}));
+}
+
+TEST(StderrLines, WhatDrivesTerminalsAndWhatIsNoTextIsMadeVisible) {
+    EXPECT_EQ(lines_of("\x1b[31mred\x1b[0m\ttab\x07\xff\xc3\xa4\r\n"), (Lines{"info|red\ttab\\x07\xEF\xBF\xBD\xc3\xa4"}));
+}
+
+TEST(StderrLines, LongLinesAreSplitAndPartsMayArriveInAnySize) {
+    const auto long_line = std::string(70'000, 'x') + "\nshort\nlast";
+    const auto whole = lines_of(long_line);
+    ASSERT_EQ(whole.size(), 4U);
+    EXPECT_EQ(whole[0].size(), 65'536U + 5);
+    EXPECT_TRUE(whole[1].ends_with("|{\"continued\":true}"));
+    EXPECT_EQ(whole[3], "info|last");
+    for (const std::size_t step : {1, 7, 65'536}) EXPECT_EQ(lines_of(long_line, step), whole) << step;
+}
+
+}  // namespace
+}  // namespace berth
