@@ -15,6 +15,8 @@ int source_lines(ByteView input);
 int http_head(ByteView input);
 int manifest(ByteView input);
 int envelope(ByteView input);
+int journal(ByteView input);
+int receipt(ByteView input);
 
 struct Target {
     std::string_view name;  // folder below fuzz/corpus
@@ -30,6 +32,8 @@ inline constexpr std::array targets{
     Target{"http_head", http_head},
     Target{"manifest", manifest},
     Target{"envelope", envelope},
+    Target{"journal", journal},
+    Target{"receipt", receipt},
 };
 
 }  // namespace berth::fuzz
