@@ -36,6 +36,8 @@ GOALS = {
     "start-hello": ("<=", 1.0, "x", "berth run of a cached module to wasmtime run with its cache, wall"),
     "start-hello-cpu": ("<=", 1.0, "x", "the same in processor time"),
     "start-cached-program": ("<=", 1.0, "x", "a Go program from the cache to 10 ms + 5 ms per MB, wall"),
+    "recording": ("<=", 1.15, "x", "a run of 6,000 host calls and 0.15 s of computing, recorded to not, CPU"),
+    "deterministic": ("<=", 1.10, "x", "the same run deterministic to live"),
     "http-wasmtime-serve": ("<=", 0.35, "x", "27 bytes of JSON, fresh instance: server CPU per request to wasmtime serve"),
     "http-nginx": ("<=", 1.7, "x", "the same to nginx return 200"),
     "http-node": ("info", None, "x", "the same to a Node server"),
@@ -150,6 +152,20 @@ class Bench:
                 print(f"{program.name}: {megabytes:.1f} MB of wasm, {took:.1f} ms from the cache")
         return rows
 
+    def journal(self):
+        rows = {}
+        with tempfile.TemporaryDirectory() as folder:
+            environment = {"PATH": os.environ["PATH"], "HOME": folder}
+            guest = str(root / "bench/records.wat")
+            commands = {"live": [self.berth, "run", guest], "recorded": [self.berth, "run", "--record", f"{folder}/r.bj", guest], "deterministic": [self.berth, "run", "--deterministic", guest]}
+            for command in commands.values():
+                whole_process(command, environment)
+            rounds = [{name: whole_process(command, environment)[1] for name, command in commands.items()} for _ in range(15)]
+            rows["recording"] = statistics.median(each["recorded"] / each["live"] for each in rounds)
+            rows["deterministic"] = statistics.median(each["deterministic"] / each["live"] for each in rounds)
+            print(f"records.wat: live {statistics.median(each['live'] for each in rounds) * 1e3:.0f} ms of processor time")
+        return rows
+
     def go_program(self, folder):
         kept = self.peers and self.peers / "gojq.wasm"
         if kept and kept.exists():
@@ -207,7 +223,7 @@ class Bench:
             theirs.wait()
 
 
-PARTS = ["engine", "windows", "stops", "markers", "metering", "start", "http", "serving", "functions"]
+PARTS = ["engine", "windows", "stops", "markers", "metering", "start", "journal", "http", "serving", "functions"]
 
 
 def verdict(relation, goal, value):

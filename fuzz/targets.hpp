@@ -16,6 +16,8 @@ int http_head(ByteView input);
 int manifest(ByteView input);
 int envelope(ByteView input);
 int function_text(ByteView input);
+int journal(ByteView input);
+int receipt(ByteView input);
 
 struct Target {
     std::string_view name;  // folder below fuzz/corpus
@@ -32,6 +34,8 @@ inline constexpr std::array targets{
     Target{"manifest", manifest},
     Target{"envelope", envelope},
     Target{"function_text", function_text},
+    Target{"journal", journal},
+    Target{"receipt", receipt},
 };
 
 }  // namespace berth::fuzz

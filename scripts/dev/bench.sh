@@ -19,7 +19,7 @@ main() {
   usage "./dev bench [--peers] [--long] [--only PART,…] [--no-install]
 Measures against peers, as ratios in one run, prints figures with goal and verdict, and writes build/bench.json.
 --peers installs or builds what is measured against; --long measures what acceptance asks for (10^6 stops, 10^6 calls
-after markers, 10^6 requests). Parts: engine windows stops markers metering start http serving
+after markers, 10^6 requests). Parts: engine windows stops markers metering start journal http serving
 functions." "$@"
   common_flags "$@"
   local with_peers= peers="$cache_root/peers"

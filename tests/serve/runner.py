@@ -134,6 +134,26 @@ def health_metrics_and_unknown_routes():
 
 
 @case
+def every_call_is_recorded_and_replays():
+    with tempfile.TemporaryDirectory(prefix="berth-record-") as folder:
+        with serving(str(root / "examples"), "--port", "0", "--record", folder) as server:
+            for name in ("hello-wasm", "hello-python"):
+                equal(post(server.url + f"/api/functions/{name}", '{"name":"Ada"}')[0], 200)
+        journals = sorted(Path(folder).glob("*.bj"))
+        equal(len(journals), 2)
+        environment = {"PATH": os.environ["PATH"], "HOME": folder}
+        worlds = set()
+        for journal in journals:
+            shown = subprocess.run([binary, "trace", "show", journal], capture_output=True, text=True, env=environment)
+            world = json.loads(shown.stdout.splitlines()[0])["world"]
+            worlds.add(world)
+            if world == "wasi":
+                replayed = subprocess.run([binary, "replay", journal], capture_output=True, text=True, env=environment)
+                equal((replayed.returncode, "Hello, Ada" in replayed.stdout), (0, True))
+        equal(worlds, {"wasi", "subprocess"})
+
+
+@case
 def ports_come_from_flag_then_environment():
     with serving(str(root / "examples/functions/hello-wasm/main.wat"), env={"PORT": "0"}) as server:
         assert server.url.startswith("http://127.0.0.1:"), server.first_line

@@ -15,6 +15,7 @@
 #include "berth/capability/policy_file.hpp"
 #include "berth/engine/code_cache.hpp"
 #include "berth/engine/wasm_engine.hpp"
+#include "berth/engine/instrument.hpp"
 #include "berth/host/guest_world.hpp"
 #include "berth/host/journal.hpp"
 #include "berth/runtime/call_tape.hpp"

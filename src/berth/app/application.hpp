@@ -61,6 +61,7 @@ struct SettledPolicy {
 struct ApplicationOptions {
     Folders folders = Folders::find();
     LogLevel log_level = LogLevel::info;
+    std::filesystem::path record_folder;  // journals of all calls of functions; empty: none are kept
     bool restore = true;     // put used instances back in place where that is sound
     bool use_cache = true;
     bool compile_apart = false;   // modules over 1 MiB are compiled in a process of their own, within the limit `load`

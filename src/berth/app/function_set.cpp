@@ -16,6 +16,18 @@ namespace berth {
 
 namespace {
 
+/// Keeps the bytes of a module in a folder of journals, so that they can be replayed from there.
+Result<void> keep_module(const std::filesystem::path& folder, const std::filesystem::path& file, const Digest& digest) {
+    std::error_code error;
+    std::filesystem::create_directories(folder / "modules", error);
+    const auto kept = folder / "modules" / (to_hex(digest) + ".wasm");
+    if (std::filesystem::exists(kept, error)) return {};
+    std::filesystem::copy_file(file, kept.string() + ".part", std::filesystem::copy_options::overwrite_existing, error);
+    if (!error) std::filesystem::rename(kept.string() + ".part", kept, error);
+    if (error) return fail(Code::cannot_create, format("{} cannot be written: {}", kept.string(), error.message()));
+    return {};
+}
+
 /// Loads one wasm function; what is wrong with it becomes its diagnostics.
 WasmFunctions::Served load_wasm(Application& application, DiscoveredFunction found, const PolicyRequest& policy, Progress& progress, std::string& preset) {
     WasmFunctions::Served served;
@@ -44,6 +56,9 @@ WasmFunctions::Served load_wasm(Application& application, DiscoveredFunction fou
             invalid("M008", entry.error().full_message());
         } else {
             served.program = *program;
+            if (const auto& folder = application.options().record_folder; !folder.empty()) {
+                if (const auto kept = keep_module(folder, function->entry, (*program)->digest()); !kept) invalid(name(kept.error().code()), kept.error().full_message());
+            }
             function->world = name((*program)->world_kind());
             if ((*program)->component() != nullptr) {
                 function->engine = EngineKind::component;
@@ -136,6 +151,7 @@ Result<void> FunctionSet::scan(Progress& progress, Change* change) {
         options.development = request_.settings.development;
         options.show_output = options.show_output || request_.settings.development;
         options.logs = logs_.get();
+        options.record_folder = application_.options().record_folder;
         if (url_) options.url = *url_;
         processes_ = SubprocessEngine::create(std::move(options), std::move(programs), reactors_, application_.log());
     }
@@ -166,6 +182,7 @@ void FunctionSet::take_wasm(std::vector<DiscoveredFunction> found, Progress& pro
                                                            .random = application.random(),
                                                            .log = application.log(),
                                                            .environment = application.environment(),
+                                                           .record_folder = application.options().record_folder,
                                                            .metrics = [&application](World world) { return application.host_metrics(world); }},
                                                   std::move(served));
     if (change && !wasm_.empty()) {

@@ -14,6 +14,7 @@ Outcome call_once(Application& application, std::shared_ptr<const WasmProgram> p
                              .random = application.random(),
                              .log = application.log(),
                              .environment = application.environment(),
+                             .record_folder = {},
                              .metrics = [](World) -> HostMetrics* { return nullptr; },  // nobody could read them: the process ends with the call
                              .denials = denials},
                             std::move(served));

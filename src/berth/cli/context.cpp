@@ -46,12 +46,12 @@ void add_guest_flags(CLI::App& app, Context& context) {
 }
 
 void add_call_flags(CLI::App& app, Context& context) {
-    app.add_flag("--deterministic", context.deterministic, "virtual clock, seeded randomness, files in memory")->envname("BERTH_DETERMINISTIC");
+    app.add_flag("--deterministic", context.deterministic, "virtual clock, seeded random, own files")->envname("BERTH_DETERMINISTIC");
     app.add_option("--seed", context.seed, "of deterministic randomness")->envname("BERTH_SEED")->type_name("N");
-    app.add_option("--clock-start", context.clock_start, "start of the virtual clock: nanoseconds since 1970, or RFC 3339")->envname("BERTH_CLOCK_START")->type_name("T");
-    app.add_option("--save-files", context.save_files, "where deterministic mounts are written afterwards")->envname("BERTH_SAVE_FILES")->type_name("DIR");
+    app.add_option("--clock-start", context.clock_start, "virtual clock: ns since 1970, or RFC 3339")->envname("BERTH_CLOCK_START")->type_name("T");
+    app.add_option("--save-files", context.save_files, "mounts are written there afterwards")->envname("BERTH_SAVE_FILES")->type_name("DIR");
     app.add_option("--record", context.record, "write the journal of the call")->envname("BERTH_RECORD")->type_name("F");
-    app.add_option("--replay", context.replay, "serve the outcomes of a journal, with no effect")->envname("BERTH_REPLAY")->type_name("F");
+    app.add_option("--replay", context.replay, "serve a journal's outcomes, no effect")->envname("BERTH_REPLAY")->type_name("F");
     app.add_option("--receipt", context.receipt, "write a signed receipt of the call")->envname("BERTH_RECEIPT")->type_name("F");
     add_key_flags(app, context);
 }

@@ -185,14 +185,14 @@ void declare(CLI::App& app, Context& context, std::function<Result<int>()>& acti
     auto* check_app = app.add_subcommand("check", "validate policy files; every problem at once");
     check_app->add_option("files", *files, "policy files")->required()->type_name("FILE");
     add_output_flags(*check_app, context);
-    auto* explain_app = app.add_subcommand("explain", "per capability: asked, granted or refused, by which rule");
+    auto* explain_app = app.add_subcommand("explain", "what is granted or refused by which rule");
     explain_app->add_option("file", *file, "a module, or the journal of a call that was refused something")->required()->type_name("FILE");
     add_guest_flags(*explain_app, context);
     add_output_flags(*explain_app, context);
-    auto* suggest_app = app.add_subcommand("suggest", "the smallest policy under which recorded calls are allowed what they were");
+    auto* suggest_app = app.add_subcommand("suggest", "the smallest policy for recorded calls");
     suggest_app->add_option("traces", *files, "journals that --record wrote")->required()->type_name("TRACE");
     add_output_flags(*suggest_app, context);
-    auto* diff_app = app.add_subcommand("diff", "what policy B allows beyond A, and what less; exit 1 if beyond");
+    auto* diff_app = app.add_subcommand("diff", "what B allows beyond A (exit 1) and less");
     diff_app->add_option("files", *files, "two policy files")->required()->expected(2)->type_name("FILE");
     add_output_flags(*diff_app, context);
     app.require_subcommand(1);

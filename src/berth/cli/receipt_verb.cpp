@@ -42,11 +42,10 @@ Result<Receipt> rerun(Context& context, const Arguments& arguments, const Receip
     CallMode mode;
     CallTrace trace;
     mode.trace = &trace;
-    mode.deterministic = journal.open().deterministic;
     BERTH_TRY(const auto outcome, play(*application, program, journal, mode, output, nowhere, {}));
     if (outcome.error && (outcome.error->code() == Code::replay_diverged || outcome.error->code() == Code::journal_invalid)) return fail(*outcome.error);
     const bool as_command = journal.open().entry == "_start";
-    auto again = receipt_of(*program, mode, outcome, receipt.input, as_command ? std::optional(output.cid()) : std::nullopt);
+    auto again = receipt_of(trace, outcome, receipt.input, as_command ? std::optional(output.cid()) : std::nullopt);
     // The policy is the one given, else the recorded one: a replay asks none.
     again.policy = receipt.policy;
     again.journal = journal.root;

@@ -25,6 +25,8 @@ Result<Bytes> recorded_module(const Journal& journal, const std::filesystem::pat
     }
     auto kept = journal_blocks_of(journal_file)->get(wanted);
     if (kept) return kept;
+    // A folder of journals keeps each module once.
+    if (auto shared = read_file(journal_file.parent_path() / "modules" / (to_hex(wanted.digest()) + ".wasm")); shared && sha256(*shared) == wanted.digest()) return shared;
     Error error(Code::file_not_found, format("the recorded module is not beside the journal {}", journal_file.string()));
     error.set_fix("--module FILE names it");
     return fail(std::move(error));
@@ -137,7 +139,7 @@ namespace {
 void declare(CLI::App& app, Context& context, std::function<Result<int>()>& action) {
     auto request = std::make_shared<ReplayRequest>();
     app.add_option("file", request->journal, "a journal that --record wrote")->required()->type_name("FILE");
-    auto* module = app.add_option("--module", request->module, "the recorded module, where it is not kept beside the journal")->type_name("F");
+    auto* module = app.add_option("--module", request->module, "the recorded module, if not kept beside")->type_name("F");
     app.add_option("--against", request->against, "another build, over the recorded outcomes")->type_name("F")->excludes(module);
     app.add_option("--until", request->until, "stop behind operation N")->type_name("N")->check(CLI::PositiveNumber);
     app.add_flag("--step", request->step, "print every operation on standard error");

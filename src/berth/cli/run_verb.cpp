@@ -124,7 +124,7 @@ Result<int> run(Context& context, const Arguments& arguments) {
     const bool as_command = call.entry.empty();
     running = true;
     const auto outcome = call_once(*application, program, std::move(call), &denials);
-    if (key) BERTH_TRYV(write_receipt(context.receipt, *program, mode, outcome, as_command ? input.cid() : Cid::of(Cid::Codec::raw, trace.args), as_command ? std::optional(output.cid()) : std::nullopt, *key));
+    if (key) BERTH_TRYV(write_receipt(context.receipt, trace, outcome, as_command ? input.cid() : Cid::of(Cid::Codec::raw, trace.args), as_command ? std::optional(output.cid()) : std::nullopt, *key));
     if (!outcome.output.bytes.empty()) console.line(outcome.output.bytes);
     if (context.stats) console.notice(stats_line(outcome));
     if (!outcome.error) return 0;

@@ -79,6 +79,12 @@ Result<int> run(Context& context, const Arguments& arguments) {
 
     BERTH_TRY(auto application_options, context.application_options());
     application_options.compile_apart = true;
+    application_options.record_folder = context.record;
+    if (!context.record.empty()) {
+        std::error_code error;
+        std::filesystem::create_directories(context.record, error);
+        if (error) return fail(Code::cannot_create, format("{} cannot be made: {}", context.record, error.message()));
+    }
     BERTH_TRY(const auto application, Application::create(std::move(application_options)));
     BERTH_TRY(options.functions, FunctionSettings::from(configured, *application));
     console.notice(format("environment {}", configured.value("environment")));
@@ -115,6 +121,7 @@ void declare(CLI::App& app, Context& context, std::function<Result<int>()>& acti
     app.add_option("--port", arguments->port, "port; 0: a free one (8080)")->type_name("PORT");
     app.add_option("--grace", arguments->grace, "time for running calls at the end")->type_name("D");
     app.add_flag("--expose-errors", arguments->expose_errors, "show details of 5xx errors");
+    app.add_option("--record", context.record, "folder for the journal of every call")->envname("BERTH_RECORD")->type_name("DIR");
     add_guest_flags(app, context);
     action = [&context, arguments] { return run(context, *arguments); };
 }

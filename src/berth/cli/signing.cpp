@@ -6,13 +6,11 @@
 
 #include "berth/base/format.hpp"
 #include "berth/crypto/key_file.hpp"
-#include "berth/host/guest_world.hpp"
-#include "berth/runtime/call_tape.hpp"
 
 namespace berth::cli {
 
 void add_key_flags(CLI::App& app, Context& context) {
-    app.add_option("--key", context.key, "signing key; its passphrase in BERTH_KEY_PASSPHRASE")->envname("BERTH_KEY")->type_name("F");
+    app.add_option("--key", context.key, "signing key (BERTH_KEY_PASSPHRASE)")->envname("BERTH_KEY")->type_name("F");
 }
 
 std::filesystem::path default_key_file(const Context& context) {
@@ -36,22 +34,21 @@ Result<SigningKey> open_signing_key(const Context& context) {
     return std::move(opened->key);
 }
 
-Receipt receipt_of(const WasmProgram& program, const CallMode& mode, const Outcome& outcome, std::optional<Cid> input, std::optional<Cid> output) {
-    const auto& world = program.world().table().world();
+Receipt receipt_of(const CallTrace& trace, const Outcome& outcome, std::optional<Cid> input, std::optional<Cid> output) {
     Receipt receipt;
-    receipt.world = world.name;
-    receipt.module = Cid(Cid::Codec::raw, program.digest());
-    receipt.policy = policy_digest(program.policy() != nullptr ? *program.policy() : Policy{}, world.missing);
+    receipt.world = trace.world;
+    if (trace.module) receipt.module = Cid(Cid::Codec::raw, *trace.module);
+    receipt.policy = trace.policy;
     receipt.input = input;
     receipt.output = output;
     if (!output && !outcome.error) receipt.output = Cid::of(Cid::Codec::raw, as_bytes(outcome.output.bytes));
-    if (mode.trace != nullptr) receipt.journal = mode.trace->root;
+    receipt.journal = trace.root;
     receipt.fuel = outcome.usage.fuel;
-    receipt.fuel_schedule = schedules_of(program);
+    receipt.fuel_schedule = trace.schedule;
     receipt.peak_memory = outcome.usage.peak_memory;
     receipt.exit_code = name(outcome.error ? outcome.error->code() : Code::ok);
     receipt.exit_status = outcome.error ? outcome.error->exit_status() : 0;
-    receipt.deterministic = mode.deterministic;
+    receipt.deterministic = trace.deterministic;
     return receipt;
 }
 
@@ -68,9 +65,8 @@ Result<void> write_file(const std::filesystem::path& file, ByteView bytes) {
     return {};
 }
 
-Result<void> write_receipt(const std::filesystem::path& file, const WasmProgram& program, const CallMode& mode, const Outcome& outcome, std::optional<Cid> input, std::optional<Cid> output,
-                           const SigningKey& key) {
-    return write_file(file, SignedReceipt::sign(receipt_of(program, mode, outcome, input, output), key).block());
+Result<void> write_receipt(const std::filesystem::path& file, const CallTrace& trace, const Outcome& outcome, std::optional<Cid> input, std::optional<Cid> output, const SigningKey& key) {
+    return write_file(file, SignedReceipt::sign(receipt_of(trace, outcome, input, output), key).block());
 }
 
 }  // namespace berth::cli

@@ -8,7 +8,6 @@
 #include "berth/crypto/ed25519.hpp"
 #include "berth/runtime/outcome.hpp"
 #include "berth/runtime/receipt.hpp"
-#include "berth/runtime/wasm_program.hpp"
 
 namespace berth::cli {
 
@@ -20,12 +19,11 @@ Result<SigningKey> open_signing_key(const Context& context);
 /// That variable; empty when it is not set.
 std::string key_passphrase();
 
-/// The fields of a receipt that the call and its program determine. The output of a call that is no command is in `outcome`.
-Receipt receipt_of(const WasmProgram& program, const CallMode& mode, const Outcome& outcome, std::optional<Cid> input, std::optional<Cid> output);
+/// The fields of a receipt that the call determines. The output of a call that is no command is in `outcome`.
+Receipt receipt_of(const CallTrace& trace, const Outcome& outcome, std::optional<Cid> input, std::optional<Cid> output);
 
 /// The same, signed and written as a block.
-Result<void> write_receipt(const std::filesystem::path& file, const WasmProgram& program, const CallMode& mode, const Outcome& outcome, std::optional<Cid> input, std::optional<Cid> output,
-                           const SigningKey& key);
+Result<void> write_receipt(const std::filesystem::path& file, const CallTrace& trace, const Outcome& outcome, std::optional<Cid> input, std::optional<Cid> output, const SigningKey& key);
 
 /// Writes a file whole, replacing one of the same name.
 Result<void> write_file(const std::filesystem::path& file, ByteView bytes);

@@ -109,10 +109,10 @@ Result<int> diff(Context& context, const std::string& a_file, const std::string&
 
 void declare(CLI::App& app, Context& context, std::function<Result<int>()>& action) {
     auto files = std::make_shared<std::array<std::string, 2>>();
-    auto* show_app = app.add_subcommand("show", "the entries of a journal as JSON lines, then its root");
+    auto* show_app = app.add_subcommand("show", "entries as JSON lines, then the root");
     show_app->add_option("file", (*files)[0], "a journal")->required()->type_name("FILE");
     add_output_flags(*show_app, context);
-    auto* diff_app = app.add_subcommand("diff", "entries that differ, as JSON lines; exit 1 if any do");
+    auto* diff_app = app.add_subcommand("diff", "entries that differ; exit 1 if any do");
     diff_app->add_option("a", (*files)[0], "a journal")->required()->type_name("A");
     diff_app->add_option("b", (*files)[1], "another")->required()->type_name("B");
     add_output_flags(*diff_app, context);

@@ -16,6 +16,8 @@ extern const Verb doctor_verb;
 extern const Verb cache_verb;
 extern const Verb version_verb;
 extern const Verb help_verb;
+extern const Verb check_verb;
+extern const Verb invoke_verb;
 extern const Verb replay_verb;
 extern const Verb trace_verb;
 extern const Verb receipt_verb;

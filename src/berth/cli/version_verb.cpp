@@ -16,7 +16,7 @@ Result<int> run(Context& context) {
         {"engine", WasmEngine::version()},
         {"fuel", std::string(fuel_schedule)},
         {"depth", std::string(depth_schedule)},
-        {"formats", "policy 1"},
+        {"formats", "policy 1, journal 1, receipt 1, key file 1, signature 1, record log 1, store 1"},
         {"worlds", "bare, wasi (preview 1)"},
         {"c_library", gnu_get_libc_version()},
     };

@@ -3,6 +3,10 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
+#include <fstream>
+
+#include "berth/crypto/did_key.hpp"
+#include "support/source_dir.hpp"
 #include "support/temp_dir.hpp"
 
 namespace berth {
@@ -39,6 +43,21 @@ TEST(KeyFile, AnyAlteredByteIsRefused) {
         EXPECT_TRUE(opened.error().code() == Code::integrity_failed || opened.error().code() == Code::bad_input || opened.error().code() == Code::version_unsupported) << at;
     }
     for (std::size_t size = 0; size < bytes.size(); ++size) EXPECT_FALSE(KeyFile::unseal(ByteView(bytes).first(size), as_bytes("open sesame")));
+}
+
+TEST(KeyFile, TheGoldenFileIsReadAndNothingThatIsCutFromIt) {
+    const auto file = testing::source_dir() / "tests/golden/formats/keyfile-1";
+    std::ifstream stream(file, std::ios::binary);
+    const std::string text(std::istreambuf_iterator<char>(stream), {});
+    const auto bytes = as_bytes(text);
+    const auto opened = KeyFile::unseal(bytes, {});
+    ASSERT_TRUE(opened) << file;
+    EXPECT_EQ(did_key(opened->key.public_key()), "did:key:z6MkiAFBGuLCrpk6szWnxiXezdP717UTmQ8aULaTaKqeEyii");
+    for (std::size_t at = 0; at < bytes.size(); at += 3) {
+        Bytes cut(bytes.begin(), bytes.end());
+        cut.erase(cut.begin() + static_cast<std::ptrdiff_t>(at));
+        EXPECT_FALSE(KeyFile::unseal(cut, {})) << at;
+    }
 }
 
 TEST(KeyFile, WorkOutOfBoundsIsRefusedBeforeItIsDone) {

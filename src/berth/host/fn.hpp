@@ -120,15 +120,18 @@ private:
         JournalPut put_arguments(written);
         std::apply([&](const auto&... each) { (Boundary<std::remove_cvref_t<decltype(each)>>::write_argument(put_arguments, each), ...); }, arguments);
         ByteView outcome;
+        HostStatus status = HostStatus::proceed;
         switch (call.journal()->before(call.qualified_name(), call.function(), written, outcome)) {
             case HostJournal::Next::failed: return call.trap(call.journal()->failure());
             case HostJournal::Next::served: return serve(call, values, arguments, outcome);
-            case HostJournal::Next::execute: break;
+            case HostJournal::Next::unknown: status = call.lower(Error(Code::unknown_outcome, "the host stopped while this was under way; whether it happened is not known"), values); break;
+            case HostJournal::Next::execute: status = perform(call, values, arguments); break;
         }
-        const auto status = perform(call, values, arguments);
+        // A body may end the call and still have to return something of its type.
+        if (call.failure() != nullptr) status = HostStatus::trap;
         written.clear();
         JournalPut out(written);
-        if (status == HostStatus::proceed && call.failure() == nullptr) {
+        if (status == HostStatus::proceed) {
             out.plain(OutcomeKind::answered);
             call.write_results(out, values);
             if (results.empty() || call.stores_outputs(values[0])) {

@@ -73,6 +73,7 @@ struct HostFunctionRow {
     Needs needs;
     Effect effect = Effect::none;
     OnError on_error = OnError::status;
+    bool keyed = false;  // its effect happens once for each idempotency key, however often it is asked for: HostJournal::key
     bool pure = false;  // looks at nothing but its arguments and the guest's own end: stands in no journal, runs again in a replay
 };
 

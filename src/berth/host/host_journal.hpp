@@ -24,6 +24,7 @@ public:
     enum class Next : std::uint8_t {
         execute,  // let it happen, then tell the outcome
         served,   // hand the guest this outcome; nothing happens
+        unknown,  // a crash left open whether it happened: give the guest unknown_outcome, then tell that
         failed,   // end the call; failure() says why
     };
 
@@ -44,6 +45,9 @@ public:
     virtual void output(ByteView bytes) = 0;
     /// The guest has been given the outcome.
     virtual Next seen(const HostFunction& row) = 0;
+
+    /// The idempotency key of the call in progress; empty for functions that take none.
+    virtual std::string_view key() const noexcept { return {}; }
 
     /// Why the call must end, after Next::failed.
     virtual Error failure() const = 0;

@@ -6,6 +6,7 @@
 #include <fstream>
 
 #include "berth/capability/policy.hpp"
+#include "support/source_dir.hpp"
 
 namespace berth {
 namespace {
@@ -171,6 +172,22 @@ TEST(Journal, EntriesStandInOrder) {
     EXPECT_EQ(code({entries[0], entries[0]}), Code::journal_invalid);
     EXPECT_EQ(code({entries[0], entries[5], entries[1]}), Code::journal_invalid);
     EXPECT_EQ(code({entries[0]}), Code::ok);
+}
+
+TEST(Journal, TheGoldenFileIsReadAndNothingThatIsCutFromIt) {
+    const auto file = testing::source_dir() / "tests/golden/formats/journal-1";
+    std::ifstream stream(file, std::ios::binary);
+    const std::string text(std::istreambuf_iterator<char>(stream), {});
+    const auto bytes = as_bytes(text);
+    const auto journal = Journal::parse(bytes, nullptr);
+    ASSERT_TRUE(journal) << file;
+    EXPECT_EQ(to_hex(journal->root), "2d361fbf952a1abfd451707a15be944699918ad3c8dc6ac8b4147686c226c6a6");
+    for (std::size_t at = 0; at < bytes.size(); ++at) {
+        Bytes cut(bytes.begin(), bytes.end());
+        cut.erase(cut.begin() + static_cast<std::ptrdiff_t>(at));
+        const auto read = Journal::parse(cut, nullptr);
+        EXPECT_TRUE(!read || read->end() == nullptr) << at;
+    }
 }
 
 class JournalFile : public ::testing::Test {

@@ -68,9 +68,18 @@ HostJournal::Next HostCallRecorder::before(std::string_view function, const Host
     stream_ = stream_bytes_ = 0;
     if (is_value_) return Next::execute;
     entry_.capability = capability_text(row);
+    entry_.key = row.row.keyed ? format("{}-{}", key_prefix_, number_) : std::string();
     const auto next = append(entry_, true);
     reach(RecordPoint::call_written);
     return next;
+}
+
+void HostCallRecorder::take_up(const JournalEntry& call) {
+    entry_ = call;
+    number_ = call.number;
+    is_value_ = false;
+    uses_.clear();
+    stream_ = stream_bytes_ = 0;
 }
 
 void HostCallRecorder::used(Capability capability, std::string_view scope, bool allowed) { uses_.push_back({capability, std::string(scope), allowed}); }

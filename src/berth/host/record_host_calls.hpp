@@ -30,6 +30,8 @@ public:
     std::function<void(RecordPoint, std::uint64_t)> at_point;
     /// Operations of this journal that were recorded before; the next one has the number behind it.
     void continue_after(std::uint64_t number) noexcept { number_ = number; }
+    /// Begins the idempotency keys of this call: `PREFIX-NUMBER`. Different for every call, the same when it is recovered.
+    void set_key_prefix(std::string prefix) { key_prefix_ = std::move(prefix); }
 
     bool replays() const noexcept override { return false; }
     std::optional<Capability> refusal(std::string_view) override { return std::nullopt; }
@@ -40,6 +42,9 @@ public:
     void output(ByteView) override {}
     Next seen(const HostFunction& row) override;
     Error failure() const override { return *failed_; }
+    std::string_view key() const noexcept override { return entry_.key; }
+    /// Takes up an operation whose `call` is written already.
+    void take_up(const JournalEntry& call);
 
     /// Told by RecordedOutput, during a host call.
     void wrote(std::uint64_t stream, std::uint64_t bytes) noexcept;
@@ -62,6 +67,7 @@ private:
     JournalWriter& writer_;
     bool durable_;
     std::uint64_t number_ = 0;
+    std::string key_prefix_;
     JournalEntry entry_;          // of the call in progress
     bool is_value_ = false;       // it is a `val`
     std::vector<Use> uses_;       // of the call in progress

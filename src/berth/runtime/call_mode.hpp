@@ -2,7 +2,9 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 
+#include "berth/base/cid.hpp"
 #include "berth/host/replay_host_calls.hpp"
 
 namespace berth {
@@ -11,6 +13,11 @@ struct Journal;
 
 /// What is known of a call beside its outcome when it was recorded or replayed.
 struct CallTrace {
+    std::string world;
+    std::optional<Digest> module;   // of the module's bytes; of a process: none
+    std::optional<Cid> policy;      // of the effective policy record
+    std::string schedule;           // by which it was metered; empty: not
+    bool deterministic = false;
     Digest root{};                  // of its journal
     std::uint64_t operations = 0;   // host calls in it
     bool stopped_at_until = false;  // replayed only as far as was asked for

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "berth/base/format.hpp"
+#include "berth/engine/instrument.hpp"
 #include "berth/host/guest_world.hpp"
 #include "berth/runtime/wasm_program.hpp"
 
@@ -54,15 +55,18 @@ Result<void> RecordTape::begin(std::string_view entry, const Bytes& args, const 
         BERTH_TRY(writer_, JournalWriter::create(mode_.record));
         if (mode_.module != nullptr) BERTH_TRYV(writer_->blocks()->put(Cid(Cid::Codec::raw, program_.digest()), *mode_.module));
     }
-    if (mode_.trace != nullptr) mode_.trace->args = args;
     recorder_ = std::make_unique<HostCallRecorder>(*writer_);
     const auto& world = program_.world().table().world();
     auto opening = JournalEntry::of(JournalKind::open);
+    const auto policy = policy_digest(program_.policy() != nullptr ? *program_.policy() : Policy{}, world.missing);
+    if (mode_.trace != nullptr) {
+        *mode_.trace = {.world = std::string(world.name), .module = program_.digest(), .policy = policy, .schedule = schedules_of(program_), .deterministic = mode_.deterministic, .args = args};
+    }
     opening.open = JournalOpen{.world = std::string(world.name),
                                .module = program_.digest(),
                                .entry = std::string(entry),
                                .args = args,
-                               .policy = policy_digest(program_.policy() != nullptr ? *program_.policy() : Policy{}, world.missing).digest(),
+                               .policy = policy.digest(),
                                .seed = mode_.deterministic ? mode_.seed : 0,
                                .clock = clock_start_,
                                .deterministic = mode_.deterministic,
@@ -113,6 +117,12 @@ std::uint64_t ReplayTape::fuel_bound() const {
 
 void ReplayTape::end(Outcome& outcome, Bytes result) {
     if (trace_ != nullptr) {
+        const auto& open = journal_.open();
+        trace_->world = open.world;
+        trace_->module = open.module;
+        trace_->policy = Cid(Cid::Codec::dag_cbor, open.policy);
+        trace_->schedule = open.fuel_schedule;
+        trace_->deterministic = open.deterministic;
         trace_->root = journal_.root;
         trace_->operations = replayer_.operations();
         trace_->stopped_at_until = replayer_.stopped_at_until();

@@ -16,9 +16,6 @@ namespace berth {
 
 class WasmProgram;
 
-inline constexpr std::string_view fuel_schedule = "berth-fuel-1";
-inline constexpr std::string_view depth_schedule = "berth-depth-1";
-
 /// The names of the schedules by which a program is metered: `berth-fuel-1`, with exact depth `berth-fuel-1 berth-depth-1`.
 std::string schedules_of(const WasmProgram& program);
 

@@ -2,7 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <fstream>
+
 #include "berth/capability/policy.hpp"
+#include "support/source_dir.hpp"
 
 namespace berth {
 namespace {
@@ -86,6 +89,21 @@ TEST(Receipt, SomebodyElsesSignatureIsNone) {
     auto made = SignedReceipt::sign(vector_receipt(), seeded(1));
     made.receipt.executor = SignedReceipt::sign(vector_receipt(), seeded(2)).receipt.executor;
     EXPECT_EQ(SignedReceipt::open(made.block()).error().code(), Code::receipt_invalid);
+}
+
+TEST(Receipt, TheGoldenFileIsReadAndNothingThatIsCutFromIt) {
+    const auto file = testing::source_dir() / "tests/golden/formats/receipt-1";
+    std::ifstream stream(file, std::ios::binary);
+    const std::string text(std::istreambuf_iterator<char>(stream), {});
+    const auto bytes = as_bytes(text);
+    const auto opened = SignedReceipt::open(bytes);
+    ASSERT_TRUE(opened) << file;
+    EXPECT_EQ(opened->receipt.world, "bare");
+    for (std::size_t at = 0; at < bytes.size(); ++at) {
+        Bytes cut(bytes.begin(), bytes.end());
+        cut.erase(cut.begin() + static_cast<std::ptrdiff_t>(at));
+        EXPECT_FALSE(SignedReceipt::open(cut)) << at;
+    }
 }
 
 TEST(Receipt, DifferencesAreNamed) {

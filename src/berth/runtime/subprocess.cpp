@@ -15,6 +15,7 @@
 #include "berth/base/utf8.hpp"
 #include "berth/runtime/entry_rules.hpp"
 #include "berth/runtime/process_function.hpp"
+#include "berth/runtime/record_process.hpp"
 #include "berth/runtime/stderr_lines.hpp"
 #include "berth/runtime/subprocess_envelope.hpp"
 #include "berth/runtime/subprocess_parts.hpp"
@@ -421,6 +422,17 @@ Task<Result<SubprocessEngine::Prepared>> SubprocessEngine::prepare(std::shared_p
     co_return prepared;
 }
 
+Outcome SubprocessEngine::replay(const ProcessFunction& function, const CallMode& mode, std::string_view input) const {
+    auto played = play_process(*mode.replay, function.name, input);
+    if (!played) return failed(std::move(played.error()));
+    ProcessPlan plan;
+    plan.timeout = std::chrono::nanoseconds(std::min<std::uint64_t>(function.limits[Limit::wall], INT64_MAX));
+    plan.output_limit = function.limits[Limit::output];
+    auto outcome = outcome_of(function, played->request_id, plan, played->result);
+    if (auto same = compare_process_end(*mode.replay, outcome, mode.trace); !same) return failed(std::move(same.error()));
+    return outcome;
+}
+
 Task<Outcome> SubprocessEngine::run(std::shared_ptr<const ProcessFunction> version, Call call) {
     const auto& function = *version;
     const auto input_limit = std::min(function.limits[Limit::input], call.tighten[Limit::input]);
@@ -433,6 +445,12 @@ Task<Outcome> SubprocessEngine::run(std::shared_ptr<const ProcessFunction> versi
         co_return failed(Error(Code::bad_input, problem.message), format("{{\"reason\":\"{}\",\"offset\":{}}}", problem.reason, problem.offset));
     }
     call.input.bytes = {};
+    CallMode mode;
+    if (call.mode != nullptr) mode = *call.mode;
+    if (mode.deterministic) co_return failed(Error(Code::config_error, format("function \"{}\" is a program: what it does outside cannot be made deterministic; record it instead", function.name)));
+    if (mode.replay != nullptr) co_return replay(function, mode, *input);
+    if (!options_.record_folder.empty() && mode.record.empty()) mode.record = options_.record_folder / (call.id + ".bj");
+    const bool recorded = !mode.record.empty() || mode.trace != nullptr;
     if (function.refused) co_return failed(*function.refused, function.refused_details);
 
     CancelSource stop;
@@ -463,6 +481,7 @@ Task<Outcome> SubprocessEngine::run(std::shared_ptr<const ProcessFunction> versi
         token_text = token.text();
     }
     auto plan = plan_of(function, call, request_id, *prepared, token_text, *input);
+    const auto payload = recorded ? *input : std::string();
     input->clear();
     input->shrink_to_fit();
     // Lines reach the log as they come; a stack trace may still grow, so its last line waits for a moment.
@@ -499,6 +518,13 @@ Task<Outcome> SubprocessEngine::run(std::shared_ptr<const ProcessFunction> versi
         log_.write(LogLevel::error, "function", "stuck_process: a killed process does not end", {{"function", version->name}, {"pid", std::to_string(pid)}, {"wchan", read_text_file(format("/proc/{}/wchan", pid), 128)}});
     };
     const auto bytes_in = plan.input->size();
+    std::optional<ProcessRecorder> recorder;
+    if (recorded) {
+        const auto shown = hide(*plan.input);
+        auto started = ProcessRecorder::start(mode, function, payload, request_id, shown);
+        if (!started) co_return failed(std::move(started.error()));
+        recorder.emplace(std::move(*started));
+    }
     const auto slot = std::make_shared<CallSlot>(std::move(call.slot));  // with the clean-up of every attempt
     std::expected<ProcessResult, LaunchFailure> result;
     for (int attempt = 0;; ++attempt) {
@@ -515,7 +541,12 @@ Task<Outcome> SubprocessEngine::run(std::shared_ptr<const ProcessFunction> versi
         if (result.error().problem == ENOENT) finder_->forget(*function.run_with);
         co_return launch_failure(function, *prepared, result.error());
     }
+    const auto taken_down = recorder ? recorder->received(*result) : Result<void>();  // the outcome takes the output over
     auto outcome = outcome_of(function, request_id, plan, *result);
+    if (recorder) {
+        const auto written = taken_down ? recorder->finish(outcome) : taken_down;
+        if (!written && !outcome.error) outcome.error = written.error();
+    }
     if (outcome.error && outcome.error->code() == Code::cancelled) outcome.error = closing_.requested() ? closing_.token().error() : call.cancel.error();
     if (outcome.error) {
         if (const auto shown = hide(outcome.error->message()); shown != outcome.error->message()) {

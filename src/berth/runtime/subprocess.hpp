@@ -39,6 +39,7 @@ struct SubprocessOptions {
     std::string url = "http://localhost:8080";   // context.alyx_url
     std::filesystem::path home;                  // HOME of functions when the host has none
     std::filesystem::path state;                 // where builds, prepared programs and copies of folders lie; empty: none of them
+    std::filesystem::path record_folder;         // where the journal of each call is written, by its id; empty: not recorded
     Limits defaults;                             // of the profile `subprocess`
     MetricRegistry* metrics = nullptr;           // outlives the engine; null: nothing is counted
     FunctionLogs* logs = nullptr;                // outlives the engine; null: only the host's log
@@ -120,6 +121,7 @@ private:
     void settle_secrets(ProcessFunction& made);
     void settle_copy(ProcessFunction& made);
     Task<Outcome> run(std::shared_ptr<const ProcessFunction> function, Call call);
+    Outcome replay(const ProcessFunction& function, const CallMode& mode, std::string_view input) const;
     struct Prepared;
     Task<Result<Prepared>> prepare(std::shared_ptr<const ProcessFunction> function, CancelToken cancel, std::string& details);
     ProcessPlan plan_of(const ProcessFunction& function, const Call& call, const std::string& request_id, const Prepared& prepared, const std::string& token, std::string_view input) const;

@@ -94,6 +94,7 @@ Outcome WasmFunctions::run(Slot& slot, Call& call) {
     CallMode mode;
     if (call.mode != nullptr) mode = *call.mode;
     mode.deterministic = mode.deterministic || (program.deterministic() && mode.replay == nullptr);
+    if (!host_.record_folder.empty() && mode.replay == nullptr && mode.record.empty()) mode.record = host_.record_folder / (call.id + ".bj");
     auto limits = program.limits();
     limits.tighten(call.tighten);
     auto conditions = CallConditions::create(program, limits, mode, host_.clock, host_.random, streams);

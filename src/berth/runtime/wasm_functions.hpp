@@ -1,5 +1,6 @@
 #pragma once
 
+#include <filesystem>
 #include <map>
 #include <memory>
 #include <string>
@@ -23,6 +24,7 @@ struct WasmHost {
     RandomSource& random;  // safe from any thread
     Log& log;
     const std::vector<std::string>& environment;
+    std::filesystem::path record_folder;  // where the journal of each call is written, by its id; empty: not recorded
     std::function<HostMetrics*(World)> metrics;
     DenialListener* denials = nullptr;  // told of denied calls; null: they go to the log
 };

@@ -74,7 +74,12 @@ WasiHarness::~WasiHarness() {
 }
 
 void WasiHarness::renew_gate() {
-    gate_ = std::make_unique<Gate>(Gate::Setup{.table = &table_, .grants = grants_.get(), .world_state = state_.get(), .metrics = host_metrics_.get(), .denials = this});
+    gate_ = std::make_unique<Gate>(Gate::Setup{.table = &table_, .grants = grants_.get(), .world_state = state_.get(), .metrics = host_metrics_.get(), .denials = this, .journal = journal_});
+}
+
+void WasiHarness::set_journal(HostJournal& journal) {
+    journal_ = &journal;
+    renew_gate();
 }
 
 void WasiHarness::grant(std::initializer_list<Capability> capabilities, std::string scope) {

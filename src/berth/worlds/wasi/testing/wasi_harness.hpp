@@ -61,6 +61,8 @@ public:
     void restart(InputStream& input, OutputStream& output);
     InputStream& input() noexcept { return input_; }
     OutputStream& output_stream() noexcept { return output_; }
+    /// The calls that follow are recorded or replayed.
+    void set_journal(HostJournal& journal);
     /// Bounds of the calls that follow.
     Limits& limits() noexcept { return limits_; }
     MemoryAccount& account() noexcept { return account_; }
@@ -90,6 +92,7 @@ private:
     TextInput input_;
     BufferedOutput output_;
     BufferedOutput error_;
+    HostJournal* journal_ = nullptr;
     std::unique_ptr<GrantSet> grants_;
     std::unique_ptr<WasiState> state_;
     std::unique_ptr<Gate> gate_;

@@ -1,0 +1,136 @@
+#include <CLI/CLI.hpp>
+#include <unistd.h>
+
+#include <array>
+#include <atomic>
+#include <cstring>
+
+#include "berth/app/function_set.hpp"
+#include "berth/async/reactor.hpp"
+#include "berth/async/sync_wait.hpp"
+#include "berth/base/format.hpp"
+#include "berth/base/ids.hpp"
+#include "berth/base/utf8.hpp"
+#include "berth/app/function_settings.hpp"
+#include "berth/cli/interrupt.hpp"
+#include "berth/cli/signing.hpp"
+#include "berth/cli/verbs.hpp"
+#include "berth/runtime/runtime.hpp"
+
+namespace berth::cli {
+namespace {
+
+struct Arguments {
+    std::string name;
+    std::vector<std::string> paths;
+    std::string input;
+    bool has_input = false;
+};
+
+Result<std::string> read_input() {
+    std::string input;
+    std::array<char, 65'536> part;
+    while (true) {
+        const auto got = ::read(STDIN_FILENO, part.data(), part.size());
+        if (got < 0 && errno == EINTR) continue;
+        if (got < 0) return fail(Code::io_error, format("standard input cannot be read: {}", std::strerror(errno)));
+        if (got == 0) return input;
+        input.append(part.data(), static_cast<std::size_t>(got));
+    }
+}
+
+Result<int> run(Context& context, const Arguments& arguments) {
+    auto& console = context.console;
+    BERTH_TRY(const auto request, context.policy_request());
+    BERTH_TRY(auto mode, context.call_mode());
+    BERTH_TRY(auto options, context.application_options());
+    BERTH_TRY(const auto configured, context.configuration());
+    BERTH_TRY(const auto application, Application::create(std::move(options)));
+    CancelSource cancel;
+    std::atomic<bool> running{false};
+    const Interrupt interrupt([&](int signal) {
+        if (!running.load()) ::_exit(128 + signal);
+        cancel.cancel();
+    });
+    std::vector<std::filesystem::path> paths(arguments.paths.begin(), arguments.paths.end());
+    if (paths.empty()) paths.emplace_back(configured.value("functions.path"));
+    std::optional<Journal> recorded;
+    if (!context.replay.empty()) {
+        BERTH_TRY(recorded, Journal::read(context.replay));
+        mode.replay = &*recorded;
+    }
+    std::optional<SigningKey> key;
+    CallTrace trace;
+    if (!context.receipt.empty()) {
+        BERTH_TRY(key, open_signing_key(context));
+        mode.trace = &trace;
+    }
+    const auto reactors = Reactors::start(1);
+    FunctionSet::Request wanted;
+    BERTH_TRY(wanted.settings, FunctionSettings::from(configured, *application));
+    wanted.paths = std::move(paths);
+    wanted.policy = request;
+    BERTH_TRY(const auto functions, FunctionSet::find(*application, std::move(wanted), *reactors, console.progress()));
+    functions->set_url("");  // nothing listens: functions get no way back
+    Runtime runtime({.clock = application->clock(), .metrics = application->metrics(), .reactors = reactors.get()}, functions->engines());
+    const auto function = runtime.find(arguments.name);
+    Bytes module;
+    if (function != nullptr && function->engine == EngineKind::wasm) {
+        if (mode.replay != nullptr) {
+            Error error(Code::usage, format("the function {} is a module; its journal is replayed on its own", arguments.name));
+            error.set_fix(format("berth replay {}", context.replay));
+            return fail(std::move(error));
+        }
+        if (!mode.record.empty()) {
+            BERTH_TRY(module, read_file(function->entry));
+            mode.module = &module;
+        }
+    }
+    Call call;
+    call.id = call.request_id = new_call_id();
+    call.function = arguments.name;
+    call.trigger = Trigger::cli;
+    call.cancel = cancel.token();
+    call.mode = &mode;
+    if (arguments.has_input) {
+        call.input.bytes = arguments.input;
+    } else {
+        BERTH_TRY(call.input.bytes, read_input());
+    }
+    const auto input = Cid::of(Cid::Codec::raw, as_bytes(call.input.bytes));
+    running = true;
+    const auto outcome = sync_wait(runtime.call(std::move(call)));
+    sync_wait(runtime.close(std::chrono::milliseconds(0)));
+    if (key && (!outcome.error || trace.root != Digest{})) BERTH_TRYV(write_receipt(context.receipt, trace, outcome, input, std::nullopt, *key));
+    for (const auto& entry : outcome.logs) console.notice(terminal_safe(entry.message));
+    if (!outcome.output.bytes.empty()) {
+        if (outcome.output.bytes.ends_with('\n')) {
+            console.print(outcome.output.bytes);
+        } else {
+            console.line(outcome.output.bytes);
+        }
+    }
+    if (!outcome.error) return 0;
+    if (Interrupt::seen() != 0 && outcome.error->code() == Code::cancelled) return 128 + Interrupt::seen();
+    console.error(*outcome.error);
+    return outcome.error->exit_status();
+}
+
+void declare(CLI::App& app, Context& context, std::function<Result<int>()>& action) {
+    auto arguments = std::make_shared<Arguments>();
+    app.add_option("name", arguments->name, "a function, as serve would list it")->required()->type_name("NAME");
+    app.add_option("paths", arguments->paths, "folders of functions or modules (functions)")->type_name("DIR|FILE");
+    auto* input = app.add_option("--input", arguments->input, "what it is given; standard input if left out")->type_name("TEXT");
+    add_guest_flags(app, context);
+    add_call_flags(app, context);
+    action = [&context, arguments, input] {
+        arguments->has_input = input->count() != 0;
+        return run(context, *arguments);
+    };
+}
+
+}  // namespace
+
+const Verb invoke_verb{"invoke", "Call a function once, in this process", declare};
+
+}  // namespace berth::cli

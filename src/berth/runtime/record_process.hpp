@@ -1,0 +1,45 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "berth/host/journal.hpp"
+#include "berth/process/run_process.hpp"
+#include "berth/runtime/call_mode.hpp"
+#include "berth/runtime/function.hpp"
+#include "berth/runtime/outcome.hpp"
+
+namespace berth {
+
+/// Writes the journal of a process at its boundary: what it was given, what it gave, how it ended.
+class ProcessRecorder {
+public:
+    /// Before the launch. `payload` is the caller's input, `input` all that goes to standard input, without its secrets.
+    static Result<ProcessRecorder> start(const CallMode& mode, const Function& function, std::string_view payload, const std::string& request_id, std::string_view input);
+    /// What the process gave and how it ended.
+    Result<void> received(const ProcessResult& result);
+    /// What was made of it.
+    Result<void> finish(const Outcome& outcome);
+
+private:
+    std::unique_ptr<JournalWriter> writer_;
+    CallTrace* trace_ = nullptr;
+};
+
+/// What a recorded process gave, to be taken for that of a new call with the same payload.
+struct PlayedProcess {
+    ProcessResult result;
+    std::string request_id;
+};
+
+/// Fails with journal_mismatch when another function was recorded, with replay_diverged, naming the first byte, when the
+/// payload differs, with journal_invalid when the journal is none of a process.
+Result<PlayedProcess> play_process(const Journal& journal, std::string_view function, std::string_view payload);
+
+/// Whether the outcome is the recorded one; fails with replay_diverged. `trace` (may be null) is filled in.
+Result<void> compare_process_end(const Journal& journal, const Outcome& outcome, CallTrace* trace);
+
+inline constexpr std::string_view process_world = "subprocess";
+
+}  // namespace berth
