@@ -1,6 +1,7 @@
 main() {
   usage "./dev check [--no-install]
-Layers, then the unit tests under the address and undefined-behaviour sanitizers and under the thread sanitizer." "$@"
+Layers and the form of the sources, then the unit tests under the address and undefined-behaviour sanitizers and under the
+thread sanitizer." "$@"
   common_flags "$@"
   refuse_rest
   set_up
@@ -8,6 +9,7 @@ Layers, then the unit tests under the address and undefined-behaviour sanitizers
   need_go
   local status=0
   scripts/check_layers || status=1
+  scripts/check_format || status=1
   for preset in asan tsan; do
     build berth_tests
     TSAN_OPTIONS="suppressions=$root/tests/support/tsan.supp ${TSAN_OPTIONS:-}" "build/$preset/berth_tests" --gtest_brief=1 || status=1

@@ -1,0 +1,2 @@
+# How the sources are written.
+run_counted format scripts/check_format
