@@ -28,7 +28,8 @@ protected:
         root_.write("f/index.py");
         root_.write("f/manifest.yaml", manifest);
         std::string text;
-        for (const auto& problem : found().at("f").function.diagnostics) text += (text.empty() ? "" : " ") + problem.number;
+        const auto all = found();
+        for (const auto& problem : all.at("f").function.diagnostics) text += (text.empty() ? "" : " ") + problem.number;
         return text;
     }
 
