@@ -249,7 +249,8 @@ void mixed(const std::filesystem::path& folder, int count) {
         std::error_code ignored;
         return std::distance(std::filesystem::directory_iterator("/proc/self/fd", ignored), std::filesystem::directory_iterator());
     };
-    const char* inputs[] = {R"({"do":"answer"})", R"({"do":"exit-quiet","n":7})", R"({"do":"answer"})", R"({"do":"signal","n":11})", R"({"do":"echo"})", R"({"do":"garbage"})", R"({"do":"answer"})", R"({"do":"leave-child"})", R"({"do":"answer"})", R"({"do":"empty"})"};
+    const char* inputs[] = {R"({"do":"answer"})", R"({"do":"exit-quiet","n":7})", R"({"do":"answer"})", R"({"do":"signal","n":11})", R"({"do":"echo"})", R"({"do":"garbage"})", R"({"do":"answer"})", R"({"do":"leave-child"})",
+        R"({"do":"answer"})", R"({"do":"empty"})"};
     std::atomic<int> next{0};
     const auto calls = [&](int until) {
         TaskScope scope;

@@ -10,7 +10,7 @@ import threading
 import time
 from pathlib import Path
 
-from support import children_of, equal, host, make_probe, processes_with, root, until
+from support import alive, children_of, equal, host, make_probe, root, until
 
 cases = {}
 levels = [("clone3", "cgroup"), ("clone3", "group"), ("clone", "cgroup"), ("clone", "group")]
@@ -65,7 +65,7 @@ def sixteen_cells_of_the_outcome_table(project, level):
         equal(outcome(server, "small", do="flood")[:2], (500, "OUTPUT_TOO_LARGE"))
         equal(outcome(server, do="exit-after-error", n=4)[2]["error"]["details"], {"exit_code": 4})
         equal(outcome(server, do="garbage")[2]["error"]["origin"], "guest")
-        until(lambda: not processes_with("ALYX_FUNCTION_NAME=slow"))
+        until(lambda: not alive(server, "slow"))
 
 
 @each_level
@@ -84,11 +84,11 @@ def exits_and_signals_are_named(project, level):
 def the_whole_tree_ends_with_the_call(project, level):
     with probes({"probe": "kill_grace: 100ms\n", "slow": "timeout: 300ms\nkill_grace: 100ms\n"}, project) as server:
         equal(outcome(server, "slow", do="tree")[:2], (504, "TIMEOUT"))
-        until(lambda: not processes_with("ALYX_FUNCTION_NAME=slow"))
+        until(lambda: not alive(server, "slow"))
         equal(outcome(server, do="leave-child")[:2], (200, "ok"))
-        until(lambda: not processes_with("ALYX_FUNCTION_NAME=probe"))
+        until(lambda: not alive(server, "probe"))
         equal(outcome(server, do="daemon", n=0)[:2], (200, "ok"))
-        until(lambda: not processes_with("ALYX_FUNCTION_NAME=probe"))
+        until(lambda: not alive(server, "probe"))
         if level == "cgroup":
             # Known by its group alone: another session, an empty environment.
             before = set(children_of(server.process.pid))
@@ -166,25 +166,25 @@ def limits_hold_for_the_whole_tree(project, level):
         assert code[1] == "QUOTA_EXCEEDED" or code[2]["output"]["refused"] > 100, code
         equal(outcome(server, do="answer")[:2], (200, "ok"))
         equal(outcome(server, "cpu", do="spin", n=4)[:2], (500, "CPU_LIMIT"))
-        until(lambda: not [pid for name in manifests for pid in processes_with(f"ALYX_FUNCTION_NAME={name}")])
+        until(lambda: not [pid for name in manifests for pid in alive(server, name)])
 
 
 @case
 def nothing_is_left_when_the_host_is_killed():
     with probes({"probe": ""}) as server:
+        dead = server.process.pid
         threads = [threading.Thread(target=_call_ignoring, args=(server,), daemon=True) for _ in range(16)]
         for thread in threads:
             thread.start()
-        until(lambda: len(processes_with("ALYX_FUNCTION_NAME=probe")) >= 16)
+        until(lambda: len(alive(server, "probe")) >= 16)
         server.process.kill()
         server.process.wait(timeout=60)
-        until(lambda: not processes_with("ALYX_FUNCTION_NAME=probe"))
+        until(lambda: not alive(server, "probe"))
     with probes({"probe": ""}) as server:  # the next start takes away what the dead host's groups are
         equal(outcome(server, do="answer")[:2], (200, "ok"))
         for folder in ("/sys/fs/cgroup/unified", "/sys/fs/cgroup"):
-            for leaf in Path(folder).glob("berth-fn-*"):
-                pid = leaf.name.split("-")[2]
-                assert Path(f"/proc/{pid}").exists(), f"{leaf} is left"
+            left = list(Path(folder).glob(f"berth-fn-{dead}-*"))
+            equal(left, [])
 
 
 def _call_ignoring(server):
@@ -230,7 +230,7 @@ def many_mixed_calls_leave_nothing():
         before = look()
         calls(3600)
         until(lambda: look()[0] <= before[0] + 2 and look()[1:] == before[1:])
-        assert not processes_with("ALYX_FUNCTION_NAME=probe")
+        assert not alive(server, "probe")
 
 
 @case

@@ -11,7 +11,7 @@ import threading
 import time
 from pathlib import Path
 
-from support import equal, host, make_probe, processes_with, root, until
+from support import alive, equal, host, root, until
 
 cases = {}
 secret = "a secret of at least thirty-two bytes"
@@ -215,10 +215,10 @@ def asynchronous_calls_are_kept_and_can_be_stopped():
         equal((record["input"], record["output"], record["function_id"]), ({"a": 1.1}, {"a": 1.1}, "plain"))
         status, text, fields = server.request("POST", "/api/functions/slow?async=1", b"{}")
         until(lambda: server.get(fields["location"])[1]["status"] == "running")
-        until(lambda: processes_with("ALYX_FUNCTION_NAME=slow"))
+        until(lambda: alive(server, "slow"))
         equal(server.request("DELETE", fields["location"])[0], 202)
         until(lambda: server.get(fields["location"])[1]["status"] == "canceled")
-        until(lambda: not processes_with("ALYX_FUNCTION_NAME=slow"))
+        until(lambda: not alive(server, "slow"))
         equal(server.request("DELETE", fields["location"])[0], 409)
         assert server.get("/api/functions/plain/executions?status=success")[1]["count"] == 1
 
@@ -239,8 +239,8 @@ def a_client_that_goes_ends_its_call():
         address = server.url.removeprefix("http://").split(":")
         with socket.create_connection((address[0], int(address[1]))) as client:
             client.sendall(b"POST /api/functions/slow HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}")
-            until(lambda: processes_with("ALYX_FUNCTION_NAME=slow"))
-        until(lambda: not processes_with("ALYX_FUNCTION_NAME=slow"))
+            until(lambda: alive(server, "slow"))
+        until(lambda: not alive(server, "slow"))
 
 
 @case

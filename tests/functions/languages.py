@@ -6,7 +6,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from support import equal, host, root, until
+from support import alive, equal, host, root, until
 
 cases = {}
 kinds = {"node": "js", "deno": "js", "bun": "js", "python": "python", "ruby": "ruby", "go": "go", "rust": "rust"}
@@ -149,12 +149,14 @@ def schemas_are_checked_alike(runtime):
 def the_end_of_a_call_is_told_to_the_handler(runtime):
     with tempfile.TemporaryDirectory(prefix="berth-sdk-") as temporary:
         folder = Path(temporary) / "functions"
-        make(folder, "sdk", runtime)
+        make(folder, "sdk", runtime, "kill_grace: 30s\n")
         with host(folder, verb=("fn", "dev")) as server:
-            equal(server.call("sdk", {"do": "valid"})[0], 200)  # compiled and warm
-            limit = "15000" if runtime == "go" else "3000"
-            equal(server.call("sdk", {"do": "term"}, {"X-Request-Timeout-Ms": limit})[1]["error"]["code"], "TIMEOUT")
+            _, _, fields = server.request("POST", "/api/functions/sdk?async=1", b'{"do":"term"}', {"Content-Type": "application/json"})
+            until(lambda: any("waits for the end" in line for line in server.out), 120)
+            equal(server.request("DELETE", fields["location"])[0], 202)
             until(lambda: any("saw the end" in line for line in server.out))
+            until(lambda: server.get(fields["location"])[1]["status"] == "canceled")
+            until(lambda: not alive(server, "sdk"))
 
 
 @case

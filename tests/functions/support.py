@@ -106,15 +106,17 @@ def until(holds, seconds=60):
     raise AssertionError("it did not happen")
 
 
-def processes_with(text):
-    """Ids of processes that carry `text` in their environment or are called so."""
+def alive(server, function):
+    """Ids of the processes that carry the environment of a function of this host, and of no other."""
+    marks = [f"ALYX_FUNCTION_NAME={function}\0".encode(), f"ALYX_URL={server.url}\0".encode()]
     found = []
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit():
             continue
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, IndexError):
             state = (entry / "stat").read_text().rpartition(")")[2].split()[0]
-            if state != "Z" and text.encode() in (entry / "environ").read_bytes():
+            environment = (entry / "environ").read_bytes()
+            if state != "Z" and all(mark in environment for mark in marks):
                 found.append(int(entry.name))
     return found
 

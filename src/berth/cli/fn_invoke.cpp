@@ -178,7 +178,8 @@ Result<int> invoke(Context& context, const Arguments& arguments) {
         if (outcome.error) {
             print_failure(console, outcome, block);
         } else {
-            console.notice(format("ok  {}  {} ms (queue {}, spawn {}, run {})  request {}", arguments.name, milliseconds(took), milliseconds(outcome.timing.queue), milliseconds(outcome.timing.start), milliseconds(outcome.timing.run), request_id));
+            console.notice(format("ok  {}  {} ms (queue {}, spawn {}, run {})  request {}", arguments.name, milliseconds(took), milliseconds(outcome.timing.queue), milliseconds(outcome.timing.start),
+                milliseconds(outcome.timing.run), request_id));
         }
     }
     serving->stop();

@@ -75,7 +75,8 @@ Result<int> list(Context& context, const std::string& root, const std::string& w
             json.begin_object().member("$type", "berth.function").member("name", std::string_view(function->name)).member("runtime", runtime_of(*function)).member("state", name(function->state));
             json.member("entry", std::string_view(function->entry.lexically_relative(function->directory).string())).member("timeout", std::string_view(limit_text(Limit::wall, function->limits[Limit::wall])));
             json.member("triggers", std::string_view(triggers_of(*function))).key("problems").begin_array();
-            for (const auto& problem : function->diagnostics) json.begin_object().member("number", std::string_view(problem.number)).member("where", std::string_view(problem.place)).member("text", std::string_view(problem.text)).end_object();
+            for (const auto& problem : function->diagnostics) json.begin_object().member("number", std::string_view(problem.number)).member("where", std::string_view(problem.place)).member("text",
+                std::string_view(problem.text)).end_object();
             json.end_array().end_object();
             console.line(json.text());
         }
@@ -149,7 +150,8 @@ Result<int> build(Context& context, const std::string& root, const std::vector<s
         if (!outcome.log.empty()) console.notice(outcome.log);
     }
     for (const auto& name : names) {
-        if (std::none_of(discovery.functions.begin(), discovery.functions.end(), [&](const DiscoveredFunction& one) { return one.function.name == name; })) return fail(Code::not_found, format("there is no function \"{}\" in {}", name, found->root.string()));
+        if (std::none_of(discovery.functions.begin(), discovery.functions.end(), [&](const DiscoveredFunction& one) { return one.function.name == name; })) return fail(Code::not_found,
+            format("there is no function \"{}\" in {}", name, found->root.string()));
     }
     if (built == 0) console.notice("no function has a build step");
     return failed ? 69 : 0;

@@ -136,7 +136,8 @@ Result<int> sdk(Context& context, const Arguments& arguments) {
     BERTH_TRY(const auto folder, share_folder(context, "sdk"));
     const auto language = language_of(arguments.language).empty() ? std::string_view(arguments.language) : language_of(arguments.language);
     std::error_code ignored;
-    if (!fs::is_directory(folder / language, ignored) || language.find('/') != std::string_view::npos || language.empty()) return fail(Code::usage, format("there is no SDK for \"{}\"; there are js, python, go, ruby and rust", arguments.language));
+    if (!fs::is_directory(folder / language, ignored) || language.find('/') != std::string_view::npos || language.empty()) return fail(Code::usage, format("there is no SDK for \"{}\"; there are js, python, go, ruby and rust",
+        arguments.language));
     const fs::path out = arguments.out.empty() ? "." : arguments.out;
     for (const auto& file : files_of(folder / language)) {
         if (fs::exists(out / file, ignored)) return fail(Code::conflict, format("{} exists already; nothing is overwritten", (out / file).string()));

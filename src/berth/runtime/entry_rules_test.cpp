@@ -28,7 +28,8 @@ protected:
         root_.write("f/index.py");
         root_.write("f/manifest.yaml", manifest);
         std::string text;
-        for (const auto& problem : found().at("f").function.diagnostics) text += (text.empty() ? "" : " ") + problem.number;
+        const auto all = found();
+        for (const auto& problem : all.at("f").function.diagnostics) text += (text.empty() ? "" : " ") + problem.number;
         return text;
     }
 
@@ -90,7 +91,8 @@ TEST_F(EntryRules, OneManifestInThreeStylesIsOneDefinition) {
 }
 
 TEST_F(EntryRules, DurationsAndSizesAreReadOrRefused) {
-    for (const char* good : {"timeout: 30", "timeout: 5m", "timeout: 1m30s", "timeout: 100ms", "timeout: 15m", "memory: 128", "memory: 1gb", "memory: 16mb", "memory: 1tb", "memory: 512Mi", "queue_timeout: 0s", "kill_grace: 30s"}) EXPECT_EQ(problems(good), "") << good;
+    for (const char* good : {"timeout: 30", "timeout: 5m", "timeout: 1m30s", "timeout: 100ms", "timeout: 15m", "memory: 128", "memory: 1gb", "memory: 16mb", "memory: 1tb", "memory: 512Mi", "queue_timeout: 0s",
+        "kill_grace: 30s"}) EXPECT_EQ(problems(good), "") << good;
     for (const char* bad : {"timeout: 0", "timeout: -1", "timeout: 1.5s", "timeout: 16m", "timeout: 99ms", "timeout: 128x", "timeout: 9223372036854775808", "timeout: ''"}) EXPECT_EQ(problems(bad), "M012") << bad;
     for (const char* bad : {"memory: 0", "memory: -1", "memory: 1.5gb", "memory: 128x", "memory: 15mb", "memory: 2tb", "memory: 9223372036854775808"}) EXPECT_EQ(problems(bad), "M013") << bad;
     EXPECT_EQ(problems("queue_timeout: 10"), "M020");
@@ -99,11 +101,13 @@ TEST_F(EntryRules, DurationsAndSizesAreReadOrRefused) {
 }
 
 TEST_F(EntryRules, PartsOfManifestsHaveTheirNumbers) {
-    for (const char* bad : {"routes: {a: 1}", "routes: [{path: x, methods: [GET]}]", "routes: [{path: /x, methods: []}]", "routes: [{path: /x, methods: [GOT]}]", "routes: [{path: /api/x, methods: [GET]}]", "routes: [{path: \"/{a...}/b\", methods: [GET]}]",
+    for (const char* bad : {"routes: {a: 1}", "routes: [{path: x, methods: [GET]}]", "routes: [{path: /x, methods: []}]", "routes: [{path: /x, methods: [GOT]}]", "routes: [{path: /api/x, methods: [GET]}]",
+        "routes: [{path: \"/{a...}/b\", methods: [GET]}]",
                             "routes: [{path: \"/a{b}\", methods: [GET]}]", "routes: [{path: /x, methods: [GET], more: 1}]"}) {
         EXPECT_EQ(problems(bad), "M014") << bad;
     }
-    for (const char* bad : {"build: x", "build: {args: [x]}", "build: {command: x, output: /y}", "build: {command: x, output: ../y}", "build: {command: x, use: some}", "build: {command: x, timeout: 5}", "build: {command: x, use: output}"}) EXPECT_EQ(problems(bad), "M023") << bad;
+    for (const char* bad : {"build: x", "build: {args: [x]}", "build: {command: x, output: /y}", "build: {command: x, output: ../y}", "build: {command: x, use: some}", "build: {command: x, timeout: 5}",
+        "build: {command: x, use: output}"}) EXPECT_EQ(problems(bad), "M023") << bad;
     for (const char* bad : {"auth: required", "auth: {mode: maybe}", "auth: {roles: editor}", "auth: {mode: none, roles: [a]}"}) EXPECT_EQ(problems(bad), "M027") << bad;
     EXPECT_EQ(problems("env_pass: [PATH]"), "M017");
     EXPECT_EQ(problems("env_pass: [TZ]"), "");

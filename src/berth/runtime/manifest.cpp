@@ -1,4 +1,4 @@
-#include "berth/runtime/manifest_reader.hpp"
+#include "berth/runtime/manifest.hpp"
 
 #include <algorithm>
 #include <array>
@@ -7,6 +7,7 @@
 #include "berth/base/json.hpp"
 #include "berth/base/units.hpp"
 #include "berth/base/utf8.hpp"
+#include "berth/runtime/manifest_reader.hpp"
 
 namespace berth {
 

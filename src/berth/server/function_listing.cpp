@@ -114,7 +114,8 @@ HttpResponse FunctionFront::admin_route(HttpRequest& request, std::string_view p
         }
         return refuse(request, Error(Code::conflict, "the call has ended already"));
     }
-    const bool known = (second == "runtimes" && parts.size() == 2) || (second == "functions" && ((parts.size() == 3 && (parts[2] == "stats" || parts[2] == "events")) || (parts.size() == 4 && (parts[3] == "logs" || parts[3] == "executions"))));
+    const bool known = (second == "runtimes" && parts.size() == 2) || (second == "functions" && ((parts.size() == 3 && (parts[2] == "stats" || parts[2] == "events")) || (parts.size() == 4
+        && (parts[3] == "logs" || parts[3] == "executions"))));
     if (!known) return unknown();
     const auto caller = admin(request);
     if (!caller) return refuse(request, caller.error());

@@ -17,7 +17,8 @@ FunctionRef with_routes(std::string name, std::vector<RouteRule> routes) {
 }
 
 const FunctionRoutes& routes() {
-    static const FunctionRoutes made({with_routes("parameter", {{.path = "/a/{x}/c", .methods = {"GET"}}}), with_routes("literal", {{.path = "/a/b/c", .methods = {"GET"}}}), with_routes("rest", {{.path = "/a/{more...}", .methods = {"GET", "PUT"}}}),
+    static const FunctionRoutes made({with_routes("parameter", {{.path = "/a/{x}/c", .methods = {"GET"}}}), with_routes("literal", {{.path = "/a/b/c", .methods = {"GET"}}}), with_routes("rest", {{.path = "/a/{more...}",
+        .methods = {"GET", "PUT"}}}),
                                       with_routes("root", {{.path = "/", .methods = {"GET"}}})});
     return made;
 }
@@ -57,7 +58,8 @@ TEST(FunctionRoutes, OutputsAreTakenForAnswers) {
     EXPECT_EQ(shown(R"({"body":"x","headers":{"X-A":"1"}})"), "200 text/plain; charset=utf-8 x X-A:1");
     EXPECT_EQ(shown(R"({"body":"AP8=","body_encoding":"base64"})"), std::string("200 application/octet-stream \0\xff", 31));
     EXPECT_EQ(shown(R"({"body":{"k":1},"headers":{"Content-Type":"application/x"}})"), R"(200  {"k":1} Content-Type:application/x)");
-    for (const char* bad : {R"({"status":99})", R"({"status":600})", R"({"body":"x","headers":{"A":"b\r\nC: d"}})", R"({"body":"x","headers":{"A b":"c"}})", R"({"body":"x","headers":{"Transfer-Encoding":"chunked"}})", R"({"body":"x","headers":[1]})",
+    for (const char* bad : {R"({"status":99})", R"({"status":600})", R"({"body":"x","headers":{"A":"b\r\nC: d"}})", R"({"body":"x","headers":{"A b":"c"}})", R"({"body":"x","headers":{"Transfer-Encoding":"chunked"}})",
+        R"({"body":"x","headers":[1]})",
                             R"({"body":"x","headers":{"A":1}})", R"({"body":"?","body_encoding":"base64"})"}) {
         EXPECT_EQ(shown(bad), "bad_output") << bad;
     }

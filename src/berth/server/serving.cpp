@@ -97,7 +97,8 @@ Result<std::unique_ptr<Serving>> Serving::start(Application& application, ServeO
     http.limits.body = functions.max_body;
     BERTH_TRY(serving->server_, HttpServer::open(*serving->reactors_, http, *serving->front_, application.metrics()));
     serving->functions_->set_url(functions.public_url.value_or(serving->server_->url()));
-    serving->keeper_ = std::make_unique<FunctionKeeper>(FunctionKeeper::Parts{.functions = *set, .runtime = *serving->runtime_, .front = serving->front_->functions(), .log = application.log(), .listener = options_now.news, .watch = options_now.watch});
+    serving->keeper_ = std::make_unique<FunctionKeeper>(FunctionKeeper::Parts{.functions = *set, .runtime = *serving->runtime_, .front = serving->front_->functions(), .log = application.log(), .listener = options_now.news,
+        .watch = options_now.watch});
     serving->front_->set_ready();
     serving->server_->serve();
     return serving;

@@ -57,6 +57,7 @@ func handler(c *berthfn.Context, in input) (any, error) {
 		go func() { time.Sleep(time.Millisecond); done <- "later" }()
 		return <-done, nil
 	case "term":
+		fmt.Println("waits for the end")
 		<-c.Done()
 		fmt.Println("saw the end")
 		return nil, nil

@@ -20,6 +20,7 @@ export default defineFunction({
       case "invoke-fails": return await ctx.alyx.invoke("refuses");
       case "async": await new Promise((done) => setTimeout(done, 1)); return "later";
       case "term": {
+        console.error("waits for the end");
         const alive = setInterval(() => {}, 1000);
         return await new Promise((done) => ctx.signal.addEventListener("abort", () => { console.error("saw the end"); clearInterval(alive); done(null); }));
       }

@@ -49,6 +49,7 @@ def handler(input, ctx):
     if do == "async":
         return later()
     if do == "term":
+        print("waits for the end", flush=True)
         while not ctx.cancelled.wait(0.01):
             pass
         print("saw the end", flush=True)

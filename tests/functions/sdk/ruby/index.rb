@@ -30,6 +30,8 @@ BerthFn.run(input: ENV["WITH_SCHEMA"] ? SCHEMA : nil) do |input, ctx|
   when "invoke-fails" then ctx.alyx.invoke("refuses")
   when "async" then Thread.new { "later" }.value
   when "term"
+    puts "waits for the end"
+    $stdout.flush
     sleep 0.01 until ctx.cancelled
     puts "saw the end"
     nil

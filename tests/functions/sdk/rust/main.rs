@@ -36,6 +36,7 @@ fn main() {
         "invoke-fails" => ctx.alyx.invoke("refuses", Json::Object(Vec::new())),
         "async" => Ok(std::thread::spawn(|| "later".to_string()).join().unwrap_or_default().into()),
         "term" => {
+            println!("waits for the end");
             while !ctx.cancelled() {
                 std::thread::sleep(std::time::Duration::from_millis(10));
             }
