@@ -53,11 +53,12 @@ class Server:
         return [str(self.process.pid), *children]
 
     def cpu_seconds(self):
+        # Of the whole process, threads that have ended included.
         total = 0
         for process in self.processes():
-            for task in Path(f"/proc/{process}/task").iterdir():
-                total += int((task / "schedstat").read_text().split()[0])
-        return total / 1e9
+            fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+            total += int(fields[11]) + int(fields[12])
+        return total / os.sysconf("SC_CLK_TCK")
 
     def resident(self):
         text = Path(f"/proc/{self.process.pid}/status").read_text()
@@ -119,8 +120,12 @@ def measure(build, wasmtime, root, rounds):
     with tempfile.TemporaryDirectory() as folder:
         try:
             servers.append(berth(build, root, folder, root / "examples/functions/hello-wasm", "berth", "/api/functions/hello-wasm"))
+            component = root / "tests/components/hello_http.wat"
+            (Path(folder) / "component").mkdir()
+            module = Path(folder) / "component/hello-component.wasm"
+            shutil.copy(component, module)
+            servers.append(berth(build, root, folder, module, "berth component", "/"))
             if wasmtime:
-                component = root / "tests/components/hello_http.wat"
                 port = free_port()
                 servers.append(Server("wasmtime serve", [wasmtime, "serve", "--addr", f"127.0.0.1:{port}", component], f"http://127.0.0.1:{port}/"))
             servers += filter(None, [nginx(folder)])
@@ -136,7 +141,8 @@ def measure(build, wasmtime, root, rounds):
     for name, each in costs.items():
         print(f"{name:<16} {statistics.median(each):8.2f} us CPU/request  ({min(each):.2f} to {max(each):.2f})")
     rows = {}
-    for ours, peer, row in (("berth", "wasmtime serve", "http-wasmtime-serve"), ("berth", "nginx", "http-nginx"), ("berth", "node", "http-node")):
+    for ours, peer, row in (("berth", "wasmtime serve", "http-wasmtime-serve"), ("berth", "nginx", "http-nginx"), ("berth", "node", "http-node"),
+                            ("berth component", "wasmtime serve", "http-component")):
         if ours in costs and peer in costs:
             rows[row] = statistics.median(a / b for a, b in zip(costs[ours], costs[peer]))
     return rows

@@ -1,4 +1,5 @@
 #include <CLI/CLI.hpp>
+#include <array>
 
 #include "berth/base/cid.hpp"
 #include "berth/base/format.hpp"
@@ -11,6 +12,12 @@
 
 namespace berth::cli {
 namespace {
+
+/// The sections of a component have numbers of their own.
+std::string_view name_of(const ModuleInfo& info, std::uint8_t id) {
+    constexpr std::array<std::string_view, 12> names{"custom", "core module", "core instance", "core type", "component", "instance", "alias", "type", "canon", "start", "import", "export"};
+    return !info.is_component ? section_name(id) : id < names.size() ? names[id] : "unknown";
+}
 
 struct Report {
     std::string file;
@@ -46,7 +53,7 @@ void print_text(Console& console, const Report& report) {
     console.line(format("{}: {} module, world {}, {} bytes", terminal_safe(report.file), report.info.is_component ? "component" : "core", name(report.world), report.size));
     console.line(format("sha256 {}", to_hex(report.digest)));
     console.line("sections");
-    for (const auto& section : report.info.sections) console.line(format("  {:<10} {:>10} bytes", section_name(section.id), section.payload.size));
+    for (const auto& section : report.info.sections) console.line(format("  {:<10} {:>10} bytes", name_of(report.info, section.id), section.payload.size));
     console.line(format("imports ({})", report.info.imports.size()));
     for (const auto& import : report.info.imports) console.line(format("  {}.{} {}", terminal_safe(import.module), terminal_safe(import.name), extern_text(report.info, import.kind, import.index)));
     console.line(format("exports ({})", report.info.exports.size()));
@@ -61,7 +68,7 @@ void print_json(Console& console, const Report& report) {
     JsonWriter json;
     json.begin_object().member("$type", "berth.module").member("file", report.file).member("world", name(report.world)).member("kind", report.info.is_component ? "component" : "core");
     json.member("size", report.size).member("sha256", to_hex(report.digest)).key("sections").begin_array();
-    for (const auto& section : report.info.sections) json.begin_object().member("name", section_name(section.id)).member("bytes", static_cast<std::uint64_t>(section.payload.size)).end_object();
+    for (const auto& section : report.info.sections) json.begin_object().member("name", name_of(report.info, section.id)).member("bytes", static_cast<std::uint64_t>(section.payload.size)).end_object();
     json.end_array().key("imports").begin_array();
     for (const auto& import : report.info.imports) json.begin_object().member("module", import.module).member("name", import.name).member("type", extern_text(report.info, import.kind, import.index)).end_object();
     json.end_array().key("exports").begin_array();

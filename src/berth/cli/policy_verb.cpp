@@ -7,8 +7,10 @@
 #include "berth/capability/policy_file.hpp"
 #include "berth/base/utf8.hpp"
 #include "berth/cli/verbs.hpp"
+#include "berth/engine/component.hpp"
 #include "berth/host/guest_world.hpp"
 #include "berth/host/journal.hpp"
+#include "berth/runtime/component_call.hpp"
 #include "berth/runtime/policy_suggest.hpp"
 
 namespace berth::cli {
@@ -50,19 +52,21 @@ Result<int> explain(Context& context, const std::string& file) {
     std::string preset;
     auto lenient = request;
     BERTH_TRY(const auto program, application->load(file, name, lenient, context.console.progress(), &preset));
-    const auto& table = program->world().table();
+    const auto* component = program->component();
     std::vector<ModuleImport> imports;
     for (const auto& import : program->info().imports) imports.push_back({import.module, import.name, import.kind, {}});
-    const auto asked = table.asked_by(imports);
+    const auto asked = component != nullptr ? asked_by_interfaces(component->imports()) : program->world().table().asked_by(imports);
+    const auto world = component != nullptr ? berth::name(World::component) : program->world().table().world().name;
+    const auto missing = component != nullptr ? Missing::deny_at_call : program->world().table().world().missing;
     const auto* policy = program->policy();
     const auto from = policy != nullptr ? policy->from : std::string("nothing is granted");
     const bool json = context.console.format == Format::json;
     JsonWriter writer;
-    const auto digest = policy_digest(policy != nullptr ? *policy : Policy{}, table.world().missing).text();
+    const auto digest = policy_digest(policy != nullptr ? *policy : Policy{}, missing).text();
     if (json) {
-        writer.begin_object().member("$type", "berth.policy_explanation").member("world", table.world().name).member("policy", from).member("digest", digest).key("capabilities").begin_array();
+        writer.begin_object().member("$type", "berth.policy_explanation").member("world", world).member("policy", from).member("digest", digest).key("capabilities").begin_array();
     } else {
-        context.console.line(format("{}: world {}, policy: {}", name, table.world().name, from));
+        context.console.line(format("{}: world {}, policy: {}", name, world, from));
         context.console.line(format("digest {}", digest));
     }
     for (const auto& [capability, why, required] : asked) {

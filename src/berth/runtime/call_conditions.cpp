@@ -116,6 +116,9 @@ private:
 
 Result<std::unique_ptr<CallConditions>> CallConditions::create(const WasmProgram& program, const Limits& limits, const CallMode& mode, const Clock& clock, RandomSource& random,
                                                                const CallStreams& streams) {
+    if (program.component() != nullptr && (mode.deterministic || mode.replay != nullptr || !mode.record.empty() || mode.trace != nullptr)) {
+        return fail(Code::not_implemented, "components are neither recorded and replayed nor run deterministically by this build");
+    }
     if (mode.replay != nullptr) {
         auto setup = mode.replay_setup;
         setup.output = &streams.output;

@@ -161,6 +161,7 @@ Result<void> WasmProgram::load_component(CodeCache* cache, ByteView bytes, const
     policy_ = std::move(terms.policy);
     limits_ = terms.limits;
     if (terms.deterministic) return fail(Code::not_implemented, "this build does not run components deterministically; leave --deterministic out");
+    if (policy_ && policy_->deterministic == Deterministic::force) return fail(Code::not_implemented, "the policy forces determinism, and this build does not run components deterministically");
     if (policy_ && policy_->exact_stack_depth) return fail(Code::not_implemented, "exact stack depth is not offered for components; leave stack_depth out");
     if (policy_ && !policy_->mounts.empty()) return fail(Code::not_implemented, "this build gives components no files yet; leave the mounts out");
     if (bytes.size() > limits_[Limit::module_size]) return fail(over_limit(Limit::module_size, limits_[Limit::module_size]));
