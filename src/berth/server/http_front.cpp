@@ -62,10 +62,6 @@ Task<HttpResponse> HttpFront::handle(HttpRequest& request) {
     if (path == "*") return answer(options_answer("GET, HEAD, OPTIONS, POST"), "*");  // only OPTIONS comes here with it
     const auto segments = path_segments(path);
     if (!segments) return answer(error_response(segments.error(), {}, options_.detail), "_other");
-    if (auto function = mounted(path)) {
-        if (!draining_.load(std::memory_order_acquire)) return call(request, std::move(function));
-        return answer(error_response(Error(Code::shutting_down, "the host is shutting down; try again elsewhere or later"), {}, options_.detail), function_route);
-    }
     if (auto task = functions_.handle_mounted(request, draining_.load(std::memory_order_acquire))) return std::move(*task);
     return answer(error_response(Error(Code::not_found, format("nothing is served at {}", path)), {}, options_.detail), "_other");
 }
