@@ -136,7 +136,7 @@ def health_metrics_and_unknown_routes():
 @case
 def every_call_is_recorded_and_replays():
     with tempfile.TemporaryDirectory(prefix="berth-record-") as folder:
-        with serving(str(root / "examples"), "--port", "0", "--record", folder) as server:
+        with serving(str(root / "examples/functions"), "--port", "0", "--record", folder) as server:
             for name in ("hello-wasm", "hello-python"):
                 equal(post(server.url + f"/api/functions/{name}", '{"name":"Ada"}')[0], 200)
         journals = sorted(Path(folder).glob("*.bj"))
