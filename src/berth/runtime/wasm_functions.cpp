@@ -95,10 +95,6 @@ Outcome WasmFunctions::run(Slot& slot, Call& call) {
     if (call.mode != nullptr) mode = *call.mode;
     mode.deterministic = mode.deterministic || (program.deterministic() && mode.replay == nullptr);
     if (!host_.record_folder.empty() && mode.replay == nullptr && mode.record.empty()) mode.record = host_.record_folder / (call.id + ".bj");
-    if (program.component() != nullptr && (mode.deterministic || mode.replay != nullptr || !mode.record.empty() || mode.trace != nullptr)) {
-        logs.error = Error(Code::not_implemented, "components are not recorded, replayed or run deterministically by this build, and get no receipts; modules and programs are");
-        return logs;
-    }
     auto limits = program.limits();
     limits.tighten(call.tighten);
     auto conditions = CallConditions::create(program, limits, mode, host_.clock, host_.random, streams);
