@@ -114,7 +114,7 @@ def two_components_share_a_server_by_name():
 
 @case
 def fuel_and_output_of_a_handler_are_bounded():
-    for flags, code in ((("--fuel", "50"), "cpu_limit"), (("--limit", "output=20"), "output_too_large")):
+    for flags, code in ((("--fuel", "50"), "cpu_limit"), (("--limit", "output=20b"), "output_too_large")):
         with serving(("hello", root / "tests/components/hello_http.wat"), flags=flags) as server:
             status, _, body = ask(f"{server.url}/api/functions/hello", b"{}")
             assert status == 500 and f'"{code}"'.encode() in body, (flags, status, body)
