@@ -4,7 +4,6 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include <optional>
 #include <set>
 
 #include "berth/base/format.hpp"
@@ -24,6 +23,24 @@ constexpr auto longest_wait = std::chrono::seconds(1);
 
 std::string short_time(std::chrono::nanoseconds time) { return format("{} ms", std::chrono::duration_cast<std::chrono::milliseconds>(time).count()); }
 
+/// Watches every folder that functions are found in.
+std::unique_ptr<FolderWatch> watch_of(const FunctionSet::Request& request) {
+    std::vector<fs::path> roots;
+    std::error_code ignored;
+    for (const auto& path : request.paths) {
+        const auto folder = fs::is_directory(path, ignored) ? path : path.parent_path();
+        roots.push_back(fs::weakly_canonical(folder.empty() ? fs::path(".") : folder, ignored));
+        // Folders that links in a root lead to, and those that the configuration names.
+        for (const auto& entry : fs::directory_iterator(roots.back(), ignored)) {
+            if (entry.is_symlink(ignored) && entry.is_directory(ignored)) roots.push_back(fs::canonical(entry.path(), ignored));
+        }
+    }
+    for (const auto& one : request.settings.discovery.defined) {
+        if (const auto* path = one.fields.find("path")) roots.push_back(fs::weakly_canonical(fs::path(one.file).parent_path() / path->text, ignored));
+    }
+    return std::make_unique<FolderWatch>(std::move(roots), std::vector<std::string>{"node_modules", ".venv", ".git", "__pycache__", ".berth"});
+}
+
 }  // namespace
 
 FunctionKeeper::FunctionKeeper(Parts parts) : parts_(std::move(parts)), wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
@@ -35,6 +52,7 @@ FunctionKeeper::FunctionKeeper(Parts parts) : parts_(std::move(parts)), wake_(::
             else tell("failed", event.function, event.outcome.log.empty() ? event.outcome.reason : format("{}\n{}", event.outcome.reason, event.outcome.log.substr(event.outcome.log.size() > 2048 ? event.outcome.log.size() - 2048 : 0)));
         });
     }
+    if (parts_.watch) watch_ = watch_of(parts_.functions.request());
     thread_ = std::thread([this] { work(); });
 }
 
@@ -84,28 +102,16 @@ Task<Result<std::string>> FunctionKeeper::reload() {
 }
 
 void FunctionKeeper::work() {
-    std::optional<FolderWatch> watch;
-    if (parts_.watch) {
-        std::vector<fs::path> roots;
-        std::error_code ignored;
-        for (const auto& path : parts_.functions.request().paths) {
-            const auto folder = fs::is_directory(path, ignored) ? path : path.parent_path();
-            roots.push_back(fs::weakly_canonical(folder.empty() ? fs::path(".") : folder, ignored));
-            // Folders that links in a root lead to, and those that the configuration names.
-            for (const auto& entry : fs::directory_iterator(roots.back(), ignored)) {
-                if (entry.is_symlink(ignored) && entry.is_directory(ignored)) roots.push_back(fs::canonical(entry.path(), ignored));
-            }
-        }
-        for (const auto& one : parts_.functions.request().settings.discovery.defined) {
-            if (const auto* path = one.fields.find("path")) roots.push_back(fs::weakly_canonical(fs::path(one.file).parent_path() / path->text, ignored));
-        }
-        watch.emplace(std::move(roots), std::vector<std::string>{"node_modules", ".venv", ".git", "__pycache__", ".berth"});
-        if (watch->polls()) tell("watch", "", format("{}; looking once a second instead", watch->why_polls()));
-    }
+    if (watch_ && watch_->polls()) tell("watch", "", format("{}; looking once a second instead", watch_->why_polls()));
+    // What changed after the first scan and before the watch began.
+    bool look_once = watch_ != nullptr;
     while (true) {
         FolderWatch::Event event;
-        if (watch) {
-            event = watch->wait(wake_.get(), quiet_time, longest_wait);
+        if (look_once) {
+            event.changed = true;
+            look_once = false;
+        } else if (watch_) {
+            event = watch_->wait(wake_.get(), quiet_time, longest_wait);
         } else {
             pollfd one{wake_.get(), POLLIN, 0};
             ::poll(&one, 1, -1);

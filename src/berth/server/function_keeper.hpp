@@ -17,6 +17,8 @@
 
 namespace berth {
 
+class FolderWatch;
+
 /// Looks for functions again while a server runs: when it is asked to, and when a file of them changes. One thread of its
 /// own does that, so that nothing that serves waits for a compiler. Everything it is made with outlives it.
 class FunctionKeeper {
@@ -58,6 +60,7 @@ private:
     std::deque<Asked*> asked_;      // guarded by mutex_
     bool stopping_ = false;         // guarded by mutex_
     Descriptor wake_;
+    std::unique_ptr<FolderWatch> watch_;  // begun before anybody is told that the server is there; null without watching
     std::thread thread_;
 };
 
