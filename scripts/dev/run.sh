@@ -6,6 +6,6 @@ Builds and serves ./examples/functions on 127.0.0.1:8080 (PORT chooses another p
   need_go
   need_runtimes
   build_binary
-  "build/$preset/bin/berth" fn build --dir examples/functions
+  "build/$preset/bin/berth" fn build --dir examples/functions >&2
   exec "build/$preset/bin/berth" serve examples/functions "${rest[@]}"
 }
