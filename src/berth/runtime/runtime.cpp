@@ -44,7 +44,10 @@ CallBounds default_bounds(EngineKind kind) {
 }
 
 Runtime::Runtime(Setup setup, std::vector<Engine*> engines) : setup_(setup), engines_(std::move(engines)), table_(std::make_shared<const FunctionTable>(engines_)) {
-    for (std::size_t i = 0; i < engine_kind_count; ++i) queues_[i] = std::make_unique<CallQueue>(setup_.bounds(static_cast<EngineKind>(i)), setup_.reactors);
+    for (std::size_t i = 0; i < engine_kind_count; ++i) {
+        bounds_[i] = setup_.bounds(static_cast<EngineKind>(i));
+        queues_[i] = std::make_unique<CallQueue>(bounds_[i], setup_.reactors);
+    }
 }
 
 Runtime::~Runtime() = default;
@@ -53,7 +56,7 @@ Runtime::Series& Runtime::series(const Function& called) {
     const std::lock_guard lock(mutex_);
     const auto& function = called.name;
     CallBounds own{.waiting = SIZE_MAX};
-    if (called.limits[Limit::concurrency] < setup_.bounds(called.engine).running) {
+    if (called.limits[Limit::concurrency] < bounds_[static_cast<std::size_t>(called.engine)].running) {
         own.running = called.limits[Limit::concurrency];
         if (called.limits.bounds(Limit::queue)) own.waiting = called.limits[Limit::queue];
     }

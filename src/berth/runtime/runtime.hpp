@@ -73,6 +73,7 @@ private:
     std::vector<Engine*> engines_;                 // all there ever were; guarded by mutex_
     mutable std::mutex table_mutex_;
     std::shared_ptr<const FunctionTable> table_;   // guarded by table_mutex_; with calls that read it
+    std::array<CallBounds, engine_kind_count> bounds_;                 // by EngineKind, as they were at the start
     std::array<std::unique_ptr<CallQueue>, engine_kind_count> queues_;  // by EngineKind
     std::mutex mutex_;
     std::unordered_map<std::string, std::unique_ptr<Series>> series_;  // guarded by mutex_
