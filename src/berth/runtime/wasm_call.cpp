@@ -265,7 +265,7 @@ Outcome run_wasm(const WasmProgram& program, const Call& call, const WasmCallSet
                .clock = setup.is_virtual ? &setup.guest_clock : nullptr});
 
     auto deadline = CallRecord::Clock::time_point::max();
-    if (limits.bounds(Limit::wall)) deadline = std::chrono::steady_clock::now() + wall_of(limits, setup.is_virtual);
+    if (limits.bounds(Limit::wall)) deadline = std::chrono::steady_clock::now() + wall_of(limits, setup.is_virtual || (tape != nullptr && tape->args() != nullptr));
     if (call.deadline) deadline = std::min(deadline, *call.deadline);
     auto fuel = std::min<std::uint64_t>(limits[Limit::fuel], static_cast<std::uint64_t>(unlimited_fuel));
     if (tape != nullptr) fuel = std::min(fuel, tape->fuel_bound());
