@@ -35,16 +35,29 @@ public:
     static bool enter(Reactor& reactor) noexcept;
     static bool leave(Reactor& reactor) noexcept;
 };
-/// Runs `job` on a worker thread at the lowest priority; true when it took over a millisecond is found by the caller.
+/// Runs `job` on a worker thread at the lowest priority.
 void run_on_worker(Reactor& reactor, std::move_only_function<void()> job);
-bool took_long(SteadyTime since) noexcept;
+
+/// What the calling thread has spent since it was made.
+class Spent {
+public:
+    Spent() noexcept;
+    /// Over a millisecond of processor time, or of waiting for something. Time in which the system ran other threads
+    /// instead says nothing of the guest and does not count.
+    bool long_time() const noexcept;
+
+private:
+    SteadyTime began_;
+    std::chrono::nanoseconds processor_;
+    long waits_;
+};
 
 }  // namespace detail
 
 /// `auto result = co_await run_guest(profile, [&] { … });` runs `f`, which enters a guest and may compute for any time.
 ///
-/// In a reactor's loop it runs inline. When it computes for more than a millisecond the loop moves to another thread,
-/// this one drops to nice 19, and the coroutine returns to its reactor when `f` has ended. A function known to compute
+/// In a reactor's loop it runs inline. When it computes or waits for more than a millisecond the loop moves to another
+/// thread, this one drops to nice 19, and the coroutine returns to its reactor when `f` has ended. A function known to compute
 /// starts on a worker thread at nice 19. Outside a reactor `f` just runs. `f` does not throw, does not touch what
 /// belongs to the reactor, and nothing is allocated when it is short. Written in the call it captures by reference only;
 /// one that owns something is named first (g++ 12 destroys what a lambda inside an awaited expression owns twice).
@@ -90,9 +103,9 @@ auto run_guest(GuestProfile& profile, F f) {
                 return;
             }
             detail::run_on_worker(*reactor, [this, awaiting] {
-                const auto since = std::chrono::steady_clock::now();
+                const detail::Spent spent;
                 run();
-                if (detail::took_long(since)) {
+                if (spent.long_time()) {
                     profile.was_long();
                 } else {
                     profile.was_short();

@@ -1,14 +1,18 @@
 #include "berth/async/reactor.hpp"
 
+#include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <boost/asio/post.hpp>
 #include <algorithm>
+#include <cstdio>
+#include <cstring>
 #include <optional>
 #include <system_error>
 
@@ -43,6 +47,42 @@ std::thread start_quiet_thread(F f) {
         block_signals();
         f();
     });
+}
+
+constexpr auto long_guest = std::chrono::milliseconds(1);
+
+std::optional<std::chrono::nanoseconds> read_clock(clockid_t clock) noexcept {
+    timespec time{};
+    if (clock_gettime(clock, &time) != 0) return std::nullopt;
+    return std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
+}
+
+/// Processor time of a thread of this process; nothing when it has ended. The number of the clock is the kernel's form
+/// (include/linux/posix-timers.h: the thread's id negated, then "of a thread" and "scheduler's time").
+std::optional<std::chrono::nanoseconds> processor_time_of(pid_t thread) noexcept {
+    return read_clock(static_cast<clockid_t>((~static_cast<unsigned>(thread) << 3) | 6));
+}
+
+/// Whether a thread runs or could run now; false when it waits for something in the kernel, or has ended.
+bool runnable(pid_t thread) noexcept {
+    char path[64], text[256];
+    std::snprintf(path, sizeof path, "/proc/self/task/%d/stat", static_cast<int>(thread));
+    const int file = open(path, O_RDONLY | O_CLOEXEC);
+    if (file < 0) return false;
+    const auto got = read(file, text, sizeof text - 1);
+    close(file);
+    if (got <= 0) return false;
+    text[got] = 0;
+    const char* name_end = std::strrchr(text, ')');
+    return name_end != nullptr && name_end[1] == ' ' && name_end[2] == 'R';
+}
+
+/// Whether a thread that has been inside one guest for a tick keeps its loop from others: it has computed for most of a
+/// tick, or waits. One that the system merely does not run would not be helped by another thread.
+bool is_late(pid_t thread, std::optional<std::chrono::nanoseconds> before) noexcept {
+    const auto now = processor_time_of(thread);
+    if (!now || !before || *now - *before >= long_guest * 3 / 4) return true;
+    return !runnable(thread);
 }
 
 void drop_priority(pid_t thread) noexcept { setpriority(PRIO_PROCESS, static_cast<id_t>(thread), 19); }
@@ -266,7 +306,12 @@ bool Reactors::Body::take_loop(Reactor& reactor, std::uint64_t mark) {
 void Reactors::Body::run_watch() {
     constexpr auto tick = std::chrono::milliseconds(1);
     constexpr int ticks_until_sleep = 20;
-    std::vector<std::uint64_t> seen(reactors.size(), 0);
+    struct Seen {
+        std::uint64_t mark = 0;
+        pid_t thread = 0;
+        std::optional<std::chrono::nanoseconds> processor;  // of the thread, when the mark was first seen
+    };
+    std::vector<Seen> seen(reactors.size());
     int quiet = 0;
     std::unique_lock lock(mutex);
     while (!stopping) {
@@ -286,9 +331,13 @@ void Reactors::Body::run_watch() {
             const auto mark = reactors[i]->body().guest.load(std::memory_order_acquire);
             if ((mark & 1) != 0) {
                 active = true;
-                if (mark == seen[i]) take_loop(*reactors[i], mark);
+                if (mark != seen[i].mark) {
+                    const auto thread = reactors[i]->body().thread.load(std::memory_order_relaxed);
+                    seen[i] = {mark, thread, processor_time_of(thread)};
+                } else if (is_late(seen[i].thread, seen[i].processor)) {
+                    take_loop(*reactors[i], mark);
+                }
             }
-            seen[i] = mark;
         }
         quiet = active ? 0 : quiet + 1;
         lock.lock();
@@ -319,7 +368,25 @@ bool InlineGuest::leave(Reactor& reactor) noexcept {
 
 void run_on_worker(Reactor& reactor, std::move_only_function<void()> job) { reactor.body().owner.submit(std::move(job)); }
 
-bool took_long(SteadyTime since) noexcept { return std::chrono::steady_clock::now() - since > std::chrono::milliseconds(1); }
+namespace {
+
+std::chrono::nanoseconds processor_time() noexcept { return read_clock(CLOCK_THREAD_CPUTIME_ID).value_or(std::chrono::nanoseconds(0)); }
+
+/// How often the calling thread gave up the processor by itself.
+long voluntary_switches() noexcept {
+    rusage usage{};
+    getrusage(RUSAGE_THREAD, &usage);
+    return usage.ru_nvcsw;
+}
+
+}  // namespace
+
+Spent::Spent() noexcept : began_(std::chrono::steady_clock::now()), processor_(processor_time()), waits_(voluntary_switches()) {}
+
+bool Spent::long_time() const noexcept {
+    if (std::chrono::steady_clock::now() - began_ <= long_guest) return false;
+    return processor_time() - processor_ > long_guest || voluntary_switches() != waits_;
+}
 
 }  // namespace detail
 

@@ -1,11 +1,13 @@
 #pragma once
 
 #include <coroutine>
+#include <cstddef>
 #include <exception>
 #include <optional>
 #include <type_traits>
 #include <utility>
 
+#include "berth/async/frame_memory.hpp"
 #include "berth/base/error.hpp"
 
 namespace berth {
@@ -28,6 +30,9 @@ struct FinalAwaiter {
 struct TaskPromiseBase {
     std::coroutine_handle<> continuation = std::noop_coroutine();
     std::exception_ptr exception;
+
+    static void* operator new(std::size_t size) { return take_frame(size); }
+    static void operator delete(void* frame, std::size_t size) noexcept { give_frame(frame, size); }
 
     std::suspend_always initial_suspend() const noexcept { return {}; }
     FinalAwaiter final_suspend() const noexcept { return {}; }

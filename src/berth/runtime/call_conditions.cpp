@@ -58,8 +58,8 @@ private:
 /// The machine as it is. A replayed guest gets it too and never reaches it.
 class LiveConditions final : public CallConditions {
 public:
-    LiveConditions(const Clock& clock, RandomSource& random, const CallStreams& streams, std::unique_ptr<CallTape> tape)
-        : clock_(clock), random_(random), streams_(streams), tape_(std::move(tape)) {}
+    LiveConditions(const Clock& clock, bool reads_cpu, RandomSource& random, const CallStreams& streams, std::unique_ptr<CallTape> tape)
+        : clock_(clock, reads_cpu), random_(random), streams_(streams), tape_(std::move(tape)) {}
 
     GuestClock& clock() override { return clock_; }
     FileProvider& files() override { return files_; }
@@ -123,13 +123,13 @@ Result<std::unique_ptr<CallConditions>> CallConditions::create(const WasmProgram
         auto setup = mode.replay_setup;
         setup.output = &streams.output;
         setup.error = &streams.error;
-        return std::make_unique<LiveConditions>(clock, random, streams, std::make_unique<ReplayTape>(*mode.replay, std::move(setup), mode.trace));
+        return std::make_unique<LiveConditions>(clock, program.reads_clocks(), random, streams, std::make_unique<ReplayTape>(*mode.replay, std::move(setup), mode.trace));
     }
     const bool recorded = !mode.record.empty() || mode.trace != nullptr;
     if (!mode.deterministic) {
         std::unique_ptr<CallTape> tape;
         if (recorded) tape = std::make_unique<RecordTape>(program, mode, clock.wall().time_since_epoch().count());
-        return std::make_unique<LiveConditions>(clock, random, streams, std::move(tape));
+        return std::make_unique<LiveConditions>(clock, program.reads_clocks(), random, streams, std::move(tape));
     }
     auto conditions = std::make_unique<VirtualConditions>(program.world().table().world(), limits, mode, streams);
     if (program.policy() != nullptr) BERTH_TRYV(conditions->take(program.policy()->mounts));

@@ -1,8 +1,8 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
-#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -37,14 +37,17 @@ struct ExecutionRecord {
 };
 std::string_view name(ExecutionRecord::Status status) noexcept;
 
-/// The newest calls of this process. Told of each step by the runtime; any thread.
+/// The newest calls of this process. Told of each step by the runtime; any thread. Calls are spread over shards by their
+/// id, so that threads seldom meet at a lock, and what a forgotten call occupied is used again: in the long run a call
+/// whose payloads are not kept allocates nothing here.
 class ExecutionRecords final : public CallObserver {
 public:
-    ExecutionRecords(const Clock& clock, bool payloads, std::size_t kept = 10'000) : clock_(clock), payloads_(payloads), kept_(kept) {}
+    ExecutionRecords(const Clock& clock, bool payloads, std::size_t kept = 10'000);
+    ~ExecutionRecords() override;
 
     void step(CallStep step, const Call& call, const Outcome* outcome) override;
 
-    /// Told of each call that has ended, on its thread; returns quickly. Set it before calls run.
+    /// Told of each call that has ended, on its thread; returns quickly.
     using Listener = std::function<void(const Call&, const Outcome&)>;
     void set_listener(Listener listener);
 
@@ -65,19 +68,17 @@ public:
     Cancelled cancel(std::string_view id);
 
 private:
-    struct Kept {
-        ExecutionRecord record;
-        std::optional<CancelSource> cancel;
-    };
-    Kept* slot(const std::string& id);
+    struct Kept;
+    struct Shard;
+    Shard& shard(std::string_view id) const noexcept;
     void take_input(ExecutionRecord& record, const Call& call) const;
 
     const Clock& clock_;
     const bool payloads_;
-    const std::size_t kept_;
-    mutable std::mutex mutex_;
-    std::shared_ptr<const Listener> listener_;          // guarded by mutex_; with the call that is telling it
-    std::map<std::string, Kept, std::less<>> records_;  // guarded by mutex_; ids are in the order of time
+    std::atomic<bool> listens_{false};
+    std::mutex listener_mutex_;
+    std::shared_ptr<const Listener> listener_;  // guarded by listener_mutex_; with the call that is telling it
+    std::unique_ptr<Shard[]> shards_;
 };
 
 /// The record as JSON.

@@ -4,13 +4,23 @@
 
 namespace berth {
 
+namespace {
+
+std::size_t size_of(const FunctionLogEntry& one) noexcept { return one.entry.message.size() + one.entry.data.size(); }
+
+}  // namespace
+
 void FunctionLogs::add(std::string_view function, std::string_view request_id, std::string_view source, LogEntry entry) {
     FunctionLogEntry made{0, clock_.wall(), std::string(function), std::string(request_id), source, std::move(entry)};
     {
         const std::lock_guard lock(mutex_);
         made.seq = next_++;
         entries_.push_back(made);
-        if (entries_.size() > kept_) entries_.pop_front();
+        bytes_ += size_of(made);
+        while (entries_.size() > kept_ || (bytes_ > kept_bytes_ && entries_.size() > 1)) {
+            bytes_ -= size_of(entries_.front());
+            entries_.pop_front();
+        }
     }
     const std::lock_guard lock(sink_mutex_);
     if (sink_) sink_(made);

@@ -26,12 +26,12 @@ struct FunctionLogEntry {
     LogEntry entry;
 };
 
-/// The newest log entries of functions, for those who look at a running host. Any thread.
+/// The newest log entries of functions, for those who look at a running host: so many, and so many bytes. Any thread.
 class FunctionLogs {
 public:
     /// `sink` is called for each entry as it comes, one at a time; it returns quickly.
     using Sink = std::function<void(const FunctionLogEntry&)>;
-    explicit FunctionLogs(const Clock& clock, std::size_t kept = 10'000) : clock_(clock), kept_(kept) {}
+    explicit FunctionLogs(const Clock& clock, std::size_t kept = 10'000, std::size_t kept_bytes = 4 << 20) : clock_(clock), kept_(kept), kept_bytes_(kept_bytes) {}
 
     void add(std::string_view function, std::string_view request_id, std::string_view source, LogEntry entry);
 
@@ -50,8 +50,10 @@ public:
 private:
     const Clock& clock_;
     const std::size_t kept_;
+    const std::size_t kept_bytes_;
     mutable std::mutex mutex_;
     std::deque<FunctionLogEntry> entries_;    // guarded by mutex_
+    std::size_t bytes_ = 0;                   // of their texts; guarded by mutex_
     std::uint64_t next_ = 1;                  // guarded by mutex_
     std::mutex sink_mutex_;
     Sink sink_;                               // guarded by sink_mutex_

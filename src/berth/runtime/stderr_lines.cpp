@@ -1,5 +1,6 @@
 #include "berth/runtime/stderr_lines.hpp"
 
+#include <algorithm>
 #include <array>
 
 #include "berth/base/format.hpp"
@@ -18,7 +19,13 @@ constexpr auto join_time = std::chrono::milliseconds(50);
 std::string clean(std::string_view text) {
     std::string out;
     out.reserve(text.size());
+    const auto is_plain = [](char c) { return (c >= 0x20 && c < 0x7f) || c == '\t'; };
     while (!text.empty()) {
+        if (const auto plain = static_cast<std::size_t>(std::find_if_not(text.begin(), text.end(), is_plain) - text.begin()); plain != 0) {
+            out.append(text.substr(0, plain));
+            text.remove_prefix(plain);
+            continue;
+        }
         if (text[0] == '\x1b' && text.size() > 1 && text[1] == '[') {
             std::size_t end = 2;
             while (end < text.size() && (text[end] < 0x40 || text[end] > 0x7e)) ++end;
@@ -26,12 +33,12 @@ std::string clean(std::string_view text) {
             continue;
         }
         const auto c = static_cast<unsigned char>(text[0]);
-        if (c < 0x20 && c != '\t') {
+        if (c < 0x20) {
             out += format("\\x{:02x}", c);
             text.remove_prefix(1);
             continue;
         }
-        if (c < 0x80) {
+        if (c < 0x80) {  // DEL
             out.push_back(text[0]);
             text.remove_prefix(1);
             continue;

@@ -149,6 +149,8 @@ Result<std::shared_ptr<const WasmProgram>> WasmProgram::load(std::shared_ptr<Was
 
     const auto& table = program->world_->table();
     BERTH_TRY(program->grants_, GrantSet::resolve(table.asked_by(module->imports()), program->policy(), table.world().missing));
+    const auto& imports = program->info_.imports;
+    program->reads_clocks_ = std::any_of(imports.begin(), imports.end(), [](const auto& import) { return import.name.find("clock") != std::string_view::npos; });
     BERTH_TRY(program->linked_, LinkedModule::link(module, table.imports(), &Gate::enter));
     if (const auto* start = module->find_export("_start"); start != nullptr && start->kind == ExternKind::function) program->start_ = Entry{start->index, start->type};
     program->initialize_ = module->function_index("_initialize");

@@ -79,6 +79,7 @@ public:
     bool exact_depth() const noexcept { return exact_depth_; }
     bool deterministic() const noexcept { return deterministic_; }
     bool from_cache() const noexcept { return from_cache_; }
+    bool reads_clocks() const noexcept { return reads_clocks_; }  // imports something that tells the time
 
     struct Entry {
         std::uint32_t index = 0;
@@ -121,6 +122,7 @@ private:
     bool exact_depth_ = false;
     bool deterministic_ = false;
     bool from_cache_ = false;
+    bool reads_clocks_ = true;
 };
 
 /// Whether the bytes are text (`.wat`) rather than a module.

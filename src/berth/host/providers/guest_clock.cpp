@@ -18,7 +18,7 @@ std::int64_t thread_cpu_now() noexcept {
 
 }  // namespace
 
-LiveClock::LiveClock(const Clock& clock) : clock_(clock), cpu_start_(thread_cpu_now()) {}
+LiveClock::LiveClock(const Clock& clock, bool reads_cpu) : clock_(clock), cpu_start_(reads_cpu ? thread_cpu_now() : 0) {}
 
 std::chrono::nanoseconds LiveClock::read_cpu() { return std::chrono::nanoseconds(thread_cpu_now() - cpu_start_); }
 

@@ -36,7 +36,8 @@ public:
 /// The machine's time.
 class LiveClock final : public GuestClock {
 public:
-    explicit LiveClock(const Clock& clock);  // outlives it
+    /// `clock` outlives it. Reading the processor's time costs a system call: `reads_cpu` says whether the guest may ask.
+    LiveClock(const Clock& clock, bool reads_cpu);
 
     WallTime read_wall() override { return clock_.wall(); }
     SteadyTime read_steady() override { return clock_.steady(); }

@@ -47,7 +47,7 @@ TEST(VirtualClock, TimeStopsBeforeItWouldOverflow) {
 TEST(LiveClock, ShowsTheClockItWasGiven) {
     FakeClock source;
     source.set_wall_start(42);
-    LiveClock clock(source);
+    LiveClock clock(source, true);
     EXPECT_EQ(clock.read_wall().time_since_epoch().count(), 42);
     source.advance(nanoseconds(8));
     EXPECT_EQ(clock.read_wall().time_since_epoch().count(), 50);

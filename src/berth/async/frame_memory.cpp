@@ -1,0 +1,82 @@
+#include "berth/async/frame_memory.hpp"
+
+#include <array>
+#include <new>
+#include <utility>
+
+namespace berth::detail {
+
+#ifndef __has_feature  // clang's
+#define __has_feature(name) 0
+#endif
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+
+// What is used after its end is found only where it is really given back.
+void* take_frame(std::size_t size) { return ::operator new(size); }
+void give_frame(void* frame, std::size_t size) noexcept { ::operator delete(frame, size); }
+
+#else
+
+namespace {
+
+constexpr std::size_t step = 256;      // sizes are rounded up to it
+constexpr std::size_t classes = 32;    // up to 8 KiB
+constexpr unsigned most_kept = 32;     // of each class: about 4 MiB a thread when all are full
+
+struct Stock {
+    struct Free {
+        Free* next;
+    };
+    struct Class {
+        Free* first = nullptr;
+        unsigned count = 0;
+    };
+    std::array<Class, classes> of{};
+    bool open = false;  // between the thread's first frame and its end
+};
+constinit thread_local Stock stock;
+
+/// Opens the stock of its thread and empties it when the thread ends.
+struct Keeper {
+    Keeper() noexcept { stock.open = true; }
+    ~Keeper() {
+        stock.open = false;
+        for (auto& of : stock.of) {
+            while (of.first != nullptr) ::operator delete(std::exchange(of.first, of.first->next));
+            of.count = 0;
+        }
+    }
+};
+
+void open_stock() noexcept { [[maybe_unused]] static thread_local const Keeper keeper; }
+
+std::size_t class_of(std::size_t size) noexcept { return (size - 1) / step; }
+
+}  // namespace
+
+void* take_frame(std::size_t size) {
+    const auto index = class_of(size);
+    if (index >= classes) return ::operator new(size);
+    auto& of = stock.of[index];
+    if (of.first == nullptr) return ::operator new((index + 1) * step);
+    --of.count;
+    return std::exchange(of.first, of.first->next);
+}
+
+void give_frame(void* frame, std::size_t size) noexcept {
+    const auto index = class_of(size);
+    if (index < classes) {
+        if (!stock.open) [[unlikely]] open_stock();
+        auto& of = stock.of[index];
+        if (stock.open && of.count < most_kept) {
+            of.first = new (frame) Stock::Free{of.first};
+            ++of.count;
+            return;
+        }
+    }
+    ::operator delete(frame);
+}
+
+#endif
+
+}  // namespace berth::detail

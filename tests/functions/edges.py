@@ -1,0 +1,353 @@
+"""Odd folders, odd programs, odd moments: what the other suites take for granted."""
+import contextlib
+import http.client
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import threading
+import urllib.parse
+from pathlib import Path
+
+import support
+from faults import outcome, probes
+from reload import answer, developing
+from support import alive, children_of, equal, host, make_probe, run, until
+
+cases = {}
+
+
+def case(function):
+    cases[function.__name__.replace("_", "-")] = function
+    return function
+
+
+@contextlib.contextmanager
+def folder_of(files):
+    with tempfile.TemporaryDirectory(prefix="berth-edge-") as temporary:
+        folder = Path(temporary) / "functions"
+        folder.mkdir()
+        for name, text in files.items():
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+            if text.startswith("#!"):
+                path.chmod(0o755)
+        yield folder
+
+
+def memory(server, field):
+    """A figure of the host's memory in KiB: VmRSS, or VmHWM for its highest so far."""
+    for line in Path(f"/proc/{server.process.pid}/status").read_text().splitlines():
+        if line.startswith(field + ":"):
+            return int(line.split()[1])
+    raise AssertionError(field)
+
+
+def post_raw(server, path, body=b"{}"):
+    """An open connection that has sent a whole request."""
+    address = urllib.parse.urlsplit(server.url)
+    client = socket.create_connection((address.hostname, address.port))
+    client.sendall(f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
+    return client
+
+
+@case
+def a_folder_that_cannot_be_read_is_an_error():
+    with folder_of({"hello/index.sh": "#!/bin/sh\n"}) as folder:
+        folder.chmod(0)
+        words = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search"] if os.geteuid() == 0 else []
+        try:
+            done = subprocess.run([*words, support.binary, "serve", folder, "--port", "0"], capture_output=True, text=True, timeout=120, cwd=folder.parent,
+                                  env={"PATH": os.environ["PATH"], "HOME": str(folder.parent), "XDG_STATE_HOME": str(folder.parent / "state")})
+        finally:
+            folder.chmod(0o755)
+        equal(done.returncode, 66, done.stderr)
+        assert str(folder) in done.stderr and "ermission denied" in done.stderr, done.stderr
+
+
+@case
+def a_function_need_not_read_its_request():
+    with probes({"probe": "env: {PROBE_ONE_BYTE: \"1\"}\n"}, "functions: {max_body: 8mb}\n") as server:
+        for size in (10, 1 << 20, 4 << 20):
+            status, found = server.call("probe", {"text": "y" * size})
+            equal((status, found.get("output")), (200, "done"), size)
+
+
+@case
+def narrower_runtime_arguments_hold():
+    read = "console.log(JSON.stringify({success: true, output: Deno.readTextFileSync(new URL('./data.txt', import.meta.url)).trim()}));\n"
+    files = {}
+    for name, words in (("narrow", "[run, --allow-env]"), ("wide", "[run, -A]")):
+        files |= {f"{name}/index.ts": read, f"{name}/data.txt": "content\n", f"{name}/manifest.yaml": f"runtime: deno\nruntime_args: {words}\ntimeout: 2m\n"}
+    with folder_of(files) as folder, host(folder, project="functions: {expose_debug: true}\n") as server:
+        equal(server.call("wide")[1].get("output"), "content")
+        status, found = server.call("narrow")
+        equal((status, found["error"]["code"] in ("FUNCTION_ERROR", "EXIT_NONZERO")), (500, True), found)
+        assert "NotCapable" in json.dumps(found) or "PermissionDenied" in json.dumps(found), found
+
+
+@case
+def builds_that_hang_or_flood_are_ended():
+    manifest = "runtime: sh\nentrypoint: build.sh\nbuild: {command: sh, args: [build.sh], timeout: %s, output: dist/run}\n"
+    files = {"hangs/build.sh": "echo starts\nsleep 1000 & exec sleep 1000\n", "hangs/manifest.yaml": manifest % "1s",
+             "floods/build.sh": "yes 0123456789abcdef | head -c 104857600\necho the end\nexit 3\n", "floods/manifest.yaml": manifest % "2m",
+             "leaves/build.sh": "sleep 1000 &\nmkdir -p dist\nprintf '#!/bin/sh\\ncat >/dev/null\\necho {\\\\\"success\\\\\":true,\\\\\"output\\\\\":1}\\n' > dist/run\nchmod +x dist/run\n",
+             "leaves/manifest.yaml": (manifest % "2m").replace("output: dist/run", "output: dist/run, use: output")}
+    with folder_of(files) as folder, host(folder, verb=("fn", "dev")) as server:
+        status, found = server.call("hangs")
+        equal((status, found["error"]["code"]), (503, "BUILD_FAILED"))
+        before = memory(server, "VmRSS")
+        status, found = server.call("floods")
+        equal((status, found["error"]["code"]), (503, "BUILD_FAILED"))
+        assert "the end" in found["error"]["message"] and len(found["error"]["message"]) < 1 << 20, found["error"]["message"][:200]
+        assert memory(server, "VmHWM") < before + (64 << 10), "the output of a build was kept whole"
+        equal(server.call("leaves")[1].get("output"), 1)
+        until(lambda: not [pid for pid in children_of(server.process.pid)])
+        until(lambda: not [one for one in Path("/proc").iterdir() if one.name.isdigit() and _in_folder(one, folder)])
+
+
+def _in_folder(entry, folder):
+    with contextlib.suppress(OSError):
+        return os.readlink(entry / "cwd").startswith(str(folder))
+    return False
+
+
+@case
+def floods_do_not_grow_the_host():
+    with probes({"probe": "timeout: 2m\n", "small": "limits: {output: 1mb}\n"}) as server:
+        for name in ("probe", "small"):
+            equal(outcome(server, name, do="answer")[:2], (200, "ok"))
+        before = max(memory(server, "VmHWM"), memory(server, "VmRSS"))
+        equal(outcome(server, do="flood-errors", n=1024)[:2], (200, "ok"))
+        assert memory(server, "VmHWM") - before < 8 << 10, (before, memory(server, "VmHWM"))
+        equal(outcome(server, "small", do="flood")[:2], (500, "OUTPUT_TOO_LARGE"))
+        assert memory(server, "VmHWM") - before < 16 << 10, (before, memory(server, "VmHWM"))
+
+
+@case
+def runtimes_fit_in_their_memory():
+    hello = {"node": ("index.js", "console.log(JSON.stringify({success: true, output: 1}));\n"), "deno": ("index.ts", "console.log(JSON.stringify({success: true, output: 1}));\n"), "bun": ("index.ts", "console.log(JSON.stringify({success: true, output: 1}));\n"),
+             "go": ("main.go", "package main\n\nimport \"fmt\"\n\nfunc main() { fmt.Println(`{\"success\":true,\"output\":1}`) }\n")}
+    files = {}
+    for name, (entry, text) in hello.items():
+        files |= {f"{name}/{entry}": text, f"{name}/manifest.yaml": f"runtime: {name}\nmemory: 256mb\ntimeout: 3m\nqueue_timeout: 5m\n"}
+        if name == "go":
+            files |= {f"warm/{entry}": text, "warm/manifest.yaml": "runtime: go\ntimeout: 3m\n"}
+    with folder_of(files) as folder, host(folder) as server:
+        equal(server.call("warm")[1].get("output"), 1)  # the compiler itself may need more
+        for name in hello:
+            equal(server.call(name)[1].get("output"), 1, name)
+
+
+@case
+def output_cut_by_an_early_exit_is_named():
+    big = "x" * 20
+    files = {"cut/index.js": f"console.log(JSON.stringify({{success: true, output: '{big}'.repeat(200000)}}));\nprocess.exit(0);\n"}
+    with folder_of(files) as folder, host(folder, project="functions: {expose_debug: true}\n") as server:
+        status, found = server.call("cut")
+        # A pipe that takes it whole at once loses nothing: then the answer is the whole one.
+        if status == 200:
+            equal(len(found["output"]), 4_000_000)
+        else:
+            equal((status, found["error"]["code"]), (500, "INVALID_OUTPUT"))
+            assert "process.exit" in json.dumps(found["error"]), found["error"]
+
+
+@case
+def entries_arguments_and_folders_of_any_name():
+    show = "import json, os, sys\nsys.stdin.read()\nprint(json.dumps({'success': True, 'output': [os.getcwd(), sys.argv]}))\n"
+    with tempfile.TemporaryDirectory(prefix="berth-edge-") as temporary:
+        odd = Path(temporary) / "a b'c\"d\\e\nf $(id) ü" / "functions"
+        for name, entry, more in (("inside", "src/index.py", ""), ("dash", "-x.py", ""), ("words", "index.py", "args: [\"a b\", \"$HOME\", \"`id`\", \"x;y\", \"ü\", \"\"]\n")):
+            (odd / name / entry).parent.mkdir(parents=True)
+            (odd / name / entry).write_text(show)
+            (odd / name / "manifest.yaml").write_text(f"entrypoint: \"{entry}\"\nruntime: python\n{more}")
+        with host(odd) as server:
+            for name, words in (("inside", ["./src/index.py"]), ("dash", ["./-x.py"]), ("words", ["./index.py", "a b", "$HOME", "`id`", "x;y", "ü", ""])):
+                status, found = server.call(name)
+                equal((status, found.get("output")), (200, [str(odd / name), words]), name)
+
+
+@case
+def nothing_of_a_request_is_interpreted():
+    show = "import json, sys\nprint(json.dumps({'success': True, 'output': json.load(sys.stdin)['input']}))\n"
+    with folder_of({"echo/index.py": show}) as folder, host(folder) as server:
+        mark = folder.parent / "mark"
+        for text in (f"; touch {mark}", f"$(touch {mark})", f"`touch {mark}`", f"| touch {mark}", f"\n touch {mark}\n", "../../etc/passwd", "%2e%2e/%2e%2e", "\0", "'\"\\", "${HOME}", "{{1+1}}", "%s%n"):
+            equal(server.call("echo", {"text": text, text: 1})[1].get("output"), {"text": text, text: 1})
+        for name in ("..%2fecho", "%2e%2e", "echo%00", "echo;id", "$(id)", "echo%0a", ".%2e/echo", "echo%2f..%2fecho", "echo/../echo", "ECHO%20", "-x", "%zz", "%c0%ae%c0%ae"):
+            status, _, _ = server.request("POST", f"/api/functions/{name}", b"{}", {"Content-Type": "application/json"})
+            assert status in (400, 404), (name, status)
+        assert not mark.exists()
+
+
+@case
+def no_more_trees_live_than_there_may_be():
+    with probes({"probe": "timeout: 100ms\nkill_grace: 50ms\nqueue_timeout: 5m\nconcurrency_queue: 1000\n"}, "functions: {max_concurrency: 16}\n") as server:
+        most, codes, done = [0], [], threading.Event()
+
+        def watch():
+            while not done.is_set():
+                most[0] = max(most[0], len(children_of(server.process.pid)))
+
+        def work():
+            for _ in range(12):
+                codes.append(outcome(server, do="ignore-term")[1])
+        watcher = threading.Thread(target=watch)
+        watcher.start()
+        threads = [threading.Thread(target=work) for _ in range(24)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        done.set()
+        watcher.join()
+        equal((len(codes), set(codes)), (288, {"TIMEOUT"}))
+        assert 0 < most[0] <= 16, most
+
+
+@case
+def clients_that_go_while_waiting_never_start_and_finish_means_finish():
+    wait = "import os, sys, time\nopen(os.environ['MARK'] + '-' + str(os.getpid()), 'w').close()\nwhile not os.path.exists(os.environ['MARK'] + '-go'):\n    time.sleep(0.01)\nprint('{\"success\":true,\"output\":1}')\n"
+    with tempfile.TemporaryDirectory(prefix="berth-mark-") as marks:
+        manifest = f"env: {{MARK: {marks}/m}}\nqueue_timeout: 5m\ntimeout: 5m\n"
+        with folder_of({"one/index.py": wait, "one/manifest.yaml": manifest + "concurrency: 1\n", "finish/index.py": wait, "finish/manifest.yaml": manifest.replace("/m}", "/f}") + "on_disconnect: finish\n"}) as folder, host(folder, verb=("fn", "dev")) as server:
+            first = post_raw(server, "/api/functions/one")
+            until(lambda: len(list(Path(marks).glob("m-*"))) == 1)
+            with post_raw(server, "/api/functions/one"):
+                until(lambda: 'berth_calls_queued{function="one"} 1' in server.request("GET", "/metrics")[1].decode())
+            until(lambda: 'berth_calls_queued{function="one"} 0' in server.request("GET", "/metrics")[1].decode())
+            with post_raw(server, "/api/functions/finish"):
+                until(lambda: len(list(Path(marks).glob("f-*"))) == 1)
+            until(lambda: server.get("/api/executions?function_id=finish")[1]["count"] == 1)
+            assert alive(server, "finish"), "it ended with its client"
+            Path(marks, "m-go").touch()
+            Path(marks, "f-go").touch()
+            until(lambda: server.get("/api/executions?function_id=finish&status=success")[1]["count"] == 1)
+            assert b"200 OK" in first.recv(4096)
+            first.close()
+            equal(len(list(Path(marks).glob("m-[0-9]*"))), 1)
+
+
+@case
+def what_runs_when_the_host_ends_may_finish():
+    wait = "import os, sys, time\nopen(os.environ['MARK'] + '-started', 'w').close()\nwhile not os.path.exists(os.environ['MARK'] + '-go'):\n    time.sleep(0.01)\nopen(os.environ['MARK'] + '-done', 'w').close()\nprint('{\"success\":true,\"output\":1}')\n"
+    with tempfile.TemporaryDirectory(prefix="berth-mark-") as marks:
+        files = {}
+        for name in ("sync", "async"):
+            files |= {f"{name}/index.py": wait, f"{name}/manifest.yaml": f"env: {{MARK: {marks}/{name}}}\ntimeout: 5m\n"}
+        with folder_of(files) as folder, host(folder, project="server: {grace: 5m}\n") as server:
+            answers = []
+            thread = threading.Thread(target=lambda: answers.append(server.call("sync")))
+            thread.start()
+            equal(server.request("POST", "/api/functions/async?async=1", b"{}", {"Content-Type": "application/json"})[0], 202)
+            until(lambda: Path(marks, "sync-started").exists() and Path(marks, "async-started").exists())
+            server.process.send_signal(signal.SIGTERM)
+            Path(marks, "sync-go").touch()
+            Path(marks, "async-go").touch()
+            thread.join()
+            equal(answers[0][0], 200)
+            equal(server.process.wait(timeout=120), 0)
+            assert Path(marks, "async-done").exists()
+            until(lambda: not alive(server, "sync") and not alive(server, "async"))
+
+
+def _chunks(path, text):
+    with open(path, "w") as file:
+        for c in text:
+            file.write(c)
+            file.flush()
+
+
+def _hard_link_backup(path, text):
+    backup = path.with_name(path.name + ".bak")
+    os.link(path, backup)
+    other = path.with_name(".#new")
+    other.write_text(text)
+    os.replace(other, path)
+    backup.unlink()
+
+
+def _with_lock(path, text):
+    lock = path.with_name(".#" + path.name)
+    lock.symlink_to("user@host.1:1")
+    path.write_text(text)
+    lock.unlink()
+
+
+def _with_swap(path, text):
+    swap = path.with_name("." + path.name + ".swp")
+    swap.write_bytes(b"b0VIM")
+    other = path.with_name(path.name + "~tmp")
+    with open(other, "w") as file:
+        file.write(text)
+        os.fsync(file.fileno())
+    os.replace(other, path)
+    swap.unlink()
+
+
+@case
+def more_ways_to_save_are_one_change_each():
+    with developing({"hello/index.py": answer("0")}) as server:
+        entry = server.folder / "hello/index.py"
+        for i, save in enumerate([_hard_link_backup, _with_lock, _with_swap, _chunks] * 5, 1):
+            save(entry, answer(str(i)))
+            until(lambda: server.call("hello")[1].get("output") == str(i))
+        assert not any("invalid" in line for line in server.out), server.out
+
+
+@case
+def a_large_checkout_is_seen_whole():
+    with developing({"first/index.py": answer("1")}) as server:
+        for i in range(500):
+            folder = server.folder / f"many{i}"
+            folder.mkdir()
+            for j in range(9):
+                (folder / f"part{j}.py").write_text("")
+            (folder / "index.py").write_text(answer(str(i)))
+        until(lambda: server.get("/api/functions")[1]["count"] == 501, 120)
+        equal(server.call("many499")[1]["output"], "499")
+        for i in range(0, 500, 2):
+            shutil.rmtree(server.folder / f"many{i}")
+        until(lambda: server.get("/api/functions")[1]["count"] == 251, 120)
+        listed = {one["name"] for one in server.get("/api/functions")[1]["functions"]}
+        equal(listed, {"first"} | {f"many{i}" for i in range(1, 500, 2)})
+
+
+@case
+def a_program_that_runs_may_be_built_anew():
+    build = "cc -O0 -o dist/new.tmp main.c && mv dist/new.tmp dist/run\n"
+    text = '#include <stdio.h>\n#include <stdlib.h>\n#include <unistd.h>\nint main(void) { char mark[4096]; snprintf(mark, sizeof mark, "%%s-started", getenv("MARK")); fclose(fopen(mark, "w")); snprintf(mark, sizeof mark, "%%s-go", getenv("MARK"));\n' \
+           'while (%s && access(mark, F_OK)) usleep(10000); puts("{\\"success\\":true,\\"output\\":%s}"); return 0; }\n'
+    with tempfile.TemporaryDirectory(prefix="berth-mark-") as marks:
+        manifest = f"runtime: sh\nentrypoint: build.sh\ntimeout: 5m\nenv: {{MARK: {marks}/m}}\nbuild: {{command: sh, args: [build.sh], watch: [main.c], output: dist/run, use: output}}\n"
+        with developing({"made/build.sh": "mkdir -p dist\n" + build, "made/main.c": text % ("1", "0"), "made/manifest.yaml": manifest}) as server:
+            found = []
+            thread = threading.Thread(target=lambda: found.append(server.call("made")))
+            thread.start()
+            until(lambda: Path(marks, "m-started").exists())
+            for i in range(1, 4):
+                built = len([line for line in server.out if "built     made" in line])
+                (server.folder / "made/main.c").write_text(text % ("0", str(i)))
+                until(lambda: len([line for line in server.out if "built     made" in line]) > built)
+                until(lambda: server.call("made")[1].get("output") == i)
+            Path(marks, "m-go").touch()
+            thread.join()
+            equal((found[0][0], found[0][1].get("output")), (200, 0))
+
+
+@case
+def what_a_program_printed_is_shown_only_to_those_who_may_see():
+    with probes({"probe": ""}) as server:
+        status, _, found = outcome(server, do="garbage")
+        equal((status, found["error"]["code"]), (500, "INVALID_OUTPUT"))
+        assert "Hello world" not in json.dumps(found), found
+    with probes({"probe": ""}, verb=("fn", "dev")) as server:
+        status, _, found = outcome(server, do="garbage")
+        assert "Hello world" in json.dumps(found), found
+        record = server.get("/api/executions?function_id=probe")[1]["executions"][0]
+        assert "Hello world" in json.dumps(record), record
