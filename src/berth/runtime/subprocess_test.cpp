@@ -2,8 +2,12 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <signal.h>
 #include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
+#include <atomic>
 #include <cstdlib>
 #include <fstream>
 
@@ -218,6 +222,33 @@ TEST_F(SubprocessTest, AVanishedEntryOrInterpreterIsNamed) {
     EXPECT_EQ(code(call("odd")), "runtime_not_found");
     fs::remove_all(root_ / "gone");
     EXPECT_EQ(code(call("gone")), "entry_not_found");
+}
+
+// An embedding program keeps its own children: their statuses are its own, and so is what it does when one ends.
+TEST_F(SubprocessTest, ChildrenOfTheProgramAroundItAreLeftAlone) {
+    static std::atomic<int> told;
+    told = 0;
+    struct sigaction mine{}, before{};
+    mine.sa_handler = [](int) { told.fetch_add(1, std::memory_order_relaxed); };
+    mine.sa_flags = SA_RESTART;
+    ASSERT_EQ(::sigaction(SIGCHLD, &mine, &before), 0);
+    shell("answer", "cat >/dev/null; echo '{\"success\":true,\"output\":1}'");
+    shell("exit", "exit 3");
+    for (int i = 0; i < 100; ++i) {
+        const pid_t child = ::fork();
+        if (child == 0) ::_exit(i % 100 + 1);
+        ASSERT_GT(child, 0);
+        const auto outcome = call(i % 2 == 0 ? "answer" : "exit");
+        EXPECT_EQ(code(outcome), i % 2 == 0 ? "ok" : "exit_nonzero");
+        int status = 0;
+        ASSERT_EQ(::waitpid(child, &status, 0), child) << "its status was taken";
+        ASSERT_TRUE(WIFEXITED(status));
+        EXPECT_EQ(WEXITSTATUS(status), i % 100 + 1);
+    }
+    EXPECT_GE(told.load(), 1);
+    struct sigaction now{};
+    ::sigaction(SIGCHLD, &before, &now);
+    EXPECT_EQ(now.sa_handler, mine.sa_handler);
 }
 
 TEST_F(SubprocessTest, CancellingAndClosingEndWhatRuns) {
