@@ -65,8 +65,7 @@ Result<int> run(Context& context, const Arguments& arguments) {
     flag("server.expose_errors", "--expose-errors", arguments.expose_errors ? "true" : "");
     BERTH_TRY(const auto configured, context.configuration());
     ServeOptions options;
-    options.port = static_cast<std::uint16_t>(std::stoul(configured.value("server.port")));
-    options.host = configured.value("server.host");
+    BERTH_TRY(options.server, ServerSettings::from(configured));
     BERTH_TRY(options.policy, context.policy_request());
     BERTH_TRY(const auto grace, parse_duration(configured.value("server.grace")));
     options.grace = std::chrono::duration_cast<std::chrono::milliseconds>(grace);

@@ -68,7 +68,9 @@ struct Call {
     std::optional<SteadyTime> deadline;  // the caller's; the function's own limit holds as well
     CancelToken cancel;
     std::shared_ptr<const AuthSubject> auth;  // null: anonymous; shared with what the call makes
-    std::string trace_parent;          // W3C trace context of the caller; empty: none
+    std::string trace_parent;          // W3C trace context of the caller, checked; empty: none
+    std::string trace_state;           // its state; empty: none
+    std::string baggage;               // what goes along with all that it causes; empty: nothing
     std::uint8_t depth = 0;            // nested calls above this one
     Limits tighten;                    // bounds of this call alone
     std::shared_ptr<const CallRequest> request;  // null: the call is no request; owners: the call and its copies
