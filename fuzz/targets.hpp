@@ -13,6 +13,7 @@ int instrument(ByteView input);
 int metered_module(ByteView input);
 int source_lines(ByteView input);
 int http_head(ByteView input);
+int http_response(ByteView input);
 int manifest(ByteView input);
 int envelope(ByteView input);
 int function_text(ByteView input);
@@ -31,6 +32,7 @@ inline constexpr std::array targets{
     Target{"metered_module", metered_module},
     Target{"source_lines", source_lines},
     Target{"http_head", http_head},
+    Target{"http_response", http_response},
     Target{"manifest", manifest},
     Target{"envelope", envelope},
     Target{"function_text", function_text},

@@ -49,6 +49,29 @@ TEST(Scope, OriginsAreExactOrSubdomains) {
     EXPECT_TRUE(in_scope(ScopeKind::origins, scope, "https://a.example.org"));
     EXPECT_FALSE(in_scope(ScopeKind::origins, scope, "https://example.org"));
     EXPECT_FALSE(in_scope(ScopeKind::origins, scope, "http://a.example.org"));
+    EXPECT_TRUE(in_scope(ScopeKind::origins, scope, "https://api.example.com:443/any/path?q"));
+    EXPECT_FALSE(in_scope(ScopeKind::origins, scope, "https://api.example.com:444/"));
+    EXPECT_FALSE(in_scope(ScopeKind::origins, scope, "https://API.example.com@evil.net/"));
+}
+
+TEST(Scope, OriginsMayEndInAPathThatHoldsByWholeSegments) {
+    const Scope scope{{"https://a.example/v1/", "http://127.0.0.1:8080/x", "b.example"}, false, 5};
+    const std::pair<const char*, bool> cases[] = {
+        {"https://a.example/v1", true},          {"https://a.example/v1/users?x=1", true}, {"https://a.example/v1?x=1", true},   {"https://a.example/v12", false},
+        {"https://a.example/", false},           {"https://a.example/v1/../admin", false}, {"https://a.example/v1/%2e%2e/admin", false}, {"https://a.example/v1/..%2Fadmin", false},
+        {"https://a.example/v1/%5cadmin", false}, {"https://a.example:8443/v1", false},    {"http://127.0.0.1:8080/x/y", true},  {"http://127.0.0.1:8081/x", false},
+        {"http://127.0.0.1/x", false},           {"https://b.example/", true},             {"http://b.example/", false},         {"http://127.1:8080/x", false},
+    };
+    for (const auto& [address, inside] : cases) EXPECT_EQ(in_scope(ScopeKind::origins, scope, address), inside) << address;
+}
+
+TEST(Scope, HostsMayNameAPort) {
+    const Scope scope{{"db.example:5432", "*.cache.example", "[::1]:80", "10.0.0.1"}, false, 5};
+    const std::pair<const char*, bool> cases[] = {
+        {"db.example:5432", true}, {"db.example:5433", false}, {"db.example", true},  {"xdb.example:5432", false}, {"a.cache.example:1", true}, {"cache.example:1", false},
+        {"[::1]:80", true},        {"[::1]:81", false},        {"10.0.0.1:7", true},  {"10.0.0.11:7", false},
+    };
+    for (const auto& [address, inside] : cases) EXPECT_EQ(in_scope(ScopeKind::hosts, scope, address), inside) << address;
 }
 
 TEST(Policy, EverySpellingGivesTheRecordOfItsCanonicalNames) {

@@ -66,6 +66,15 @@ std::unique_ptr<GrantSet> GrantSet::of(std::span<const Capability> capabilities)
     return set;
 }
 
+std::unique_ptr<GrantSet> GrantSet::clone() const {
+    std::unique_ptr<GrantSet> copy(new GrantSet());
+    copy->bits_.store(bits_.load(std::memory_order_acquire), std::memory_order_relaxed);
+    copy->revoked_.store(revoked_.load(std::memory_order_acquire), std::memory_order_relaxed);
+    copy->scopes_ = scopes_;
+    copy->rule_ = rule_;
+    return copy;
+}
+
 bool GrantSet::holds(Capability capability, std::string_view value) const noexcept {
     return holds(capability) && (row(capability).scope == ScopeKind::none || in_scope(row(capability).scope, scope(capability), value));
 }

@@ -48,6 +48,9 @@ public:
     /// Exactly these, each on everything; for tests and for embedders.
     static std::unique_ptr<GrantSet> of(std::span<const Capability> capabilities);
 
+    /// The same grants as they are now; what is revoked later here stays granted there.
+    std::unique_ptr<GrantSet> clone() const;
+
     /// Granted at all, on whatever scope.
     bool holds(Capability capability) const noexcept { return (bits_.load(std::memory_order_acquire) >> static_cast<unsigned>(capability) & 1) != 0; }
     /// Granted on this value of its scope.

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "berth/base/url.hpp"
+
 namespace berth {
 namespace {
 
@@ -49,13 +51,64 @@ std::vector<std::string_view> components(std::string_view path) {
     return parts;
 }
 
-bool origin_matches(std::string_view pattern, std::string_view value) noexcept {
+/// Exact, or `*.` in front for any subdomain.
+bool host_matches(std::string_view pattern, std::string_view host) noexcept {
+    if (pattern.starts_with("*.")) {
+        const auto suffix = pattern.substr(1);
+        return host.size() > suffix.size() && host.ends_with(suffix);
+    }
+    return pattern == host;
+}
+
+/// A host apart from its port; the port is empty when none is written. IPv6 addresses stand in brackets.
+struct HostAndPort {
+    std::string_view host;
+    std::string_view port;
+};
+HostAndPort split_port(std::string_view text) noexcept {
+    const auto bracket = text.rfind(']');
+    const auto colon = text.rfind(':');
+    if (colon == std::string_view::npos || (bracket != std::string_view::npos && colon < bracket)) return {text, {}};
+    return {text.substr(0, colon), text.substr(colon + 1)};
+}
+
+/// `db.example:5432`, `db.example` for any port, `*.example`.
+bool address_matches(std::string_view pattern, std::string_view value) noexcept {
+    const auto granted = split_port(pattern);
+    const auto asked = split_port(value);
+    return host_matches(granted.host, asked.host) && (granted.port.empty() || granted.port == "*" || asked.port.empty() || granted.port == asked.port);
+}
+
+/// Whether the path (normalised, with or without its query) lies at or below the prefix, by whole segments. Beside a prefix,
+/// a path that some server could read as another one (with an encoded slash) lies nowhere.
+bool below(std::string_view prefix, std::string_view path) {
+    path = path.substr(0, path.find('?'));
+    while (prefix.ends_with('/')) prefix.remove_suffix(1);
+    if (prefix.empty()) return true;
+    std::string lower(path);
+    std::transform(lower.begin(), lower.end(), lower.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+    if (lower.find("%2f") != std::string::npos || lower.find("%5c") != std::string::npos) return false;
+    return path == prefix || (path.starts_with(prefix) && path[prefix.size()] == '/');
+}
+
+/// `https://host[:port][/prefix]` with `*.` allowed in front of the host; without a scheme it means https.
+bool origin_matches(std::string_view pattern, std::string_view value) {
     if (pattern == value) return true;
-    const auto star = pattern.find("*.");
-    if (star == std::string_view::npos || !(star == 0 || pattern.substr(0, star).ends_with("://"))) return false;
-    const auto scheme = pattern.substr(0, star);
-    const auto suffix = pattern.substr(star + 1);
-    return value.starts_with(scheme) && value.size() > scheme.size() + suffix.size() && value.ends_with(suffix);
+    const auto url = Url::parse(value);
+    if (!url) return false;
+    auto scheme = std::string_view("https");
+    if (const auto at = pattern.find("://"); at != std::string_view::npos) {
+        scheme = pattern.substr(0, at);
+        pattern.remove_prefix(at + 3);
+    }
+    if (scheme != url->scheme()) return false;
+    const auto slash = pattern.find('/');
+    const auto prefix = slash == std::string_view::npos ? std::string_view() : pattern.substr(slash);
+    const auto granted = split_port(pattern.substr(0, slash));
+    const auto port = granted.port.empty() ? std::string(url->is_https ? "443" : "80") : std::string(granted.port);
+    auto host = granted.host;
+    if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
+    return host_matches(host, url->host) && port == std::to_string(url->port) && below(prefix, url->path);
 }
 
 }  // namespace
@@ -85,9 +138,9 @@ bool in_scope(ScopeKind kind, const Scope& scope, std::string_view value) noexce
         switch (kind) {
             case ScopeKind::none: return true;
             case ScopeKind::paths: return path_matches(pattern, value);
-            case ScopeKind::origins:
+            case ScopeKind::origins: return origin_matches(pattern, value);
             case ScopeKind::hosts:
-            case ScopeKind::addresses: return origin_matches(pattern, value);
+            case ScopeKind::addresses: return address_matches(pattern, value);
             case ScopeKind::names:
             case ScopeKind::keys:
             case ScopeKind::accounts: return wildcard(pattern, value);

@@ -45,18 +45,6 @@ bool is_field_value(std::string_view value) noexcept {
     return true;
 }
 
-/// Checks one line of a field and splits it.
-Result<HttpField> split_field(std::string_view line) {
-    if (line.front() == ' ' || line.front() == '\t') return bad("a header line continues the one before");
-    const auto colon = line.find(':');
-    if (colon == std::string_view::npos) return bad("a header line without a colon");
-    const auto name = line.substr(0, colon);
-    if (!is_token(name)) return bad("a header name with a space or another byte that does not belong there");
-    const auto value = trimmed(line.substr(colon + 1));
-    if (!is_field_value(value)) return bad("a control byte in a header value");
-    return HttpField{name, value};
-}
-
 Result<void> parse_request_line(std::string_view line, const HttpLimits& limits, HttpRequest& request) {
     const auto first = line.find(' ');
     const auto last = line.rfind(' ');
@@ -96,16 +84,6 @@ Result<void> parse_request_line(std::string_view line, const HttpLimits& limits,
     return {};
 }
 
-Result<std::uint64_t> parse_length(std::string_view text) {
-    if (text.empty() || text.size() > 19) return bad("Content-Length is not a number");
-    std::uint64_t value = 0;
-    for (const char c : text) {
-        if (c < '0' || c > '9') return bad("Content-Length is not a number");
-        value = value * 10 + static_cast<std::uint64_t>(c - '0');
-    }
-    return value;
-}
-
 bool is_host(std::string_view value) noexcept {
     for (const char c : value) {
         const bool alphanumeric = (c >= '0' && c <= '9') || (lower(c) >= 'a' && lower(c) <= 'z');
@@ -126,6 +104,27 @@ void each_word(std::string_view list, F visit) {
 }
 
 }  // namespace
+
+Result<HttpField> split_field(std::string_view line) {
+    if (line.front() == ' ' || line.front() == '\t') return bad("a header line continues the one before");
+    const auto colon = line.find(':');
+    if (colon == std::string_view::npos) return bad("a header line without a colon");
+    const auto name = line.substr(0, colon);
+    if (!is_token(name)) return bad("a header name with a space or another byte that does not belong there");
+    const auto value = trimmed(line.substr(colon + 1));
+    if (!is_field_value(value)) return bad("a control byte in a header value");
+    return HttpField{name, value};
+}
+
+Result<std::uint64_t> parse_length(std::string_view text) {
+    if (text.empty() || text.size() > 19) return bad("Content-Length is not a number");
+    std::uint64_t value = 0;
+    for (const char c : text) {
+        if (c < '0' || c > '9') return bad("Content-Length is not a number");
+        value = value * 10 + static_cast<std::uint64_t>(c - '0');
+    }
+    return value;
+}
 
 bool is_token(std::string_view text) noexcept {
     if (text.empty()) return false;

@@ -63,6 +63,11 @@ private:
     std::string line_;                // the trailer line so far
 };
 
+/// One line of a head apart, checked: no folding, a token as name, no control bytes in the value.
+Result<HttpField> split_field(std::string_view line);
+/// The value of a Content-Length: digits alone.
+Result<std::uint64_t> parse_length(std::string_view text);
+
 bool is_token(std::string_view text) noexcept;
 bool equal_ignoring_case(std::string_view a, std::string_view b) noexcept;
 

@@ -1,0 +1,72 @@
+#include "berth/app/live_network.hpp"
+
+#include "berth/net/http_client.hpp"
+
+namespace berth {
+namespace {
+
+class Checks final : public FetchChecks {
+public:
+    explicit Checks(std::shared_ptr<const NetworkGuard> guard) : guard_(std::move(guard)) {}
+    Result<void> check(std::string_view method, const Url& url) const override { return guard_->check(NetworkGuard::needed_for(method), url); }
+    Result<void> check(std::string_view method, const Url& url, const IpAddress& address) const override { return guard_->check(NetworkGuard::needed_for(method), url, address); }
+
+private:
+    std::shared_ptr<const NetworkGuard> guard_;
+};
+
+class Exchange final : public HttpExchange {
+public:
+    explicit Exchange(std::shared_ptr<Fetch> fetch) : fetch_(std::move(fetch)) {}
+
+    State head() const override {
+        switch (fetch_->head()) {
+            case Fetch::State::pending: return State::pending;
+            case Fetch::State::ready: return State::ready;
+            case Fetch::State::failed: break;
+        }
+        return State::failed;
+    }
+    OutgoingResponse response() const override {
+        auto head = fetch_->response();
+        return {head.status, std::move(head.fields)};
+    }
+    Error error() const override { return fetch_->error(); }
+    std::size_t room() const override { return fetch_->room(); }
+    void write(ByteView bytes) override { fetch_->write(bytes); }
+    void finish() override { fetch_->finish(); }
+    Read read(MutableBytes out, std::size_t& count) override {
+        switch (fetch_->read(out, count)) {
+            case Fetch::Read::some: return Read::some;
+            case Fetch::Read::pending: return Read::pending;
+            case Fetch::Read::end: return Read::end;
+            case Fetch::Read::failed: break;
+        }
+        return Read::failed;
+    }
+
+private:
+    std::shared_ptr<Fetch> fetch_;  // owners: this, and the loop until it has noticed that this has gone
+};
+
+}  // namespace
+
+LiveNetwork::LiveNetwork(std::unique_ptr<HttpClient> client) : client_(std::move(client)) {}
+LiveNetwork::~LiveNetwork() = default;
+
+Result<std::unique_ptr<HttpExchange>> LiveNetwork::open(OutgoingRequest request, std::shared_ptr<const NetworkGuard> guard, std::function<void()> waker) {
+    FetchRequest fetch;
+    fetch.redirects = guard->redirects(NetworkGuard::needed_for(request.method));
+    fetch.method = std::move(request.method);
+    fetch.url = std::move(request.url);
+    fetch.fields = std::move(request.fields);
+    fetch.has_body = request.has_body;
+    if (request.connect_timeout) fetch.connect_timeout = *request.connect_timeout;
+    if (request.first_byte_timeout) fetch.first_byte_timeout = *request.first_byte_timeout;
+    if (request.between_bytes_timeout) fetch.between_bytes_timeout = *request.between_bytes_timeout;
+    fetch.max_body = request.max_response;
+    BERTH_TRY(auto started, client_->start(std::move(fetch), std::make_shared<Checks>(std::move(guard)), std::move(waker)));
+    return std::make_unique<Exchange>(std::move(started));
+}
+
+}  // namespace berth
