@@ -2,6 +2,7 @@
 """Serves components of several tool chains and looks at them as clients do, with and without grants. Prints a line a
 failure and last `N passed, N failed`."""
 import contextlib
+import http.server
 import json
 import os
 import shutil
@@ -11,6 +12,7 @@ import sys
 import tempfile
 import threading
 import urllib.error
+import urllib.parse
 import urllib.request
 from pathlib import Path
 
@@ -95,12 +97,102 @@ def outgoing_request_without_a_grant_is_denied_and_told():
     assert denied and denied[0]["msg"] == "denied: net.fetch" and denied[0]["scope"] == "http://127.0.0.1:9", server.lines
 
 
+class Peer(http.server.BaseHTTPRequestHandler):
+    """Answers with what it was asked; /moved leads on, /loop to itself, /metadata to where nobody may go."""
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self):
+        self.server.seen.append(f"{self.command} {self.path}")
+        size = int(self.headers.get("content-length") or 0)
+        body = self.rfile.read(size) if "chunked" not in self.headers.get("transfer-encoding", "") else self.chunks()
+        moved = {"/moved": "/there", "/metadata": "http://169.254.169.254/", "/elsewhere": "http://localhost:1/"}.get(self.path)
+        answer = b"" if moved else f"{self.command} {self.path} ".encode() + body
+        self.send_response(302 if moved else 200)
+        if moved:
+            self.send_header("Location", moved)
+        self.send_header("Content-Length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
+
+    do_POST = do_GET
+
+    def chunks(self):
+        whole = b""
+        while size := int(self.rfile.readline(), 16):
+            whole += self.rfile.read(size)
+            self.rfile.readline()
+        self.rfile.readline()
+        return whole
+
+    def log_message(self, *_):
+        pass
+
+
+@contextlib.contextmanager
+def peer():
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Peer)
+    server.seen = []
+    server.url = f"http://127.0.0.1:{server.server_address[1]}"
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def out(server, kind, to, **more):
+    query = urllib.parse.urlencode({"to": to, **{name: value for name, value in more.items() if name != "body"}})
+    return ask(f"{server.url}/out?{query}", more.get("body"))[::2]
+
+
+def sends(kind):
+    with peer() as other, serving((f"hello-{kind}", guests / f"hello-{kind}.wasm"), flags=("--allow", f"net.fetch={other.url}")) as server:
+        assert out(server, kind, f"{other.url}/a?b=c") == (200, b"reached 200 GET /a?b=c " if kind == "javascript" else b"reached 200 GET /a "), other.seen
+        status, body = out(server, kind, f"{other.url}/moved")
+        assert (status, body) == (200, b"reached 200 GET /there "), (status, body)
+        seen = list(other.seen)
+        for refused in (f"{other.url}/metadata", f"{other.url}/elsewhere", "http://127.0.0.1:1/", "http://169.254.169.254/latest/meta-data/", "http://[::ffff:127.0.0.1]:1/", "http://localhost:1/"):
+            status, body = out(server, kind, refused)
+            assert status == 502 and body.startswith(b"refused"), (refused, status, body)
+        assert other.seen == seen + ["GET /metadata", "GET /elsewhere"], other.seen
+    assert any("denied: net.fetch" in line and "169.254.169.254" in line for line in server.lines), server.lines
+
+
 @case
-def granted_outgoing_request_is_not_a_denial():
-    with serving(("hello", guests / "hello-javascript.wasm"), flags=("--allow", "net.fetch=http://127.0.0.1:9")) as server:
-        status, _, body = ask(f"{server.url}/out")
-        assert status == 502 and b"refused" in body, (status, body)
-    assert not any("denied" in line for line in server.lines), server.lines
+def javascript_component_sends_requests_it_is_granted():
+    sends("javascript")
+
+
+@case
+def python_component_sends_requests_it_is_granted():
+    sends("python")
+
+
+@case
+def a_request_with_a_body_needs_the_grant_to_send():
+    with peer() as other:
+        for capability, expected in (("net.fetch", 502), ("net.send", 200)):
+            with serving(("hello", guests / "hello-javascript.wasm"), flags=("--allow", f"{capability}={other.url}")) as server:
+                status, body = out(server, "javascript", f"{other.url}/p", method="POST", body=b"x" * 300_000)
+                assert status == expected, (capability, status, body[:100])
+                assert expected == 502 or body == b"reached 200 POST /p " + b"x" * 300_000, (len(body), body[:100])
+
+
+@case
+def a_grant_on_every_origin_reaches_no_address_inside():
+    with peer() as other, serving(("hello", guests / "hello-javascript.wasm"), flags=("--allow", "net.fetch=*")) as server:
+        status, body = out(server, "javascript", other.url)
+        assert status == 502 and other.seen == [], (status, body, other.seen)
+    assert any("loopback" in line for line in server.lines), server.lines
+
+
+@case
+def a_refused_call_is_explained():
+    explained = subprocess.run([binary, "policy", "explain", guests / "hello-javascript.wasm"], capture_output=True, text=True, env={"PATH": os.environ["PATH"], "HOME": str(cache), "XDG_CACHE_HOME": str(cache), "XDG_STATE_HOME": str(cache / "state")})
+    assert explained.returncode == 0 and "net.fetch" in explained.stdout and "net.send" in explained.stdout, explained
 
 
 @case

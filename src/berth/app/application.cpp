@@ -9,6 +9,8 @@
 #include <fstream>
 #include <thread>
 
+#include "berth/app/live_network.hpp"
+#include "berth/runtime/component_functions.hpp"
 #include "berth/app/advisories.hpp"
 #include "berth/app/compile_apart.hpp"
 #include "berth/base/format.hpp"
@@ -174,14 +176,20 @@ Application::Application(ApplicationOptions options)
 
 Application::~Application() = default;
 
-Result<std::unique_ptr<Application>> Application::create(ApplicationOptions options) { return std::unique_ptr<Application>(new Application(std::move(options))); }
+Network& Application::network() noexcept { return *network_; }
+
+Result<std::unique_ptr<Application>> Application::create(ApplicationOptions options) {
+    std::unique_ptr<Application> application(new Application(std::move(options)));
+    BERTH_TRY(application->network_, LiveNetwork::create({.ca_file = application->options_.network_ca_file}));
+    return application;
+}
 
 HostMetrics* Application::host_metrics(World world) noexcept {
     const std::lock_guard lock(engine_mutex_);
     auto& metrics = host_metrics_[world];
     if (!metrics) {
-        const auto* guest_world = world == World::wasi ? worlds_.wasi : worlds_.bare;
-        metrics = std::make_unique<HostMetrics>(metrics_, guest_world->table());
+        const auto& table = world == World::component ? component_table() : world == World::wasi ? worlds_.wasi->table() : worlds_.bare->table();
+        metrics = std::make_unique<HostMetrics>(metrics_, table);
     }
     return metrics.get();
 }
@@ -229,18 +237,20 @@ std::vector<std::string> Application::production_problems(const PolicyRequest& r
     return problems;
 }
 
-Result<std::shared_ptr<WasmEngine>> Application::component_engine() {
+Result<std::shared_ptr<WasmEngine>> Application::component_engine(bool deterministic) {
     const std::lock_guard lock(engine_mutex_);
-    if (!component_engine_) {
+    auto& engine = component_engines_[deterministic ? 1 : 0];
+    if (!engine) {
         EngineOptions options;
         options.components = true;
         options.engine_fuel = true;
         options.restore = false;
         options.backtraces = false;
-        if (options_.single_run) options.pooling = Choice::off;
-        BERTH_TRY(component_engine_, WasmEngine::create(options));
+        options.nan_canonicalisation = options.relaxed_simd_deterministic = deterministic;
+        if (options_.single_run || deterministic) options.pooling = Choice::off;
+        BERTH_TRY(engine, WasmEngine::create(options));
     }
-    return component_engine_;
+    return engine;
 }
 
 Result<SettledPolicy> Application::settle(const PolicyRequest& request, World world, std::string_view name) const {
@@ -311,7 +321,7 @@ Result<std::shared_ptr<const WasmProgram>> Application::load(const std::filesyst
             return berth::compile_apart(wasm, exact_depth, for_engine, {.time = time});
         };
     }
-    options.component_engine = [this] { return component_engine(); };
+    options.component_engine = [this](bool deterministic) { return component_engine(deterministic); };
     return WasmProgram::load(std::move(engine), worlds_, cache_.get(), bytes, options, progress) | note([&] { return format("loading {}", file.string()); });
 }
 
@@ -324,6 +334,7 @@ Result<std::shared_ptr<const WasmProgram>> Application::load_for_replay(ByteView
         return fail(Code::version_unsupported, format("the call was metered by {}; this build meters by {}", recorded.fuel_schedule, fuel_schedule));
     }
     BERTH_TRY(auto limits, limits_of(recorded));
+    options.component_engine = [&](bool) { return component_engine(recorded.deterministic); };
     options.settle = [&](World world) -> Result<ProgramTerms> {
         if (name(world) != recorded.world) return fail(Code::journal_mismatch, format("the call was recorded in the world {}; this module is of the world {}", recorded.world, name(world)));
         return ProgramTerms{.policy = Policy{.missing = Missing::deny_at_call}, .limits = limits};

@@ -22,6 +22,8 @@
 namespace berth {
 
 class CodeCache;
+class LiveNetwork;
+class Network;
 struct JournalOpen;
 class WasmEngine;
 namespace worlds::bare { class BareWorld; }
@@ -61,6 +63,7 @@ struct SettledPolicy {
 struct ApplicationOptions {
     Folders folders = Folders::find();
     LogLevel log_level = LogLevel::info;
+    std::string network_ca_file;          // certificates trusted beside the system's; empty: none
     std::filesystem::path record_folder;  // journals of all calls of functions; empty: none are kept
     bool restore = true;     // put used instances back in place where that is sound
     bool use_cache = true;
@@ -80,6 +83,7 @@ public:
     const ApplicationOptions& options() const noexcept { return options_; }
     const Clock& clock() const noexcept { return clock_; }
     RandomSource& random() noexcept { return random_; }
+    Network& network() noexcept;
     MetricRegistry& metrics() noexcept { return metrics_; }
     Log& log() noexcept { return log_; }
     const GuestWorlds& worlds() const noexcept { return worlds_; }
@@ -92,7 +96,7 @@ public:
     /// The engine, made when it is first needed; deterministic calls have one of their own, whose code has one form of NaN.
     Result<std::shared_ptr<WasmEngine>> engine(bool deterministic = false);
     /// The engine for components, likewise.
-    Result<std::shared_ptr<WasmEngine>> component_engine();
+    Result<std::shared_ptr<WasmEngine>> component_engine(bool deterministic = false);
 
     /// What a guest of `world`, called `name`, may do under a request.
     Result<SettledPolicy> settle(const PolicyRequest& request, World world, std::string_view name) const;
@@ -123,7 +127,8 @@ private:
     std::unique_ptr<CodeCache> cache_;
     std::mutex engine_mutex_;
     std::array<std::shared_ptr<WasmEngine>, 2> engines_;  // guarded by engine_mutex_; [1] is deterministic; shared with the modules compiled by them
-    std::shared_ptr<WasmEngine> component_engine_;  // likewise
+    std::array<std::shared_ptr<WasmEngine>, 2> component_engines_;  // likewise
+    std::unique_ptr<LiveNetwork> network_;
 };
 
 /// The bytes of a file, or file_not_found; a directory or an unreadable file says so.

@@ -70,6 +70,7 @@ constexpr std::array known_keys{
     ConfigKey{"functions.no_new_privs", ConfigType::flag, "true", "", "functions cannot gain privileges"},
     ConfigKey{"functions.expose_debug", ConfigType::flag, "false", "", "show what functions wrote in answers about their failures"},
     ConfigKey{"server.auth.hs_secret", ConfigType::text, "", "", "name of the secret that HS256 credentials are signed with"},
+    ConfigKey{"network.ca_file", ConfigType::text, "", "", "certificates (PEM) that outgoing TLS trusts beside the system's"},
     ConfigKey{"engine.restore", ConfigType::flag, "true", "", "put used instances back in place"},
 };
 
@@ -84,7 +85,7 @@ const ConfigKey* find_key(std::string_view name) {
 
 /// `limits.wasi.fuel`
 std::optional<Limit> limit_key(std::string_view name) {
-    for (const std::string_view prefix : {"limits.wasi.", "limits.bare."}) {
+    for (const std::string_view prefix : {"limits.wasi.", "limits.bare.", "limits.component."}) {
         if (name.starts_with(prefix)) return limit_named(name.substr(prefix.size()));
     }
     return std::nullopt;

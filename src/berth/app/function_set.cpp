@@ -180,6 +180,7 @@ void FunctionSet::take_wasm(std::vector<DiscoveredFunction> found, Progress& pro
     auto& application = application_;
     auto engine = std::make_unique<WasmFunctions>(WasmHost{.clock = application.clock(),
                                                            .random = application.random(),
+                                                           .network = application.network(),
                                                            .log = application.log(),
                                                            .environment = application.environment(),
                                                            .record_folder = application.options().record_folder,

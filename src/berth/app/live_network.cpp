@@ -1,7 +1,5 @@
 #include "berth/app/live_network.hpp"
 
-#include "berth/net/http_client.hpp"
-
 namespace berth {
 namespace {
 
@@ -51,7 +49,22 @@ private:
 
 }  // namespace
 
-LiveNetwork::LiveNetwork(std::unique_ptr<HttpClient> client) : client_(std::move(client)) {}
+LiveNetwork::LiveNetwork(HttpClientOptions options) : options_(std::move(options)) {}
+
+Result<std::unique_ptr<LiveNetwork>> LiveNetwork::create(HttpClientOptions options) {
+    const bool has_certificates = !options.ca_file.empty();
+    std::unique_ptr<LiveNetwork> network(new LiveNetwork(std::move(options)));
+    if (has_certificates) BERTH_TRYV(network->client());
+    return network;
+}
+
+Result<HttpClient*> LiveNetwork::client() {
+    const std::lock_guard lock(mutex_);
+    if (!client_) {
+        BERTH_TRY(client_, HttpClient::create(options_));
+    }
+    return client_.get();
+}
 LiveNetwork::~LiveNetwork() = default;
 
 Result<std::unique_ptr<HttpExchange>> LiveNetwork::open(OutgoingRequest request, std::shared_ptr<const NetworkGuard> guard, std::function<void()> waker) {
@@ -65,7 +78,8 @@ Result<std::unique_ptr<HttpExchange>> LiveNetwork::open(OutgoingRequest request,
     if (request.first_byte_timeout) fetch.first_byte_timeout = *request.first_byte_timeout;
     if (request.between_bytes_timeout) fetch.between_bytes_timeout = *request.between_bytes_timeout;
     fetch.max_body = request.max_response;
-    BERTH_TRY(auto started, client_->start(std::move(fetch), std::make_shared<Checks>(std::move(guard)), std::move(waker)));
+    BERTH_TRY(auto* client, client());
+    BERTH_TRY(auto started, client->start(std::move(fetch), std::make_shared<Checks>(std::move(guard)), std::move(waker)));
     return std::make_unique<Exchange>(std::move(started));
 }
 

@@ -3,20 +3,25 @@
 #include <memory>
 
 #include "berth/host/providers/network.hpp"
+#include "berth/net/http_client.hpp"
 
 namespace berth {
-
-class HttpClient;
 
 /// The network of the machine, for guests: the HTTP client behind the guards of their calls.
 class LiveNetwork final : public Network {
 public:
-    explicit LiveNetwork(std::unique_ptr<HttpClient> client);
+    /// Fails with config_error when the certificates cannot be read. Without such a file nothing happens before the first request.
+    static Result<std::unique_ptr<LiveNetwork>> create(HttpClientOptions options);
     ~LiveNetwork() override;
     Result<std::unique_ptr<HttpExchange>> open(OutgoingRequest request, std::shared_ptr<const NetworkGuard> guard, std::function<void()> waker) override;
 
 private:
-    std::unique_ptr<HttpClient> client_;
+    explicit LiveNetwork(HttpClientOptions options);
+    Result<HttpClient*> client();
+
+    HttpClientOptions options_;
+    std::mutex mutex_;
+    std::unique_ptr<HttpClient> client_;  // guarded by mutex_ until it is there
 };
 
 }  // namespace berth

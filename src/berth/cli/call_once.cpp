@@ -12,6 +12,7 @@ Outcome call_once(Application& application, std::shared_ptr<const WasmProgram> p
     served.push_back({.function = function, .program = std::move(program), .entry = {}, .arguments = {}});
     WasmFunctions functions({.clock = application.clock(),
                              .random = application.random(),
+                             .network = application.network(),
                              .log = application.log(),
                              .environment = application.environment(),
                              .record_folder = {},

@@ -175,6 +175,7 @@ Result<ApplicationOptions> Context::application_options() const {
     BERTH_TRY(const auto configured, configuration());
     BERTH_TRY(options.log_level, parse_log_level(configured.value("log.level")));
     options.restore = configured.value("engine.restore") == "true";
+    options.network_ca_file = configured.value("network.ca_file");
     options.use_cache = !no_cache;
     if (!state_dir.empty()) options.folders.state = state_dir;
     if (console.verbose) options.log_level = LogLevel::debug;

@@ -18,43 +18,50 @@ struct berth_component;
 
 namespace berth {
 
-/// What a host function of a component needs a grant for.
-enum class ComponentNeed : std::uint32_t { nothing, clock, sleep, secure_random, random, fetch, send, connect, datagram };
+/// What a component asks its host for; berth_native/component.h says what each takes and answers.
+enum class ComponentFunction : std::uint32_t {
+    wall_now, wall_resolution, monotonic_now, monotonic_resolution, subscribe, due, secure_random, insecure_random, environment, stdin_read,
+    stdout_write, stderr_write, request_read, response_head, response_room, response_write, response_end, http_handle, http_head, http_read,
+    http_room, http_write, http_finish, http_close, file_preopens, file_open, file_read, file_write, file_stat, file_stat_at, file_set_size,
+    file_set_times, file_set_times_at, file_sync, file_list, file_make_directory, file_remove_directory, file_remove, file_rename, file_link,
+    file_symlink, file_read_link, file_close,
+};
+inline constexpr std::size_t component_function_count = static_cast<std::size_t>(ComponentFunction::file_close) + 1;
+/// The status of an answer that is not there yet.
+inline constexpr std::int32_t component_pending = 1'000'000;
+
+struct ComponentOp {
+    ComponentFunction function{};
+    std::uint64_t object = 0;
+    std::uint64_t a = 0, b = 0, c = 0;
+    std::string_view bytes;
+};
+
+struct ComponentAnswer {
+    std::int32_t status = 0;
+    std::uint64_t x = 0, y = 0;
+    std::string_view bytes;  // until the host is asked again
+};
 
 /// What a component's host functions come down to. On the thread of the call; none may enter the guest.
 class ComponentHost {
 public:
     virtual ~ComponentHost() = default;
 
-    enum class Entry : std::uint32_t { granted, denied, ends };
-    /// Before a host function has an effect. `scope` is what it is about: the address of a request; empty otherwise.
-    virtual Entry enter(ComponentNeed need, std::string_view function, std::string_view scope) = 0;
-
-    virtual std::int64_t wall_clock() = 0;        // nanoseconds since 1970
-    virtual std::uint64_t monotonic_clock() = 0;  // nanoseconds
-    virtual void random(MutableBytes out) = 0;
-    /// Standard input: bytes read, 0 at the end, -1 failed, -2 interrupted. May block.
-    virtual std::int64_t read(MutableBytes out) = 0;
-    enum class Written : std::uint32_t { all, over_limit, failed };
-    virtual Written write(bool to_error, ByteView bytes) = 0;
-    /// Sleeps, and returns early when the call must end.
-    virtual void wait(std::chrono::nanoseconds duration) = 0;
+    enum class Next : std::uint32_t { proceed, denied, ends };
+    virtual Next perform(const ComponentOp& op, ComponentAnswer& answer) = 0;
+    /// Sleeps until this time of the monotonic clock in nanoseconds (all ones: no time). Returns early when something that was
+    /// pending may be there, or the call must end.
+    virtual void wait(std::uint64_t due) = 0;
 };
 
-/// A request for wasi:http/incoming-handler, whole.
+/// A request for wasi:http/incoming-handler; its body is read with ComponentFunction::request_read.
 struct GuestRequest {
     std::string_view method;
     std::string_view authority;
     std::string_view target;  // path and query
     bool https = false;
     std::span<const std::pair<std::string, std::string>> fields;
-    std::string_view body;
-};
-
-struct GuestResponse {
-    std::uint16_t status = 200;
-    std::vector<std::pair<std::string, std::string>> fields;  // names in lower case
-    std::string body;
 };
 
 struct ComponentSetup {
@@ -64,9 +71,7 @@ struct ComponentSetup {
     OnLimit on_limit = OnLimit::fail;
     std::uint64_t memory_limit = std::numeric_limits<std::uint64_t>::max();  // bytes, all memories together
     std::uint64_t table_limit = std::numeric_limits<std::uint64_t>::max();   // elements of each table
-    std::uint64_t output_limit = std::numeric_limits<std::uint64_t>::max();  // bytes of the body of a response
     std::span<const std::string> arguments;                                  // of a command, its name first
-    std::span<const std::string> environment;                                // `NAME=VALUE`
 };
 
 struct ComponentReport {
@@ -75,10 +80,8 @@ struct ComponentReport {
     std::uint64_t fuel_used = 0;
     std::uint64_t peak_memory = 0;
     std::optional<int> exit_status;  // with which the guest ended itself
-    bool output_too_large = false;   // the body of the response passed its limit
     Code error = Code::ok;           // why it has not started
     std::string message;             // more about the outcome, or why a handler gave no response
-    std::optional<GuestResponse> response;
 };
 
 /// A compiled component with its imports resolved. Immutable, any thread. Its engine has `components` on.

@@ -28,14 +28,18 @@ Gate::Gate(const Setup& setup) : setup_(setup) {
 
 Gate::~Gate() {
     if (setup_.metrics == nullptr || host_calls_ == 0) return;
-    for (std::size_t i = 0; i < counts_.size(); ++i) {
+    setup_.metrics->add(counts_, used_, refused_);
+}
+
+void HostMetrics::add(std::span<const std::array<std::uint32_t, host_outcome_count>> calls, std::span<const std::uint32_t> used, std::span<const std::uint32_t> denied) {
+    for (std::size_t i = 0; i < calls.size(); ++i) {
         for (std::size_t k = 0; k < host_outcome_count; ++k) {
-            if (counts_[i][k] != 0) setup_.metrics->calls_[i][k]->add(counts_[i][k]);
+            if (calls[i][k] != 0) calls_[i][k]->add(calls[i][k]);
         }
     }
     for (std::size_t i = 0; i < capability_count; ++i) {
-        if (used_[i] != 0) setup_.metrics->used_[i]->add(used_[i]);
-        if (refused_[i] != 0) setup_.metrics->denied_[i]->add(refused_[i]);
+        if (used[i] != 0) used_[i]->add(used[i]);
+        if (denied[i] != 0) denied_[i]->add(denied[i]);
     }
 }
 

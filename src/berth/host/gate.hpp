@@ -36,8 +36,10 @@ class HostMetrics {
 public:
     HostMetrics(MetricRegistry& registry, const HostTable& table);
 
+    /// Adds what one call counted: outcomes by function, uses and refusals by capability.
+    void add(std::span<const std::array<std::uint32_t, host_outcome_count>> calls, std::span<const std::uint32_t> used, std::span<const std::uint32_t> denied);
+
 private:
-    friend class Gate;
     std::vector<std::array<Counter*, host_outcome_count>> calls_;  // by function index
     std::array<Counter*, capability_count> used_{};
     std::array<Counter*, capability_count> denied_{};

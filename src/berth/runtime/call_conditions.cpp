@@ -58,12 +58,13 @@ private:
 /// The machine as it is. A replayed guest gets it too and never reaches it.
 class LiveConditions final : public CallConditions {
 public:
-    LiveConditions(const Clock& clock, bool reads_cpu, RandomSource& random, const CallStreams& streams, std::unique_ptr<CallTape> tape)
-        : clock_(clock, reads_cpu), random_(random), streams_(streams), tape_(std::move(tape)) {}
+    LiveConditions(const Clock& clock, bool reads_cpu, RandomSource& random, Network& network, const CallStreams& streams, std::unique_ptr<CallTape> tape)
+        : clock_(clock, reads_cpu), random_(random), network_(network), streams_(streams), tape_(std::move(tape)) {}
 
     GuestClock& clock() override { return clock_; }
     FileProvider& files() override { return files_; }
     RandomSource& random() override { return random_; }
+    Network& network() override { return network_; }
     const CallStreams& streams() const override { return streams_; }
     CallTape* tape() override { return tape_.get(); }
     Result<void> finish() override { return {}; }
@@ -72,6 +73,7 @@ private:
     LiveClock clock_;
     HostFiles files_;
     RandomSource& random_;
+    Network& network_;
     CallStreams streams_;
     std::unique_ptr<CallTape> tape_;
 };
@@ -96,6 +98,7 @@ public:
     GuestClock& clock() override { return clock_; }
     FileProvider& files() override { return files_; }
     RandomSource& random() override { return random_; }
+    Network& network() override { return network_; }
     const CallStreams& streams() const override { return streams_; }
     CallTape* tape() override { return tape_.get(); }
     Result<void> finish() override { return save_files_.empty() ? Result<void>() : files_.dump(save_files_); }
@@ -104,6 +107,7 @@ private:
     VirtualClock clock_;
     MemoryFiles files_;
     SeededRandom random_;
+    NoNetwork network_;
     WholeInput input_;
     PlainOutput output_;
     PlainOutput error_;
@@ -115,23 +119,20 @@ private:
 }  // namespace
 
 Result<std::unique_ptr<CallConditions>> CallConditions::create(const WasmProgram& program, const Limits& limits, const CallMode& mode, const Clock& clock, RandomSource& random,
-                                                               const CallStreams& streams) {
-    if (program.component() != nullptr && (mode.deterministic || mode.replay != nullptr || !mode.record.empty() || mode.trace != nullptr)) {
-        return fail(Code::not_implemented, "components are neither recorded and replayed nor run deterministically by this build");
-    }
+                                                               Network& network, const CallStreams& streams) {
     if (mode.replay != nullptr) {
         auto setup = mode.replay_setup;
         setup.output = &streams.output;
         setup.error = &streams.error;
-        return std::make_unique<LiveConditions>(clock, program.reads_clocks(), random, streams, std::make_unique<ReplayTape>(*mode.replay, std::move(setup), mode.trace));
+        return std::make_unique<LiveConditions>(clock, program.reads_clocks(), random, network, streams, std::make_unique<ReplayTape>(*mode.replay, std::move(setup), mode.trace));
     }
     const bool recorded = !mode.record.empty() || mode.trace != nullptr;
     if (!mode.deterministic) {
         std::unique_ptr<CallTape> tape;
         if (recorded) tape = std::make_unique<RecordTape>(program, mode, clock.wall().time_since_epoch().count());
-        return std::make_unique<LiveConditions>(clock, program.reads_clocks(), random, streams, std::move(tape));
+        return std::make_unique<LiveConditions>(clock, program.reads_clocks(), random, network, streams, std::move(tape));
     }
-    auto conditions = std::make_unique<VirtualConditions>(program.world().table().world(), limits, mode, streams);
+    auto conditions = std::make_unique<VirtualConditions>(program.host_table().world(), limits, mode, streams);
     if (program.policy() != nullptr) BERTH_TRYV(conditions->take(program.policy()->mounts));
     if (recorded) conditions->set_tape(std::make_unique<RecordTape>(program, mode, mode.clock_start));
     return conditions;

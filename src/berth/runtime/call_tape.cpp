@@ -56,7 +56,7 @@ Result<void> RecordTape::begin(std::string_view entry, const Bytes& args, const 
         if (mode_.module != nullptr) BERTH_TRYV(writer_->blocks()->put(Cid(Cid::Codec::raw, program_.digest()), *mode_.module));
     }
     recorder_ = std::make_unique<HostCallRecorder>(*writer_);
-    const auto& world = program_.world().table().world();
+    const auto& world = program_.host_table().world();
     auto opening = JournalEntry::of(JournalKind::open);
     const auto policy = policy_digest(program_.policy() != nullptr ? *program_.policy() : Policy{}, world.missing);
     if (mode_.trace != nullptr) {

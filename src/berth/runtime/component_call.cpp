@@ -5,7 +5,10 @@
 
 #include "berth/base/format.hpp"
 #include "berth/engine/call_record.hpp"
+#include "berth/base/hash.hpp"
 #include "berth/engine/component.hpp"
+#include "berth/runtime/call_tape.hpp"
+#include "berth/runtime/component_gate.hpp"
 
 namespace berth {
 namespace {
@@ -34,82 +37,84 @@ constexpr std::array asked_table{
     Asked{"wasi:sockets/udp@", Capability::net_datagram, false},
 };
 
-std::optional<Capability> capability_of(ComponentNeed need) noexcept {
-    switch (need) {
-        case ComponentNeed::nothing: break;
-        case ComponentNeed::clock: return Capability::time_now;
-        case ComponentNeed::sleep: return Capability::time_sleep;
-        case ComponentNeed::secure_random: return Capability::random_secure;
-        case ComponentNeed::random: return Capability::random_number;
-        case ComponentNeed::fetch: return Capability::net_fetch;
-        case ComponentNeed::send: return Capability::net_send;
-        case ComponentNeed::connect: return Capability::net_connect;
-        case ComponentNeed::datagram: return Capability::net_datagram;
-    }
-    return std::nullopt;
-}
-
 constexpr std::uint64_t fuel_of_a_host_call = 100;
+constexpr std::string_view handler_entry = "wasi:http/incoming-handler.handle";
+constexpr std::string_view command_entry = "wasi:cli/run.run";
 
-/// `https://example.org:8443/path` without its path: the origin that a grant names.
-std::string_view origin_of(std::string_view address) noexcept {
-    const auto scheme = address.find("://");
-    if (scheme == std::string_view::npos) return address;
-    return address.substr(0, address.find('/', scheme + 3));
-}
+/// What a call of a component enters, in a form that a journal keeps: the arguments of a command, or the head of a request.
+struct Entered {
+    std::vector<std::string> arguments;
+    CallRequest request;
 
-/// The providers of one call as a component sees them, behind its grants and quotas.
-class Host final : public ComponentHost {
-public:
-    Host(const WasmProgram& program, const WasmCallSetup& setup, const Limits& limits, CallRecord& record) : program_(program), setup_(setup), limits_(limits), record_(record) {}
-
-    Entry enter(ComponentNeed need, std::string_view function, std::string_view scope) override {
-        if (++host_calls_ > limits_[Limit::host_calls]) {
-            failure_ = over_limit(Limit::host_calls, limits_[Limit::host_calls]);
-            return Entry::ends;
+    Bytes encode(bool as_handler) const {
+        Bytes out;
+        JournalPut put(out);
+        if (!as_handler) {
+            put.length(arguments.size());
+            for (const auto& argument : arguments) put.text(argument);
+            return out;
         }
-        const auto capability = capability_of(need);
-        const auto value = origin_of(scope);
-        const auto& grants = program_.grants();
-        if (!capability || (value.empty() ? grants.holds(*capability) : grants.holds(*capability, value))) return Entry::granted;
-        const auto denial = grants.denial(*capability, value);
-        if (setup_.denials != nullptr) setup_.denials->denied("component", function, denial);
-        failure_ = denial.to_error();
-        failure_->set_where(std::string(function));
-        return Entry::denied;
-    }
-
-    std::int64_t wall_clock() override { return setup_.guest_clock.read_wall().time_since_epoch().count(); }
-    std::uint64_t monotonic_clock() override { return static_cast<std::uint64_t>(setup_.guest_clock.read_steady().time_since_epoch().count()); }
-    void random(MutableBytes out) override { setup_.random.fill(out); }
-    std::int64_t read(MutableBytes out) override { return setup_.input.read(out); }
-    Written write(bool to_error, ByteView bytes) override {
-        switch ((to_error ? setup_.error : setup_.output).write(bytes)) {
-            case OutputStream::Written::all: return Written::all;
-            case OutputStream::Written::failed: return Written::failed;
-            default: break;
+        for (const auto* text : {&request.method, &request.authority, &request.target}) put.text(*text);
+        put.plain(static_cast<std::uint8_t>(request.https ? 1 : 0));
+        put.length(request.fields.size());
+        for (const auto& [name, value] : request.fields) {
+            put.text(name);
+            put.text(value);
         }
-        failure_ = over_limit(Limit::output, limits_[Limit::output]);
-        return Written::over_limit;
-    }
-    void wait(std::chrono::nanoseconds duration) override {
-        setup_.guest_clock.wait_until(setup_.guest_clock.steady() + std::chrono::duration_cast<SteadyTime::duration>(duration), &record_);
+        return out;
     }
 
-    const std::optional<Error>& failure() const noexcept { return failure_; }
-    std::uint64_t host_calls() const noexcept { return host_calls_; }
-
-private:
-    const WasmProgram& program_;
-    const WasmCallSetup& setup_;
-    const Limits& limits_;
-    CallRecord& record_;
-    std::uint64_t host_calls_ = 0;
-    std::optional<Error> failure_;  // the latest denial, or what ended the call
+    static Result<Entered> decode(ByteView bytes, bool as_handler) {
+        Entered entered;
+        JournalGet in(bytes);
+        std::uint64_t count = 0;
+        const auto text = [&](std::string& out) {
+            std::string_view view;
+            const bool whole = in.text(view);
+            out = view;
+            return whole;
+        };
+        bool whole = true;
+        if (as_handler) {
+            std::uint8_t https = 0;
+            whole = text(entered.request.method) && text(entered.request.authority) && text(entered.request.target) && in.plain(https);
+            entered.request.https = https != 0;
+        }
+        whole = whole && in.length(count) && count <= bytes.size();
+        for (std::uint64_t i = 0; whole && i < count; ++i) {
+            if (as_handler) {
+                auto& field = entered.request.fields.emplace_back();
+                whole = text(field.first) && text(field.second);
+            } else {
+                whole = text(entered.arguments.emplace_back());
+            }
+        }
+        if (!whole || !in.at_end()) return fail(Code::journal_invalid, "the recorded arguments are none of a component");
+        return entered;
+    }
 };
 
-std::optional<Error> error_of(const ComponentReport& report, const Host& host, const Limits& limits, const CallRecord& record, std::uint64_t fuel, bool as_handler, std::optional<ExitInfo>& exit) {
-    if (report.output_too_large) return over_limit(Limit::output, limits[Limit::output]);
+/// How a handler answered, for a journal: status, fields and the hash of the body.
+Bytes encode_response(const CallResponse& response, std::string_view body) {
+    Bytes out;
+    JournalPut put(out);
+    put.plain(response.status);
+    put.length(response.fields.size());
+    for (const auto& [name, value] : response.fields) {
+        put.text(name);
+        put.text(value);
+    }
+    put.raw(sha256(as_bytes(body)));
+    return out;
+}
+
+Bytes encode_status(int status) {
+    Bytes out;
+    JournalPut(out).plain(static_cast<std::uint32_t>(status));
+    return out;
+}
+
+std::optional<Error> error_of(const ComponentReport& report, const ComponentGate& host, const Limits& limits, const CallRecord& record, std::uint64_t fuel, bool answered, bool as_handler, std::optional<ExitInfo>& exit) {
     switch (report.outcome) {
         case CallOutcome::returned: {
             if (fuel > limits[Limit::fuel]) return over_limit(Limit::fuel, limits[Limit::fuel]);
@@ -120,7 +125,7 @@ std::optional<Error> error_of(const ComponentReport& report, const Host& host, c
                 error.set_exit_status(status & 0xFF);
                 return error;
             }
-            if (!as_handler || report.response) return std::nullopt;
+            if (!as_handler || answered) return std::nullopt;
             return Error(Code::bad_output, report.message.empty() ? "the handler ended without a response" : format("the handler answered with the error {}", report.message));
         }
         case CallOutcome::host_trapped: return host.failure() ? *host.failure() : Error(Code::runtime_bug, "a host function ended the call without saying why");
@@ -169,68 +174,85 @@ Outcome run_component(const WasmProgram& program, const Call& call, const WasmCa
         return finish();
     }
     const auto& component = *program.component();
-    if (setup.tape != nullptr) {
-        outcome.error = Error(Code::not_implemented, "this build neither records nor replays calls of components");
-        return finish();
-    }
     if (!call.entry.empty()) {
         outcome.error = Error(Code::not_implemented, "this build calls wasi:http/incoming-handler and wasi:cli/run of components, no other export");
         return finish();
     }
     const bool as_handler = component.handles_http();
+    auto* tape = setup.tape;
 
-    std::vector<std::string> arguments{call.function};
-    arguments.insert(arguments.end(), call.arguments.begin(), call.arguments.end());
-    const auto environment = granted_environment(program, setup.environment);
-    Host host(program, setup, limits, record);
-    const auto fuel = std::min<std::uint64_t>(limits[Limit::fuel], static_cast<std::uint64_t>(unlimited_fuel));
-    const ComponentSetup component_setup{.host = host,
-                                         .record = &record,
-                                         .fuel = static_cast<std::int64_t>(fuel),
-                                         .on_limit = limits.on_memory_limit == OnMemoryLimit::trap ? OnLimit::trap : OnLimit::fail,
-                                         .memory_limit = limits[Limit::memory],
-                                         .table_limit = limits[Limit::table_elements],
-                                         .output_limit = limits[Limit::output],
-                                         .arguments = arguments,
-                                         .environment = environment};
-    GuestRequest request{.method = "POST", .authority = "localhost", .target = "/", .body = call.input.bytes};
-    std::vector<std::pair<std::string, std::string>> fields;
-    if (call.request) {
-        request.method = call.request->method;
-        request.authority = call.request->authority;
-        request.target = call.request->target;
-        request.https = call.request->https;
-        request.fields = call.request->fields;
+    Entered entered;
+    if (!as_handler) {
+        entered.arguments.push_back(call.function);
+        entered.arguments.insert(entered.arguments.end(), call.arguments.begin(), call.arguments.end());
+    } else if (call.request) {
+        entered.request = *call.request;
     } else {
-        fields.emplace_back("content-type", call.input.media_type.empty() ? "application/json" : call.input.media_type);
-        fields.emplace_back("content-length", std::to_string(call.input.bytes.size()));
-        request.fields = fields;
+        entered.request = {.method = "POST", .authority = "localhost", .target = "/"};
+        entered.request.fields.emplace_back("content-type", call.input.media_type.empty() ? "application/json" : call.input.media_type);
+        entered.request.fields.emplace_back("content-length", std::to_string(call.input.bytes.size()));
     }
+    if (tape != nullptr) {
+        if (const auto* recorded = tape->args()) {
+            auto decoded = Entered::decode(*recorded, as_handler);
+            if (!decoded) {
+                outcome.error = decoded.error();
+                return finish();
+            }
+            entered = std::move(*decoded);
+        }
+        if (const auto begun = tape->begin(as_handler ? handler_entry : command_entry, entered.encode(as_handler), limits); !begun) {
+            outcome.error = begun.error();
+            return finish();
+        }
+    }
+    const auto environment = granted_environment(program, setup.environment);
+    WholeBody whole(call.input.bytes, limits[Limit::output]);
+    auto fuel = std::min<std::uint64_t>(limits[Limit::fuel], static_cast<std::uint64_t>(unlimited_fuel));
+    if (tape != nullptr) fuel = std::min(fuel, tape->fuel_bound());
 
     auto deadline = CallRecord::Clock::time_point::max();
-    if (limits.bounds(Limit::wall)) deadline = std::chrono::steady_clock::now() + std::chrono::nanoseconds(limits[Limit::wall]);
+    if (limits.bounds(Limit::wall)) deadline = std::chrono::steady_clock::now() + wall_of(limits, setup.is_virtual || (tape != nullptr && tape->args() != nullptr));
     if (call.deadline) deadline = std::min(deadline, *call.deadline);
     ComponentReport report;
+    std::uint64_t host_calls = 0;
     {
+        ComponentGate gate(program, setup, limits, record, setup.body != nullptr ? *setup.body : whole, environment);
+        const ComponentSetup component_setup{.host = gate,
+                                             .record = &record,
+                                             .fuel = static_cast<std::int64_t>(fuel),
+                                             .on_limit = limits.on_memory_limit == OnMemoryLimit::trap ? OnLimit::trap : OnLimit::fail,
+                                             .memory_limit = limits[Limit::memory],
+                                             .table_limit = limits[Limit::table_elements],
+                                             .arguments = entered.arguments};
+        const GuestRequest request{.method = entered.request.method, .authority = entered.request.authority, .target = entered.request.target, .https = entered.request.https, .fields = entered.request.fields};
         const CancelCallback on_cancel(call.cancel, [&] { record.request_stop(call.cancel.cause() == CancelCause::shutting_down ? StopCause::shutdown : StopCause::cancelled); });
         record.arm(deadline);
         component.call(component_setup, as_handler ? &request : nullptr, report);
         record.disarm();
+        host_calls = gate.host_calls();
+        outcome.usage.fuel = report.fuel_used + fuel_of_a_host_call * host_calls;
+        outcome.error = error_of(report, gate, limits, record, outcome.usage.fuel, setup.body != nullptr || whole.response, as_handler, outcome.exit);
     }
-    outcome.usage.fuel = report.fuel_used + fuel_of_a_host_call * host.host_calls();
     outcome.usage.fuel_exact = report.outcome == CallOutcome::returned;
     outcome.usage.peak_memory = report.peak_memory;
-    outcome.usage.host_calls = host.host_calls();
-    outcome.error = error_of(report, host, limits, record, outcome.usage.fuel, as_handler, outcome.exit);
+    outcome.usage.host_calls = host_calls;
+    if (setup.is_virtual && outcome.error && report.outcome == CallOutcome::stopped && record.cause() == StopCause::timeout && (!call.deadline || deadline < *call.deadline)) {
+        outcome.error = Error(Code::host_timeout, format("the call took longer than its safety time-out of {}", limit_text(Limit::wall, static_cast<std::uint64_t>(wall_of(limits, true).count()))));
+    }
     if (outcome.error && outcome.error->code() == Code::cpu_limit) outcome.usage.fuel = fuel;
-    if (!outcome.error && report.response) {
-        auto& response = *report.response;
+    Bytes result;
+    if (!outcome.error && as_handler && setup.body == nullptr) {
+        auto& response = *whole.response;
+        result = encode_response(response, whole.body);
         for (const auto& [name, value] : response.fields) {
             if (name == "content-type") outcome.output.media_type = value;
         }
-        outcome.output.bytes = std::move(response.body);
-        outcome.response = CallResponse{response.status, std::move(response.fields)};
+        outcome.output.bytes = std::move(whole.body);
+        outcome.response = std::move(response);
     }
+    if (!as_handler && outcome.exit) result = encode_status(outcome.exit->status);
+    if (tape != nullptr) tape->end(outcome, std::move(result));
     return finish();
 }
 

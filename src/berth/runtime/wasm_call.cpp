@@ -128,13 +128,12 @@ Bytes encode_status(int status) {
     return out;
 }
 
-/// How long the machine lets a call run: its limit, or where a virtual clock keeps that, a safety time-out.
+}  // namespace
+
 std::chrono::nanoseconds wall_of(const Limits& limits, bool is_virtual) noexcept {
     const auto wall = static_cast<std::int64_t>(std::min<std::uint64_t>(limits[Limit::wall], INT64_MAX / 32));
     return std::chrono::nanoseconds(is_virtual ? std::max<std::int64_t>(10'000'000'000, 10 * wall) : wall);
 }
-
-}  // namespace
 
 std::vector<std::string> granted_environment(const WasmProgram& program, std::span<const std::string> host) {
     std::vector<std::string> shown;

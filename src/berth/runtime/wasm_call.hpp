@@ -16,6 +16,8 @@ namespace berth {
 
 class CallRecord;
 class CallTape;
+class HandlerBody;
+class Network;
 
 /// What the host gives to the guests of one call.
 struct WasmCallSetup {
@@ -23,6 +25,7 @@ struct WasmCallSetup {
     GuestClock& guest_clock;
     FileProvider& files;
     RandomSource& random;
+    Network& network;
     InputStream& input;
     OutputStream& output;
     OutputStream& error;
@@ -31,6 +34,7 @@ struct WasmCallSetup {
     HostMetrics* metrics = nullptr;
     DenialListener* denials = nullptr;
     CallTape* tape = nullptr;                  // records the call or plays it back
+    HandlerBody* body = nullptr;               // of a component's request and answer; null: both whole, in the call and its outcome
     bool is_virtual = false;                   // guest_clock is: it keeps the limit wall, the machine's only a safety time-out
 };
 
@@ -44,6 +48,8 @@ Outcome run_wasm(const WasmProgram& program, const Call& call, const WasmCallSet
 /// The variables that the guest sees: those that the policy sets, then those of the host, each only where env.read
 /// grants its name.
 std::vector<std::string> granted_environment(const WasmProgram& program, std::span<const std::string> host);
+/// How long the machine lets a call run: its limit, or where a virtual clock keeps that, a safety time-out.
+std::chrono::nanoseconds wall_of(const Limits& limits, bool is_virtual) noexcept;
 /// Why a stopped call ended.
 Error stopped_error(const CallRecord& record, std::uint64_t wall);
 

@@ -97,7 +97,7 @@ Outcome WasmFunctions::run(Slot& slot, Call& call) {
     if (!host_.record_folder.empty() && mode.replay == nullptr && mode.record.empty()) mode.record = host_.record_folder / (call.id + ".bj");
     auto limits = program.limits();
     limits.tighten(call.tighten);
-    auto conditions = CallConditions::create(program, limits, mode, host_.clock, host_.random, streams);
+    auto conditions = CallConditions::create(program, limits, mode, host_.clock, host_.random, host_.network, streams);
     if (!conditions) {
         logs.error = conditions.error();
         return logs;
@@ -109,6 +109,7 @@ Outcome WasmFunctions::run(Slot& slot, Call& call) {
                              .guest_clock = (*conditions)->clock(),
                              .files = (*conditions)->files(),
                              .random = (*conditions)->random(),
+                             .network = (*conditions)->network(),
                              .input = (*conditions)->streams().input,
                              .output = (*conditions)->streams().output,
                              .error = (*conditions)->streams().error,

@@ -16,12 +16,15 @@
 
 namespace berth {
 
+class Network;
+
 class CallRecord;
 
 /// What the engine of wasm functions gives to every guest. References outlive the engine.
 struct WasmHost {
     const Clock& clock;
     RandomSource& random;  // safe from any thread
+    Network& network;
     Log& log;
     const std::vector<std::string>& environment;
     std::filesystem::path record_folder;  // where the journal of each call is written, by its id; empty: not recorded

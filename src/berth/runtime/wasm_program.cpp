@@ -14,6 +14,7 @@
 #include "berth/host/gate.hpp"
 #include "berth/host/guest_world.hpp"
 #include "berth/runtime/component_call.hpp"
+#include "berth/runtime/component_functions.hpp"
 
 namespace berth {
 namespace {
@@ -162,12 +163,10 @@ Result<void> WasmProgram::load_component(CodeCache* cache, ByteView bytes, const
     BERTH_TRY(auto terms, options.settle(world_kind_));
     policy_ = std::move(terms.policy);
     limits_ = terms.limits;
-    if (terms.deterministic) return fail(Code::not_implemented, "this build does not run components deterministically; leave --deterministic out");
-    if (policy_ && policy_->deterministic == Deterministic::force) return fail(Code::not_implemented, "the policy forces determinism, and this build does not run components deterministically");
+    deterministic_ = terms.deterministic;
     if (policy_ && policy_->exact_stack_depth) return fail(Code::not_implemented, "exact stack depth is not offered for components; leave stack_depth out");
-    if (policy_ && !policy_->mounts.empty()) return fail(Code::not_implemented, "this build gives components no files yet; leave the mounts out");
     if (bytes.size() > limits_[Limit::module_size]) return fail(over_limit(Limit::module_size, limits_[Limit::module_size]));
-    BERTH_TRY(const auto engine, options.component_engine());
+    BERTH_TRY(const auto engine, options.component_engine(terms.deterministic));
     const auto began = std::chrono::steady_clock::now();
     const auto key = cache != nullptr ? CodeCache::key(hash, bytes.size(), false, *engine) : Digest{};
     const auto found = cache != nullptr ? cache->find(key, engine) : nullptr;
@@ -222,6 +221,8 @@ Result<std::shared_ptr<const CompiledModule>> WasmProgram::compile(const std::sh
     if (cache != nullptr) return cache->insert(key, std::move(compiled));
     return std::make_shared<const CompiledModule>(std::move(compiled));
 }
+
+const HostTable& WasmProgram::host_table() const noexcept { return component_ != nullptr ? component_table() : world_->table(); }
 
 Result<WasmProgram::Entry> WasmProgram::entry(std::string_view name) const {
     const auto* found = name.starts_with(private_prefix) ? nullptr : linked_->module().find_export(name);

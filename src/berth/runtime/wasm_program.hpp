@@ -25,6 +25,7 @@ namespace berth {
 class CodeCache;
 struct CompiledModule;
 class Component;
+class HostTable;
 class GuestWorld;
 class LinkedModule;
 class WasmEngine;
@@ -56,7 +57,7 @@ struct WasmProgramOptions {
     bool exact_depth = false;
     bool metered = true;  // false only for comparisons
     /// The engine for components, asked for by the first one; empty: none are run.
-    std::function<Result<std::shared_ptr<WasmEngine>>()> component_engine;
+    std::function<Result<std::shared_ptr<WasmEngine>>(bool deterministic)> component_engine;
 };
 
 /// One version of a wasm module made ready to be called under one policy: read, checked, metered, compiled, linked and
@@ -70,6 +71,7 @@ public:
     const ModuleInfo& info() const noexcept { return info_; }
     World world_kind() const noexcept { return world_kind_; }
     const GuestWorld& world() const noexcept { return *world_; }                  // not of a component
+    const HostTable& host_table() const noexcept;                                 // its host functions, of a component too
     const Component* component() const noexcept { return component_.get(); }  // null: a module
     const Digest& digest() const noexcept { return digest_; }  // of the bytes as they were given
     LinkedModule& linked() const noexcept { return *linked_; }

@@ -1,25 +1,61 @@
 import json
+from urllib.parse import parse_qs, urlsplit
 
-from componentize_py_types import Ok
+from componentize_py_types import Err, Ok
 from wit_world import exports
-from wit_world.imports import types
-from wit_world.imports.types import (Fields, IncomingRequest, OutgoingBody, OutgoingResponse, ResponseOutparam)
+from wit_world.imports import outgoing_handler, types
+from wit_world.imports.types import (Fields, IncomingRequest, Method_Get, OutgoingBody, OutgoingRequest, OutgoingResponse, ResponseOutparam, Scheme_Http, Scheme_Https)
+
+
+def read_all(stream):
+    whole = b""
+    while True:
+        try:
+            whole += stream.blocking_read(65536)
+        except Exception:
+            return whole
+
+
+def fetch(address):
+    """The answer to a GET: its status and body, or the error code as text."""
+    url = urlsplit(address)
+    request = OutgoingRequest(Fields.from_list([]))
+    request.set_method(Method_Get())
+    request.set_scheme(Scheme_Https() if url.scheme == "https" else Scheme_Http())
+    request.set_authority(url.netloc)
+    request.set_path_with_query(url.path or "/")
+    try:
+        future = outgoing_handler.handle(request, None)
+        with future.subscribe() as ready:
+            ready.block()
+        got = future.get().value
+        response = got.value
+        if isinstance(got, Err):
+            return 502, f"refused: {response}".encode()
+        body = response.consume()
+        with body.stream() as stream:
+            return 200, b"reached %d " % response.status() + read_all(stream)
+    except Err as problem:
+        return 502, f"refused: {problem.value}".encode()
 
 
 class IncomingHandler(exports.IncomingHandler):
     def handle(self, request: IncomingRequest, response_out: ResponseOutparam):
-        body = request.consume()
-        given = b""
-        with body.stream() as stream:
-            while True:
-                try:
-                    given += stream.blocking_read(65536)
-                except Exception:
-                    break
-        name = json.loads(given or b"{}").get("name", "World")
-        answer = OutgoingResponse(Fields.from_list([("content-type", b"application/json"), ("x-made-by", b"python")]))
+        target = urlsplit(request.path_with_query() or "/")
+        status, content_type = 200, b"application/json"
+        if target.path.endswith("/out"):
+            status, reply = fetch(parse_qs(target.query)["to"][0])
+            content_type = b"text/plain"
+        else:
+            body = request.consume()
+            with body.stream() as stream:
+                given = read_all(stream)
+            reply = json.dumps({"message": f"Hello, {json.loads(given or b'{}').get('name', 'World')}!"}).encode()
+        answer = OutgoingResponse(Fields.from_list([("content-type", content_type), ("x-made-by", b"python")]))
+        answer.set_status_code(status)
         out = answer.body()
         ResponseOutparam.set(response_out, Ok(answer))
         with out.write() as stream:
-            stream.blocking_write_and_flush(json.dumps({"message": f"Hello, {name}!"}).encode())
+            for at in range(0, len(reply), 4096):
+                stream.blocking_write_and_flush(reply[at:at + 4096])
         OutgoingBody.finish(out, None)

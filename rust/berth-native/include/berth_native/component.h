@@ -28,25 +28,82 @@ void berth_component_facts(const berth_component* component, berth_component_fac
 /* The interface's name; lives as long as the component. */
 void berth_component_import(const berth_component* component, size_t index, berth_text* name);
 
-/* What a host function needs a grant for. */
-typedef enum berth_component_need {
-    BERTH_NEED_NOTHING = 0, BERTH_NEED_CLOCK = 1, BERTH_NEED_SLEEP = 2, BERTH_NEED_SECURE_RANDOM = 3, BERTH_NEED_RANDOM = 4,
-    BERTH_NEED_FETCH = 5, BERTH_NEED_SEND = 6, BERTH_NEED_CONNECT = 7, BERTH_NEED_DATAGRAM = 8
-} berth_component_need;
+/* What a component asks its host for. Behind each: what stands in `a`, `b`, `c` and `bytes`, and what is answered. A status
+ * of 0 is success where nothing else is said. "Packed": texts with their length in front, as unsigned LEB128, like numbers. */
+typedef enum berth_component_function {
+    BERTH_WALL_NOW,              /* x: nanoseconds since 1970 */
+    BERTH_WALL_RESOLUTION,       /* x: nanoseconds */
+    BERTH_MONOTONIC_NOW,         /* x: nanoseconds */
+    BERTH_MONOTONIC_RESOLUTION,  /* x: nanoseconds */
+    BERTH_SUBSCRIBE,             /* a: 0 at the time b, 1 after b nanoseconds; x: the time on the monotonic clock */
+    BERTH_DUE,                   /* a: a time; BERTH_PENDING before it */
+    BERTH_SECURE_RANDOM,         /* a: how many bytes */
+    BERTH_INSECURE_RANDOM,       /* the same */
+    BERTH_ENVIRONMENT,           /* bytes: names and values, packed */
+    BERTH_STDIN_READ,            /* a: at most; parts; may block */
+    BERTH_STDOUT_WRITE,          /* bytes; 2: failed */
+    BERTH_STDERR_WRITE,
+    BERTH_REQUEST_READ,          /* body of the request that the component handles; a: at most; parts */
+    BERTH_RESPONSE_HEAD,         /* a: status, bytes: names and values of fields, packed */
+    BERTH_RESPONSE_ROOM,         /* BERTH_PENDING while what was written before is on its way */
+    BERTH_RESPONSE_WRITE,        /* bytes of its body */
+    BERTH_RESPONSE_END,
+    BERTH_HTTP_HANDLE,           /* a: 1 with a body; bytes: method, address, three time-outs in nanoseconds (0: none), then fields,
+                                    packed; x: the object; 4: the address cannot be read, others: refused, with a text */
+    BERTH_HTTP_HEAD,             /* x: status, bytes: fields, packed; BERTH_PENDING; berth_http_failure */
+    BERTH_HTTP_READ,             /* a: at most; parts; berth_http_failure */
+    BERTH_HTTP_ROOM,             /* x: how many bytes of the body can be given; BERTH_PENDING */
+    BERTH_HTTP_WRITE,            /* bytes of the body, at most the room */
+    BERTH_HTTP_FINISH,           /* the body is whole */
+    BERTH_HTTP_CLOSE,
+    /* Files: 0, or 1 and more: the error's place in FileError, from 1. */
+    BERTH_FILE_PREOPENS,         /* bytes: for each object, 1 if writable, name, packed */
+    BERTH_FILE_OPEN,             /* in a directory; a: bits create, directory, exclusive, truncate, read, write, follow links; bytes:
+                                    path; x: object, y: 1 for a directory */
+    BERTH_FILE_READ,             /* a: where, b: at most */
+    BERTH_FILE_WRITE,            /* a: where, all ones: at the end; x: how many were written */
+    BERTH_FILE_STAT,             /* bytes: kind, links, size, accessed, modified, changed, device, number, packed */
+    BERTH_FILE_STAT_AT,          /* a: 1 follows links; bytes: path; the same */
+    BERTH_FILE_SET_SIZE,         /* a: size */
+    BERTH_FILE_SET_TIMES,        /* a: 2 bits for each of accessed and modified: 0 as it is, 1 now, 2 as in b, c */
+    BERTH_FILE_SET_TIMES_AT,     /* the same, bit 4 of a follows links; bytes: path */
+    BERTH_FILE_SYNC,             /* a: 1 data only */
+    BERTH_FILE_LIST,             /* bytes: kind and name of each, packed */
+    BERTH_FILE_MAKE_DIRECTORY,   /* bytes: path */
+    BERTH_FILE_REMOVE_DIRECTORY, /* bytes: path */
+    BERTH_FILE_REMOVE,           /* bytes: path */
+    BERTH_FILE_RENAME,           /* a: directory of the new name; bytes: old and new path, packed */
+    BERTH_FILE_LINK,             /* the same */
+    BERTH_FILE_SYMLINK,          /* bytes: target and path, packed */
+    BERTH_FILE_READ_LINK,        /* bytes: path; bytes: target */
+    BERTH_FILE_CLOSE,
+    BERTH_COMPONENT_FUNCTION_COUNT
+} berth_component_function;
+
+/* Statuses. What comes in parts: 0 some, in bytes; 1 the end; 2 and more failed. */
+enum { BERTH_PENDING = 1000000 };
+typedef enum berth_http_failure { BERTH_HTTP_DENIED = 2, BERTH_HTTP_ADDRESS_PROHIBITED = 3, BERTH_HTTP_TOO_LARGE = 4, BERTH_HTTP_FAILED = 5 } berth_http_failure;
+
+typedef struct berth_component_op {
+    uint32_t function;   /* berth_component_function */
+    uint64_t object;     /* an open file, directory or request; 0: none */
+    uint64_t a, b, c;
+    berth_text bytes;
+} berth_component_op;
+
+typedef struct berth_component_answer {
+    int32_t status;
+    uint64_t x, y;
+    berth_text bytes;    /* the host's, until it is asked again */
+} berth_component_answer;
 
 /* The host of one call. Every function gets the setup's state, on the calling thread; none may enter the guest. */
 typedef struct berth_component_host {
-    /* Before a host function has an effect: 0 granted, 1 denied, 2 the call ends. */
-    uint32_t (*enter)(void* state, uint32_t need, berth_text function, berth_text scope);
-    int64_t (*wall_clock)(void* state);        /* nanoseconds since 1970 */
-    uint64_t (*monotonic_clock)(void* state);  /* nanoseconds */
-    void (*random)(void* state, uint8_t* out, size_t size);
-    /* Standard input: bytes read, 0 at the end, -1 failed, -2 interrupted. May block. */
-    int64_t (*read)(void* state, uint8_t* out, size_t size);
-    /* Standard output (1) or error (2): 0 written, 1 over the limit (the call ends), 2 failed. */
-    uint32_t (*write)(void* state, uint32_t stream, const uint8_t* bytes, size_t size);
-    /* Sleeps, and returns early when the call must end. */
-    void (*wait)(void* state, uint64_t nanoseconds);
+    /* 0 done: see the answer; 1 denied: the guest's own error, where it has one; 2 the call ends. */
+    uint32_t (*perform)(void* state, const berth_component_op* op, berth_component_answer* answer);
+    /* Sleeps until this time of the monotonic clock (all ones: no time), and returns early when something that was pending may
+     * be there, or the call must end. */
+    void (*wait)(void* state, uint64_t due);
 } berth_component_host;
 
 typedef struct berth_http_field {
@@ -58,7 +115,6 @@ typedef struct berth_http_request {
     bool is_https;
     const berth_http_field* fields;
     size_t field_count;
-    berth_text body;
 } berth_http_request;
 
 typedef struct berth_component_setup {
@@ -68,15 +124,10 @@ typedef struct berth_component_setup {
     int64_t fuel;
     uint64_t memory_limit;    /* bytes, all memories together */
     uint64_t table_limit;     /* elements of each table */
-    uint64_t output_limit;    /* bytes of the body of a response */
     bool trap_on_limit;
     const berth_text* arguments;
     size_t argument_count;
-    const berth_http_field* variables;
-    size_t variable_count;
 } berth_component_setup;
-
-typedef struct berth_http_response berth_http_response;
 
 typedef struct berth_component_report {
     uint32_t outcome;         /* berth_outcome */
@@ -86,20 +137,12 @@ typedef struct berth_component_report {
     uint32_t denied_memory;
     uint32_t denied_table;
     int32_t exit_status;      /* -1: the guest did not end itself */
-    bool output_too_large;    /* the body of the response passed its limit */
     berth_error* error;       /* more about the outcome, or why a handler gave no response; NULL or the caller's */
-    berth_http_response* response; /* NULL or the caller's */
 } berth_component_report;
 
 /* A fresh instance, run until it ends: as a command, or as the handler of `request`. */
 void berth_component_call(const berth_component* component, const berth_component_setup* setup, const berth_http_request* request,
                           berth_component_report* report);
-
-uint16_t berth_http_response_status(const berth_http_response* response);
-berth_text berth_http_response_body(const berth_http_response* response);
-size_t berth_http_response_field_count(const berth_http_response* response);
-berth_http_field berth_http_response_field(const berth_http_response* response, size_t index);
-void berth_http_response_delete(berth_http_response* response);
 
 #ifdef __cplusplus
 }

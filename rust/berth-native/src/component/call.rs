@@ -7,17 +7,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::*};
 use std::task::{Context, Poll, Wake, Waker};
 
+use tokio::task::LocalSet;
 use wasmtime::component::ResourceTable;
 use wasmtime::{Error, Store, Trap};
 use wasmtime_wasi::I32Exit;
 use wasmtime_wasi::p2::bindings::CommandPre;
 use wasmtime_wasi_http::WasiHttpCtx;
-use wasmtime_wasi_http::p2::bindings::ProxyPre;
 
 use crate::abi::{Outcome, Record, Text, panic_text, slice};
 use crate::code_map::CodeMap;
-use crate::component::host::{EndedByHost, Host, HostTable, Timers};
-use crate::component::http::{self, Field, Missing, Outgoing, Request, Response};
+use crate::component::host::{EndedByHost, Host, HostTable, Waits};
+use crate::component::http::{self, Outgoing, Request};
 use crate::component::limits::{Denied, Limits};
 use crate::component::program::Program;
 use crate::component::state::State;
@@ -34,12 +34,9 @@ pub struct Setup {
     pub fuel: i64,
     pub memory_limit: u64,
     pub table_limit: u64,
-    pub output_limit: u64,
     pub trap_on_limit: bool,
     pub arguments: *const Text,
     pub argument_count: usize,
-    pub variables: *const Field,
-    pub variable_count: usize,
 }
 
 /// `berth_component_report`
@@ -53,16 +50,11 @@ pub struct Report {
     pub denied_table: u32,
     /// The guest ended itself with this status; -1: it did not.
     pub exit_status: i32,
-    pub output_too_large: bool,
     pub error: *mut CError,
-    pub response: *mut Response,
 }
 
 /// The guest hands control back after so much fuel, for a look at the mark that stops it.
 const FUEL_BETWEEN_LOOKS: u64 = 200_000;
-/// Wakers of other threads only set a flag, so sleep is never longer.
-const LONGEST_SLEEP: u64 = 20_000_000;
-
 struct Flag(AtomicBool);
 
 impl Wake for Flag {
@@ -71,26 +63,35 @@ impl Wake for Flag {
     }
 }
 
-/// Polls until it is done; None: the call must end. The future is dropped then, which unwinds the guest.
-fn drive<T>(future: impl Future<Output = T>, host: Host, timers: &Timers) -> Option<T> {
+/// How the driving of a call ended.
+enum Driven<T> {
+    Done(T),
+    /// The call must end, or the host has ended it. The future is dropped then, which unwinds the guest.
+    Stopped,
+    EndedByHost,
+}
+
+/// Polls until it is done, and what was started beside it as well.
+fn drive<T>(future: impl Future<Output = T>, host: Host, waits: &Waits) -> Driven<T> {
     let flag = Arc::new(Flag(AtomicBool::new(false)));
     let waker = Waker::from(flag.clone());
     let mut context = Context::from_waker(&waker);
-    let mut future = pin!(future);
+    let beside = LocalSet::new();
+    let mut future = pin!(beside.run_until(future));
     loop {
         if stop::current_stopped() {
-            return None;
+            return Driven::Stopped;
         }
-        timers.clear();
+        waits.begin_round();
+        flag.0.store(false, Release);
         if let Poll::Ready(value) = future.as_mut().poll(&mut context) {
-            return Some(value);
+            return Driven::Done(value);
         }
-        if flag.0.swap(false, AcqRel) || stop::current_stopped() {
-            continue;
+        if waits.is_ended() {
+            return Driven::EndedByHost;
         }
-        let rest = timers.earliest().map_or(LONGEST_SLEEP, |due| due.saturating_sub(host.now()));
-        if rest > 0 {
-            host.wait(rest.min(LONGEST_SLEEP));
+        if !flag.0.swap(false, AcqRel) && !stop::current_stopped() {
+            host.wait_until(waits.earliest().unwrap_or(u64::MAX));
         }
     }
 }
@@ -151,24 +152,17 @@ async fn run_command(program: &Program, mut store: Store<State>) -> Ended {
 /// As `berth_component_call`.
 unsafe fn run(program: &Program, setup: &Setup, request: Option<&Request>, report: &mut Report) -> Result<(), CError> {
     let host = Host { table: setup.host, state: setup.state };
-    let timers = Timers::default();
+    let waits = Waits::default();
     // SAFETY: the caller's contract.
-    let (arguments, variables) = unsafe {
-        (
-            slice(setup.arguments, setup.argument_count).iter().map(|text| text.to_string()).collect(),
-            slice(setup.variables, setup.variable_count).iter().map(|each| (each.name.to_string(), each.value.to_string())).collect(),
-        )
-    };
+    let arguments = unsafe { slice(setup.arguments, setup.argument_count).iter().map(|text| text.to_string()).collect() };
     let state = State {
         host,
-        timers: timers.clone(),
+        waits: waits.clone(),
         limits: Limits::new(setup.memory_limit, setup.table_limit, setup.trap_on_limit),
         arguments,
-        variables,
         table: ResourceTable::new(),
         http: WasiHttpCtx::new(),
-        outgoing: Outgoing(host),
-        files: Default::default(),
+        outgoing: Outgoing,
         sockets: Default::default(),
     };
     let internal = |error: Error| CError::new(ErrorKind::Internal, format!("{error:#}"));
@@ -178,10 +172,10 @@ unsafe fn run(program: &Program, setup: &Setup, request: Option<&Request>, repor
     store.set_fuel(budget).map_err(internal)?;
     store.fuel_async_yield_interval(Some(FUEL_BETWEEN_LOOKS)).map_err(internal)?;
 
-    let ended = match request {
-        None => drive(run_command(program, store), host, &timers),
+    let driven = match request {
+        None => drive(run_command(program, store), host, &waits),
         Some(request) => {
-            let pre = ProxyPre::new(program.pre.clone()).map_err(internal)?;
+            let pre = program.handler.as_ref().ok_or_else(|| CError::new(ErrorKind::NotFound, "the component handles no requests"))?.clone();
             // SAFETY: the caller's contract.
             let (incoming, outparam, receiver) = unsafe { http::take(store.data_mut(), request) }.map_err(internal)?;
             let handle = async move {
@@ -193,20 +187,28 @@ unsafe fn run(program: &Program, setup: &Setup, request: Option<&Request>, repor
                 .await;
                 end(store, ran) // drops the store, and with it what the guest left open of its answer
             };
-            drive(both(handle, http::collect(receiver, setup.output_limit)), host, &timers).map(|(ended, answer)| {
-                match answer {
-                    Some(Ok(response)) => report.response = Box::into_raw(Box::new(response)),
-                    Some(Err(Missing::TooLarge)) => report.output_too_large = true,
-                    Some(Err(Missing::Refused(why))) => report.error = Box::into_raw(Box::new(CError::new(ErrorKind::NotFound, why))),
-                    None => {}
+            match drive(both(handle, http::answer(receiver, host, &waits)), host, &waits) {
+                Driven::Done((ended, missing)) => {
+                    if let Some(why) = missing {
+                        report.error = Box::into_raw(Box::new(CError::new(ErrorKind::NotFound, why)));
+                    }
+                    Driven::Done(ended)
                 }
-                ended
-            })
+                Driven::Stopped => Driven::Stopped,
+                Driven::EndedByHost => Driven::EndedByHost,
+            }
         }
     };
-    let Some(ended) = ended else {
-        report.outcome = Outcome::Stopped;
-        return Ok(());
+    let ended = match driven {
+        Driven::Done(ended) => ended,
+        Driven::Stopped => {
+            report.outcome = Outcome::Stopped;
+            return Ok(());
+        }
+        Driven::EndedByHost => {
+            report.outcome = Outcome::HostTrapped;
+            return Ok(());
+        }
     };
     report.fuel_used = budget.saturating_sub(ended.fuel_left);
     report.peak_memory = ended.limits.peak;
@@ -266,9 +268,7 @@ pub unsafe extern "C" fn berth_component_call(program: *const Program, setup: *c
             denied_memory: 0,
             denied_table: 0,
             exit_status: -1,
-            output_too_large: false,
             error: std::ptr::null_mut(),
-            response: std::ptr::null_mut(),
         });
         (&*program, &*setup, request.as_ref(), &mut *report)
     };
@@ -290,48 +290,4 @@ pub unsafe extern "C" fn berth_component_call(program: *const Program, setup: *c
     };
     report.outcome = Outcome::NotStarted;
     report.error = Box::into_raw(Box::new(error));
-}
-
-/// # Safety
-/// `response` is one of a report.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn berth_http_response_status(response: *const Response) -> u16 {
-    // SAFETY: the caller's contract.
-    unsafe { (*response).status }
-}
-
-/// # Safety
-/// `response` is one of a report; the text lives as long as it.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn berth_http_response_body(response: *const Response) -> Text {
-    // SAFETY: the caller's contract.
-    let body = unsafe { &(*response).body };
-    Text { data: body.as_ptr(), size: body.len() }
-}
-
-/// # Safety
-/// `response` is one of a report.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn berth_http_response_field_count(response: *const Response) -> usize {
-    // SAFETY: the caller's contract.
-    unsafe { (*response).fields.len() }
-}
-
-/// # Safety
-/// `response` is one of a report, `index` below the count; the texts live as long as it.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn berth_http_response_field(response: *const Response, index: usize) -> Field {
-    // SAFETY: the caller's contract.
-    let (name, value) = unsafe { &(&(*response).fields)[index] };
-    Field { name: Text::of(name), value: Text { data: value.as_ptr(), size: value.len() } }
-}
-
-/// # Safety
-/// `response` is one of a report and is deleted once; null does nothing.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn berth_http_response_delete(response: *mut Response) {
-    if !response.is_null() {
-        // SAFETY: every response given out is a leaked box.
-        drop(unsafe { Box::from_raw(response) });
-    }
 }

@@ -1,46 +1,114 @@
-//! The host as a table of C functions, and what of WASI is answered straight from it.
+//! The host as a table of C functions, and what waits on it.
 
 use std::ffi::c_void;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use wasmtime::Error;
 use wasmtime_wasi_io::poll::Pollable;
 use wasmtime_wasi_io::streams::{InputStream, OutputStream, StreamError, StreamResult};
 
-use crate::abi::Text;
+use crate::abi::{Text, slice};
 use crate::stop;
 
-/// `berth_component_need`: what a function needs a grant for.
-#[derive(Clone, Copy)]
+/// `berth_component_function`, in its order; the header says what the numbers and bytes of each mean.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u32)]
-pub enum Need {
-    Nothing = 0,
-    Clock = 1,
-    Sleep = 2,
-    SecureRandom = 3,
-    Random = 4,
-    Fetch = 5,
-    Send = 6,
-    Connect = 7,
-    Datagram = 8,
+pub enum Function {
+    WallNow,
+    WallResolution,
+    MonotonicNow,
+    MonotonicResolution,
+    Subscribe,
+    Due,
+    SecureRandom,
+    InsecureRandom,
+    Environment,
+    StdinRead,
+    StdoutWrite,
+    StderrWrite,
+    RequestRead,
+    ResponseHead,
+    ResponseRoom,
+    ResponseWrite,
+    ResponseEnd,
+    HttpHandle,
+    HttpHead,
+    HttpRead,
+    HttpRoom,
+    HttpWrite,
+    HttpFinish,
+    HttpClose,
+    FilePreopens,
+    FileOpen,
+    FileRead,
+    FileWrite,
+    FileStat,
+    FileStatAt,
+    FileSetSize,
+    FileSetTimes,
+    FileSetTimesAt,
+    FileSync,
+    FileList,
+    FileMakeDirectory,
+    FileRemoveDirectory,
+    FileRemove,
+    FileRename,
+    FileLink,
+    FileSymlink,
+    FileReadLink,
+    FileClose,
 }
 
-pub const GRANTED: u32 = 0;
-const DENIED: u32 = 1;
+/// `berth_component_op`
+#[repr(C)]
+pub struct Op {
+    pub function: u32,
+    pub object: u64,
+    pub a: u64,
+    pub b: u64,
+    pub c: u64,
+    pub bytes: Text,
+}
+
+/// `berth_component_answer`
+#[repr(C)]
+struct RawAnswer {
+    status: i32,
+    x: u64,
+    y: u64,
+    bytes: Text,
+}
 
 /// `berth_component_host`
 #[repr(C)]
 pub struct HostTable {
-    pub enter: unsafe extern "C" fn(*mut c_void, u32, Text, Text) -> u32,
-    pub wall_clock: unsafe extern "C" fn(*mut c_void) -> i64,
-    pub monotonic_clock: unsafe extern "C" fn(*mut c_void) -> u64,
-    pub random: unsafe extern "C" fn(*mut c_void, *mut u8, usize),
-    pub read: unsafe extern "C" fn(*mut c_void, *mut u8, usize) -> i64,
-    pub write: unsafe extern "C" fn(*mut c_void, u32, *const u8, usize) -> u32,
-    pub wait: unsafe extern "C" fn(*mut c_void, u64),
+    perform: unsafe extern "C" fn(*mut c_void, *const Op, *mut RawAnswer) -> u32,
+    wait: unsafe extern "C" fn(*mut c_void, u64),
+}
+
+const PROCEED: u32 = 0;
+const DENIED: u32 = 1;
+/// Nothing yet: ask again after a wait.
+pub const PENDING: i32 = 1_000_000;
+/// Statuses of what is read in parts.
+pub const SOME: i32 = 0;
+pub const END: i32 = 1;
+
+/// What a host function answered.
+pub struct Answer {
+    pub status: i32,
+    pub x: u64,
+    pub y: u64,
+    pub bytes: Vec<u8>,
+}
+
+impl Answer {
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.bytes).into_owned()
+    }
 }
 
 /// The table with its state. Used by the calling thread only, for as long as the call.
@@ -55,7 +123,8 @@ unsafe impl Send for Host {}
 // SAFETY: as above.
 unsafe impl Sync for Host {}
 
-/// Why a host function did not begin.
+/// Why a host function did not do what it should.
+#[derive(Debug)]
 pub enum Refused {
     /// The world's own error, where the function has one.
     Denied,
@@ -64,39 +133,80 @@ pub enum Refused {
 }
 
 impl Host {
-    pub fn enter(self, need: Need, function: &str, scope: &str) -> Result<(), Refused> {
+    /// `numbers`: the object, a, b, c.
+    pub fn ask(self, function: Function, numbers: [u64; 4], bytes: &[u8]) -> Result<Answer, Refused> {
+        let [object, a, b, c] = numbers;
+        let op = Op { function: function as u32, object, a, b, c, bytes: Text { data: bytes.as_ptr(), size: bytes.len() } };
+        let mut raw = RawAnswer { status: 0, x: 0, y: 0, bytes: Text { data: std::ptr::null(), size: 0 } };
         // SAFETY: the table and its state live as long as the call.
-        match unsafe { ((*self.table).enter)(self.state, need as u32, Text::of(function), Text::of(scope)) } {
-            GRANTED if !stop::current_stopped() => Ok(()),
+        match unsafe { ((*self.table).perform)(self.state, &op, &mut raw) } {
+            PROCEED if !stop::current_stopped() => {
+                // SAFETY: valid until the host is asked again.
+                let bytes = unsafe { slice(raw.bytes.data, raw.bytes.size) }.to_vec();
+                Ok(Answer { status: raw.status, x: raw.x, y: raw.y, bytes })
+            }
             DENIED => Err(Refused::Denied),
             _ => Err(Refused::Ended),
         }
     }
 
     /// For functions without an error to give back: a denied call ends the guest.
-    pub fn enter_or_end(self, need: Need, function: &str) -> wasmtime::Result<()> {
-        self.enter(need, function, "").map_err(|_| Error::new(EndedByHost))
+    pub fn ask_or_end(self, function: Function, numbers: [u64; 4]) -> wasmtime::Result<Answer> {
+        self.ask(function, numbers, &[]).map_err(|_| Error::new(EndedByHost))
     }
 
-    pub fn now(self) -> u64 {
-        // SAFETY: as in `enter`.
-        unsafe { ((*self.table).monotonic_clock)(self.state) }
+    /// Sleeps until this time of the monotonic clock, until something that was waited for may have come, or the call must end.
+    pub fn wait_until(self, due: u64) {
+        // SAFETY: as in `ask`.
+        unsafe { ((*self.table).wait)(self.state, due) }
     }
+}
 
-    pub fn wall(self) -> i64 {
-        // SAFETY: as in `enter`.
-        unsafe { ((*self.table).wall_clock)(self.state) }
+/// Numbers and texts for the host: unsigned LEB128, lengths in front.
+#[derive(Default)]
+pub struct Packed(pub Vec<u8>);
+
+impl Packed {
+    pub fn number(&mut self, mut value: u64) {
+        while value >= 0x80 {
+            self.0.push(value as u8 | 0x80);
+            value >>= 7;
+        }
+        self.0.push(value as u8);
     }
-
-    pub fn random(self, out: &mut [u8]) {
-        // SAFETY: as in `enter`; the bytes are ours.
-        unsafe { ((*self.table).random)(self.state, out.as_mut_ptr(), out.len()) }
+    pub fn bytes(&mut self, bytes: &[u8]) {
+        self.number(bytes.len() as u64);
+        self.0.extend_from_slice(bytes);
     }
+}
 
-    /// Sleeps for so many nanoseconds, or until the call must end.
-    pub fn wait(self, nanoseconds: u64) {
-        // SAFETY: as in `enter`.
-        unsafe { ((*self.table).wait)(self.state, nanoseconds) }
+/// Reads what the host packed; what is not there is empty or 0.
+pub struct Unpack<'a>(pub &'a [u8]);
+
+impl<'a> Unpack<'a> {
+    pub fn number(&mut self) -> u64 {
+        let mut value = 0;
+        for shift in (0..64).step_by(7) {
+            let Some((&byte, rest)) = self.0.split_first() else { return 0 };
+            self.0 = rest;
+            value |= u64::from(byte & 0x7f) << shift;
+            if byte < 0x80 {
+                break;
+            }
+        }
+        value
+    }
+    pub fn bytes(&mut self) -> &'a [u8] {
+        let size = usize::try_from(self.number()).unwrap_or(usize::MAX).min(self.0.len());
+        let (part, rest) = self.0.split_at(size);
+        self.0 = rest;
+        part
+    }
+    pub fn text(&mut self) -> String {
+        String::from_utf8_lossy(self.bytes()).into_owned()
+    }
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 }
 
@@ -111,26 +221,56 @@ impl std::fmt::Display for EndedByHost {
 }
 impl std::error::Error for EndedByHost {}
 
-/// When waiting futures want to be polled again, on the monotonic clock; collected anew in each round.
+/// Who waits for what, collected anew in each round: when to look again, on the monotonic clock, and whom to poll then.
+/// Everything is polled in every round, so that the order of what guests see does not depend on who was woken.
 #[derive(Clone, Default)]
-pub struct Timers(Arc<Mutex<Vec<u64>>>);
+pub struct Waits(Arc<Mutex<Waiting>>);
 
-impl Timers {
-    pub fn clear(&self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+#[derive(Default)]
+struct Waiting {
+    earliest: Option<u64>,
+    parked: Vec<Waker>,
+    ended: bool,
+}
+
+impl Waits {
+    fn with<T>(&self, f: impl FnOnce(&mut Waiting) -> T) -> T {
+        f(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+    pub fn begin_round(&self) {
+        let parked = self.with(|waiting| {
+            waiting.earliest = None;
+            std::mem::take(&mut waiting.parked)
+        });
+        for waker in parked {
+            waker.wake();
+        }
     }
     pub fn earliest(&self) -> Option<u64> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().copied().min()
+        self.with(|waiting| waiting.earliest)
     }
-    fn add(&self, due: u64) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(due);
+    pub fn park(&self, context: &Context<'_>) {
+        self.with(|waiting| waiting.parked.push(context.waker().clone()));
+    }
+    fn park_until(&self, context: &Context<'_>, due: u64) {
+        self.with(|waiting| {
+            waiting.earliest = Some(waiting.earliest.map_or(due, |earliest| earliest.min(due)));
+            waiting.parked.push(context.waker().clone());
+        });
+    }
+    /// A part of the call that runs beside the guest was ended by the host.
+    pub fn end(&self) {
+        self.with(|waiting| waiting.ended = true);
+    }
+    pub fn is_ended(&self) -> bool {
+        self.with(|waiting| waiting.ended)
     }
 }
 
 /// A time on the monotonic clock as a thing to wait for.
 pub struct Deadline {
     pub host: Host,
-    pub timers: Timers,
+    pub waits: Waits,
     pub due: u64,
 }
 
@@ -138,12 +278,14 @@ struct Due<'a>(&'a Deadline);
 
 impl Future for Due<'_> {
     type Output = ();
-    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
-        if self.0.host.now() >= self.0.due {
-            return Poll::Ready(());
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        match self.0.host.ask(Function::Due, [0, self.0.due, 0, 0], &[]) {
+            Ok(answer) if answer.status == PENDING => {
+                self.0.waits.park_until(context, self.0.due);
+                Poll::Pending
+            }
+            _ => Poll::Ready(()),
         }
-        self.0.timers.add(self.0.due);
-        Poll::Pending
     }
 }
 
@@ -151,6 +293,27 @@ impl Future for Due<'_> {
 impl Pollable for Deadline {
     async fn ready(&mut self) {
         Due(self).await;
+    }
+}
+
+/// Asks until the answer is not PENDING.
+pub struct Asking<'a> {
+    pub host: Host,
+    pub waits: &'a Waits,
+    pub function: Function,
+    pub numbers: [u64; 4],
+}
+
+impl Future for Asking<'_> {
+    type Output = Result<Answer, Refused>;
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.host.ask(self.function, self.numbers, &[]) {
+            Ok(answer) if answer.status == PENDING => {
+                self.waits.park(context);
+                Poll::Pending
+            }
+            other => Poll::Ready(other),
+        }
     }
 }
 
@@ -162,7 +325,11 @@ impl Pollable for Input {
     async fn ready(&mut self) {}
 }
 
-const MOST_AT_ONCE: usize = 64 << 10;
+pub const MOST_AT_ONCE: usize = 64 << 10;
+
+pub fn ended() -> StreamError {
+    StreamError::Trap(Error::new(EndedByHost))
+}
 
 #[async_trait::async_trait]
 impl InputStream for Input {
@@ -170,29 +337,17 @@ impl InputStream for Input {
         if size == 0 {
             return Ok(Bytes::new());
         }
-        if let Err(Refused::Denied | Refused::Ended) = self.0.enter(Need::Nothing, "wasi:io/streams.read", "") {
-            return Err(StreamError::Trap(Error::new(EndedByHost)));
-        }
-        let mut buffer = vec![0; size.min(MOST_AT_ONCE)];
-        loop {
-            // SAFETY: as in `Host::enter`; the buffer is ours.
-            let count = unsafe { ((*self.0.table).read)(self.0.state, buffer.as_mut_ptr(), buffer.len()) };
-            match count {
-                0 => return Err(StreamError::Closed),
-                1.. => {
-                    buffer.truncate(count as usize);
-                    return Ok(buffer.into());
-                }
-                -2 if stop::current_stopped() => return Err(StreamError::Trap(Error::new(EndedByHost))),
-                -2 => {}
-                _ => return Err(StreamError::LastOperationFailed(Error::msg("standard input cannot be read"))),
-            }
+        let answer = self.0.ask(Function::StdinRead, [0, size.min(MOST_AT_ONCE) as u64, 0, 0], &[]).map_err(|_| ended())?;
+        match answer.status {
+            SOME => Ok(answer.bytes.into()),
+            END => Err(StreamError::Closed),
+            _ => Err(StreamError::LastOperationFailed(Error::msg("standard input cannot be read"))),
         }
     }
 }
 
-/// Standard output (1) and error (2).
-pub struct Output(pub Host, pub u32);
+/// Standard output or error.
+pub struct Output(pub Host, pub Function);
 
 #[async_trait::async_trait]
 impl Pollable for Output {
@@ -202,13 +357,8 @@ impl Pollable for Output {
 #[async_trait::async_trait]
 impl OutputStream for Output {
     fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
-        if self.0.enter(Need::Nothing, "wasi:io/streams.write", "").is_err() {
-            return Err(StreamError::Trap(Error::new(EndedByHost)));
-        }
-        // SAFETY: as in `Host::enter`.
-        match unsafe { ((*self.0.table).write)(self.0.state, self.1, bytes.as_ptr(), bytes.len()) } {
+        match self.0.ask(self.1, [0; 4], &bytes).map_err(|_| ended())?.status {
             0 => Ok(()),
-            1 => Err(StreamError::Trap(Error::new(EndedByHost))),
             _ => Err(StreamError::Closed),
         }
     }

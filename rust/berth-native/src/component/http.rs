@@ -1,16 +1,24 @@
-//! Requests in and responses out, both whole in memory; requests that the guest sends.
+//! The request of a handler in, its answer out, and requests that the guest sends; all in parts, as they come.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full};
+use http_body_util::BodyExt;
+use hyper::body::{Body, Frame};
 use tokio::sync::oneshot;
-use wasmtime::component::Resource;
-use wasmtime_wasi_http::p2::bindings::http::types::{ErrorCode, Scheme};
+use tokio::task::spawn_local;
+use wasmtime::component::{Linker, Resource};
+use wasmtime::{Error, StoreContextMut};
+use wasmtime_wasi::runtime::AbortOnDropJoinHandle;
+use wasmtime_wasi_http::p2::HttpError;
+use wasmtime_wasi_http::p2::bindings::http::types::{ErrorCode, Method, Scheme};
 use wasmtime_wasi_http::p2::body::HyperOutgoingBody;
-use wasmtime_wasi_http::p2::types::{HostIncomingRequest, HostResponseOutparam};
-use wasmtime_wasi_http::{RequestOptions, WasiBody, WasiHttpHooks, WasiHttpView};
+use wasmtime_wasi_http::p2::types::{HostFutureIncomingResponse, HostIncomingRequest, HostOutgoingRequest, HostResponseOutparam};
+use wasmtime_wasi_http::{Error as HttpFailure, RequestOptions, WasiBody, WasiHttpHooks, WasiHttpView};
 
 use crate::abi::{Text, slice};
-use crate::component::host::{Host, Need, Refused};
+use crate::component::host::{Answer, Asking, END, EndedByHost, Function, Host, MOST_AT_ONCE, PENDING, Packed, Refused, SOME, Unpack, Waits};
 use crate::component::state::State;
 
 #[repr(C)]
@@ -29,23 +37,65 @@ pub struct Request {
     pub is_https: bool,
     pub fields: *const Field,
     pub field_count: usize,
-    pub body: Text,
 }
 
-/// What the handler answered.
-pub struct Response {
-    pub status: u16,
-    pub fields: Vec<(String, Vec<u8>)>,
-    pub body: Vec<u8>,
+/// A body that the host has and that is read in parts.
+struct HostBody {
+    host: Host,
+    waits: Waits,
+    function: Function,
+    object: u64,
+    ended: bool,
 }
 
-type Answer = Result<hyper::Response<HyperOutgoingBody>, ErrorCode>;
+impl Body for HostBody {
+    type Data = Bytes;
+    type Error = HttpFailure;
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, HttpFailure>>> {
+        if self.ended {
+            return Poll::Ready(None);
+        }
+        let answer = self.host.ask(self.function, [self.object, MOST_AT_ONCE as u64, 0, 0], &[]);
+        let next = match answer {
+            Ok(answer) if answer.status == PENDING => {
+                self.waits.park(context);
+                return Poll::Pending;
+            }
+            Ok(answer) if answer.status == SOME => return Poll::Ready(Some(Ok(Frame::data(answer.bytes.into())))),
+            Ok(answer) if answer.status == END => None,
+            Ok(answer) => Some(Err(failure(answer.status, &answer))),
+            Err(_) => Some(Err(HttpFailure::ConnectionTerminated)),
+        };
+        self.ended = true;
+        Poll::Ready(next)
+    }
+}
+
+impl Drop for HostBody {
+    fn drop(&mut self) {
+        if self.function == Function::HttpRead {
+            let _ = self.host.ask(Function::HttpClose, [self.object, 0, 0, 0], &[]);
+        }
+    }
+}
+
+/// What an outgoing request ended with: `berth_http_failure`.
+fn failure(status: i32, answer: &Answer) -> HttpFailure {
+    match status {
+        2 => HttpFailure::HttpRequestDenied,
+        3 => HttpFailure::DestinationIpProhibited,
+        4 => HttpFailure::HttpResponseBodySize(None),
+        _ => HttpFailure::InternalError(Some(answer.text())),
+    }
+}
+
+type Sent = Result<hyper::Response<HyperOutgoingBody>, ErrorCode>;
 
 /// The request as the guest gets it, and where its answer arrives.
 ///
 /// # Safety
 /// `request` and everything it points at is valid.
-pub unsafe fn take(state: &mut State, request: &Request) -> Result<(Resource<HostIncomingRequest>, Resource<HostResponseOutparam>, oneshot::Receiver<Answer>), wasmtime::Error> {
+pub unsafe fn take(state: &mut State, request: &Request) -> Result<(Resource<HostIncomingRequest>, Resource<HostResponseOutparam>, oneshot::Receiver<Sent>), wasmtime::Error> {
     // SAFETY: the caller's contract.
     let (bytes, text) = unsafe { (|text: Text| slice(text.data, text.size), |text: Text| text.to_string()) };
     let mut made = hyper::Request::builder().method(bytes(request.method)).uri(text(request.target));
@@ -53,7 +103,7 @@ pub unsafe fn take(state: &mut State, request: &Request) -> Result<(Resource<Hos
     for field in unsafe { slice(request.fields, request.field_count) } {
         made = made.header(bytes(field.name), bytes(field.value));
     }
-    let mut made = made.body(Full::new(Bytes::copy_from_slice(bytes(request.body))).map_err(|never| -> wasmtime_wasi_http::Error { match never {} }))?;
+    let mut made = made.body(HostBody { host: state.host, waits: state.waits.clone(), function: Function::RequestRead, object: 0, ended: false })?;
     if !made.headers().contains_key("host") {
         made.headers_mut().insert("host", text(request.authority).parse()?);
     }
@@ -64,57 +114,177 @@ pub unsafe fn take(state: &mut State, request: &Request) -> Result<(Resource<Hos
     Ok((incoming, outparam, receiver))
 }
 
-/// Why there is no response.
-pub enum Missing {
-    /// The guest gave an error code, or ended without an answer.
-    Refused(String),
-    TooLarge,
-}
-
-/// Reads the answer as the guest writes it, up to `most` bytes.
-pub async fn collect(receiver: oneshot::Receiver<Answer>, most: u64) -> Option<Result<Response, Missing>> {
-    let answer = match receiver.await {
+/// Hands the answer to the host as the guest writes it. Why there is none: the guest gave an error code, or its body ended
+/// with one. None: it ended without an answer, or the host has ended the call.
+pub async fn answer(receiver: oneshot::Receiver<Sent>, host: Host, waits: &Waits) -> Option<String> {
+    let (head, mut body) = match receiver.await {
         Err(_) => return None,
-        Ok(Err(code)) => return Some(Err(Missing::Refused(format!("{code:?}")))),
-        Ok(Ok(answer)) => answer,
+        Ok(Err(code)) => return Some(format!("{code:?}")),
+        Ok(Ok(answer)) => answer.into_parts(),
     };
-    let (head, mut body) = answer.into_parts();
-    let fields = head.headers.iter().map(|(name, value)| (name.to_string(), value.as_bytes().to_vec())).collect();
-    let mut response = Response { status: head.status.as_u16(), fields, body: Vec::new() };
+    let over = |refused: Refused| {
+        let _ = refused;
+        waits.end();
+        None
+    };
+    let mut fields = Packed::default();
+    for (name, value) in &head.headers {
+        fields.bytes(name.as_str().as_bytes());
+        fields.bytes(value.as_bytes());
+    }
+    if let Err(refused) = host.ask(Function::ResponseHead, [0, head.status.as_u16().into(), 0, 0], &fields.0) {
+        return over(refused);
+    }
     while let Some(frame) = body.frame().await {
-        match frame.map(|frame| frame.into_data()) {
-            Ok(Ok(bytes)) => {
-                if (response.body.len() + bytes.len()) as u64 > most {
-                    return Some(Err(Missing::TooLarge));
-                }
-                response.body.extend_from_slice(&bytes);
+        let data = match frame.map(|frame| frame.into_data()) {
+            Ok(Ok(data)) => data,
+            Ok(Err(_)) => continue, // trailers: not sent on
+            Err(error) => {
+                return Some(format!("the body of the response ended with {error:?}"));
             }
-            Ok(Err(_)) => {} // trailers: not sent on
-            Err(error) => return Some(Err(Missing::Refused(format!("the body of the response ended with {error:?}")))),
+        };
+        if let Err(refused) = (Asking { host, waits, function: Function::ResponseRoom, numbers: [0; 4] }).await {
+            return over(refused);
+        }
+        if let Err(refused) = host.ask(Function::ResponseWrite, [0; 4], &data) {
+            return over(refused);
         }
     }
-    Some(Ok(response))
+    host.ask(Function::ResponseEnd, [0; 4], &[]).map_or_else(over, |_| None)
 }
 
-/// Requests that the guest sends: asked about, and denied unless granted.
-pub struct Outgoing(pub Host);
+/// What the engine's crate asks about fields and schemes; sending is done below.
+pub struct Outgoing;
 
-type Sent = Result<(hyper::Response<WasiBody>, Box<dyn Future<Output = Result<(), wasmtime_wasi_http::Error>> + Send>), wasmtime_wasi_http::Error>;
+type Response = Result<(hyper::Response<WasiBody>, Box<dyn Future<Output = Result<(), HttpFailure>> + Send>), HttpFailure>;
 
 impl WasiHttpHooks for Outgoing {
     fn send_request(
         &mut self,
-        request: hyper::Request<WasiBody>,
+        _: hyper::Request<WasiBody>,
         _: Option<RequestOptions>,
-        _: Box<dyn Future<Output = Result<(), wasmtime_wasi_http::Error>> + Send>,
-    ) -> Box<dyn Future<Output = Sent> + Send> {
-        let reads = matches!(*request.method(), hyper::Method::GET | hyper::Method::HEAD);
-        let (need, uri) = (if reads { Need::Fetch } else { Need::Send }, request.uri().to_string());
-        let refused = match self.0.enter(need, "wasi:http/outgoing-handler.handle", &uri) {
-            Err(Refused::Denied | Refused::Ended) => wasmtime_wasi_http::Error::HttpRequestDenied,
-            // Granted: there is no provider of outgoing requests for components yet.
-            Ok(()) => wasmtime_wasi_http::Error::InternalError(Some("not_implemented: this build sends no HTTP requests for components".into())),
-        };
-        Box::new(std::future::ready(Err(refused)))
+        _: Box<dyn Future<Output = Result<(), HttpFailure>> + Send>,
+    ) -> Box<dyn Future<Output = Response> + Send> {
+        Box::new(std::future::ready(Err(HttpFailure::HttpRequestDenied)))
     }
+}
+
+fn method_name(method: &Method) -> &str {
+    match method {
+        Method::Get => "GET",
+        Method::Head => "HEAD",
+        Method::Post => "POST",
+        Method::Put => "PUT",
+        Method::Delete => "DELETE",
+        Method::Connect => "CONNECT",
+        Method::Options => "OPTIONS",
+        Method::Trace => "TRACE",
+        Method::Patch => "PATCH",
+        Method::Other(name) => name,
+    }
+}
+
+/// The request for the host: method, address, the three time-outs in nanoseconds (0: none), then the fields.
+fn pack(request: &HostOutgoingRequest, options: Option<&RequestOptions>) -> Result<Packed, ErrorCode> {
+    let scheme = match &request.scheme {
+        Some(Scheme::Http) => "http",
+        Some(Scheme::Https) | None => "https",
+        Some(Scheme::Other(_)) => return Err(ErrorCode::HttpProtocolError),
+    };
+    let authority = request.authority.as_deref().unwrap_or_default();
+    let path = request.path_with_query.as_deref().unwrap_or("/");
+    let mut packed = Packed::default();
+    packed.bytes(method_name(&request.method).as_bytes());
+    packed.bytes(format!("{scheme}://{authority}{}{path}", if path.starts_with(['/', '?']) { "" } else { "/" }).as_bytes());
+    for limit in [options.and_then(|o| o.connect_timeout), options.and_then(|o| o.first_byte_timeout), options.and_then(|o| o.between_bytes_timeout)] {
+        packed.number(limit.map_or(0, |time| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX).max(1)));
+    }
+    for (name, value) in request.headers.iter() {
+        packed.bytes(name.as_str().as_bytes());
+        packed.bytes(value.as_bytes());
+    }
+    Ok(packed)
+}
+
+/// Gives the host the body of a request as the guest writes it.
+async fn send_body(mut body: HyperOutgoingBody, host: Host, waits: Waits, object: u64) {
+    while let Some(frame) = body.frame().await {
+        let Ok(frame) = frame else {
+            // The guest dropped its body without finishing it: nobody must take the part for the whole.
+            let _ = host.ask(Function::HttpClose, [object, 0, 0, 0], &[]);
+            return;
+        };
+        let Ok(mut data) = frame.into_data() else { continue };
+        while !data.is_empty() {
+            let Ok(room) = (Asking { host, waits: &waits, function: Function::HttpRoom, numbers: [object, 0, 0, 0] }).await else { return };
+            let part = data.split_to(data.len().min(room.x as usize));
+            if host.ask(Function::HttpWrite, [object, 0, 0, 0], &part).is_err() {
+                return;
+            }
+        }
+    }
+    let _ = host.ask(Function::HttpFinish, [object, 0, 0, 0], &[]);
+}
+
+type Received = Result<(hyper::Response<WasiBody>, AbortOnDropJoinHandle<()>), HttpFailure>;
+
+async fn receive(host: Host, waits: Waits, object: u64, sender: AbortOnDropJoinHandle<()>) -> Received {
+    let body = HostBody { host, waits: waits.clone(), function: Function::HttpRead, object, ended: false };
+    let answer = match (Asking { host, waits: &waits, function: Function::HttpHead, numbers: [object, 0, 0, 0] }).await {
+        Ok(answer) if answer.status == SOME => answer,
+        Ok(answer) => return Err(failure(answer.status, &answer)),
+        Err(_) => return Err(HttpFailure::HttpRequestDenied),
+    };
+    let mut response = hyper::Response::builder().status(answer.x as u16);
+    let mut fields = Unpack(&answer.bytes);
+    while !fields.is_empty() {
+        let (name, value) = (fields.bytes(), fields.bytes());
+        response = response.header(name, value);
+    }
+    let response = response.body(body.boxed_unsync()).map_err(|_| HttpFailure::HttpProtocolError)?;
+    Ok((response, sender))
+}
+
+/// The one interface that is answered here whole: the engine's crate would send by itself.
+pub fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+    type Parameters = (Resource<HostOutgoingRequest>, Option<Resource<RequestOptions>>);
+    linker.instance("wasi:http/outgoing-handler@0.2.12")?.func_wrap("handle", |mut store: StoreContextMut<'_, State>, (request, options): Parameters| {
+        match handle(store.data_mut(), request, options) {
+            Ok(future) => Ok((Ok(future),)),
+            Err(error) => Ok((Err::<Resource<HostFutureIncomingResponse>, ErrorCode>(error.downcast()?),)),
+        }
+    })
+}
+
+/// `wasi:http/outgoing-handler.handle`
+fn handle(state: &mut State, request: Resource<HostOutgoingRequest>, options: Option<Resource<RequestOptions>>) -> Result<Resource<HostFutureIncomingResponse>, HttpError> {
+    let options = match &options {
+        Some(options) => Some(*state.table.get(options)?),
+        None => None,
+    };
+    let mut request = state.table.delete(request)?;
+    let announced = request.headers.get("content-length").and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    let body = request.body.take();
+    if body.is_none() && announced.is_some_and(|size| size != 0) {
+        return Err(ErrorCode::HttpRequestBodySize(Some(0)).into());
+    }
+    let packed = pack(&request, options.as_ref())?;
+    let (host, waits) = (state.host, state.waits.clone());
+    let opened = match host.ask(Function::HttpHandle, [0, body.is_some().into(), 0, 0], &packed.0) {
+        Ok(answer) => answer,
+        Err(Refused::Denied) => return Err(ErrorCode::HttpRequestDenied.into()),
+        Err(Refused::Ended) => return Err(HttpError::trap(Error::new(EndedByHost))),
+    };
+    match opened.status {
+        SOME => {}
+        4 => return Err(ErrorCode::HttpRequestUriInvalid.into()),
+        _ => return Err(ErrorCode::InternalError(Some(opened.text())).into()),
+    }
+    let object = opened.x;
+    let sender = match body {
+        Some(body) => spawn_local(send_body(body, host, waits.clone(), object)),
+        None => spawn_local(std::future::ready(())),
+    };
+    let response = spawn_local(receive(host, waits, object, sender.into()));
+    Ok(state.table.push(HostFutureIncomingResponse::Pending(response.into()))?)
 }

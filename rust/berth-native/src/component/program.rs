@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, InstancePre, Linker};
+use wasmtime_wasi_http::p2::bindings::ProxyPre;
 
 use crate::abi::{Bytes, Text, guard, slice};
 use crate::component::state::{self, State};
@@ -15,6 +16,8 @@ pub struct Program {
     pub engine: Arc<Engine>,
     component: Component,
     pub pre: InstancePre<State>,
+    /// Its exports looked up once; None: it handles no requests.
+    pub handler: Option<ProxyPre<State>>,
     imports: Vec<String>,
     handles_http: bool,
     runs_command: bool,
@@ -29,7 +32,8 @@ impl Program {
         let mut linker = Linker::<State>::new(&engine.engine);
         state::add_to_linker(&mut linker).map_err(|error| CError::new(ErrorKind::Internal, format!("{error:#}")))?;
         let pre = linker.instantiate_pre(&component).map_err(|error| CError::new(ErrorKind::ImportUnresolved, format!("{error:#}")))?;
-        Ok(Program { engine, component, pre, imports, handles_http, runs_command })
+        let handler = if handles_http { Some(ProxyPre::new(pre.clone()).map_err(|error| CError::new(ErrorKind::ImportUnresolved, format!("{error:#}")))?) } else { None };
+        Ok(Program { engine, component, pre, handler, imports, handles_http, runs_command })
     }
 }
 

@@ -3,7 +3,6 @@
 use wasmtime::component::{HasSelf, Linker, Resource, ResourceTable};
 use wasmtime::{Error, Result};
 use wasmtime_wasi::I32Exit;
-use wasmtime_wasi::filesystem::{WasiFilesystem, WasiFilesystemCtx, WasiFilesystemCtxView};
 use wasmtime_wasi::p2::bindings::{cli, clocks, filesystem, random, sockets};
 use wasmtime_wasi::p2::{DynInputStream, DynOutputStream, DynPollable, subscribe};
 use wasmtime_wasi::sockets::{WasiSockets, WasiSocketsCtx, WasiSocketsCtxView};
@@ -11,21 +10,18 @@ use wasmtime_wasi_http::p2::bindings as http;
 use wasmtime_wasi_http::{WasiHttp, WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 use wasmtime_wasi_io::IoView;
 
-use crate::component::host::{Deadline, Host, Input, Need, Output, Timers};
-use crate::component::http::Outgoing;
+use crate::component::host::{Deadline, Function, Host, Input, Output, Unpack, Waits};
+use crate::component::http::{self as handler, Outgoing};
 use crate::component::limits::Limits;
 
 pub struct State {
     pub host: Host,
-    pub timers: Timers,
+    pub waits: Waits,
     pub limits: Limits,
     pub arguments: Vec<String>,
-    pub variables: Vec<(String, String)>,
     pub table: ResourceTable,
     pub http: WasiHttpCtx,
     pub outgoing: Outgoing,
-    /// Without a folder: no descriptor exists, so nothing can be reached through it.
-    pub files: WasiFilesystemCtx,
     /// Denies every address.
     pub sockets: WasiSocketsCtx,
 }
@@ -40,10 +36,6 @@ impl WasiHttpView for State {
     fn http(&mut self) -> WasiHttpCtxView<'_> {
         WasiHttpCtxView { hooks: &mut self.outgoing, table: &mut self.table, ctx: &mut self.http }
     }
-}
-
-fn files(state: &mut State) -> WasiFilesystemCtxView<'_> {
-    WasiFilesystemCtxView { ctx: &mut state.files, table: &mut state.table }
 }
 
 fn network(state: &mut State) -> WasiSocketsCtxView<'_> {
@@ -69,8 +61,8 @@ pub fn add_to_linker(linker: &mut Linker<State>) -> Result<()> {
     cli::terminal_stdin::add_to_linker::<State, Own>(linker, |state| state)?;
     cli::terminal_stdout::add_to_linker::<State, Own>(linker, |state| state)?;
     cli::terminal_stderr::add_to_linker::<State, Own>(linker, |state| state)?;
-    filesystem::preopens::add_to_linker::<State, WasiFilesystem>(linker, files)?;
-    filesystem::types::add_to_linker::<State, WasiFilesystem>(linker, files)?;
+    filesystem::preopens::add_to_linker::<State, Own>(linker, |state| state)?;
+    filesystem::types::add_to_linker::<State, Own>(linker, |state| state)?;
     sockets::tcp::add_to_linker::<State, WasiSockets>(linker, network)?;
     sockets::udp::add_to_linker::<State, WasiSockets>(linker, network)?;
     sockets::tcp_create_socket::add_to_linker::<State, WasiSockets>(linker, network)?;
@@ -78,90 +70,81 @@ pub fn add_to_linker(linker: &mut Linker<State>) -> Result<()> {
     sockets::instance_network::add_to_linker::<State, WasiSockets>(linker, network)?;
     sockets::network::add_to_linker::<State, WasiSockets>(linker, &Default::default(), network)?;
     sockets::ip_name_lookup::add_to_linker::<State, WasiSockets>(linker, network)?;
-    http::http::outgoing_handler::add_to_linker::<_, WasiHttp>(linker, State::http)?;
+    handler::add_to_linker(linker)?;
     http::http::types::add_to_linker::<_, WasiHttp>(linker, &Default::default(), State::http)?;
     Ok(())
 }
 
+fn datetime(nanoseconds: u64) -> clocks::wall_clock::Datetime {
+    clocks::wall_clock::Datetime { seconds: nanoseconds / 1_000_000_000, nanoseconds: (nanoseconds % 1_000_000_000) as u32 }
+}
+
 impl clocks::wall_clock::Host for State {
     fn now(&mut self) -> Result<clocks::wall_clock::Datetime> {
-        self.host.enter_or_end(Need::Clock, "wasi:clocks/wall-clock.now")?;
-        let now = self.host.wall().max(0) as u64;
-        Ok(clocks::wall_clock::Datetime { seconds: now / 1_000_000_000, nanoseconds: (now % 1_000_000_000) as u32 })
+        Ok(datetime(self.host.ask_or_end(Function::WallNow, [0; 4])?.x))
     }
     fn resolution(&mut self) -> Result<clocks::wall_clock::Datetime> {
-        self.host.enter_or_end(Need::Clock, "wasi:clocks/wall-clock.resolution")?;
-        Ok(clocks::wall_clock::Datetime { seconds: 0, nanoseconds: 1 })
+        Ok(datetime(self.host.ask_or_end(Function::WallResolution, [0; 4])?.x))
     }
 }
 
 impl State {
-    fn wait_until(&mut self, due: u64) -> Result<Resource<DynPollable>> {
-        let deadline = self.table.push(Deadline { host: self.host, timers: self.timers.clone(), due })?;
+    /// `kind` 0: at this time of the clock, 1: after so long.
+    fn subscribe_clock(&mut self, kind: u64, time: u64) -> Result<Resource<DynPollable>> {
+        let due = self.host.ask_or_end(Function::Subscribe, [0, kind, time, 0])?.x;
+        let deadline = self.table.push(Deadline { host: self.host, waits: self.waits.clone(), due })?;
         subscribe(&mut self.table, deadline)
     }
 
-    fn fill(&mut self, need: Need, function: &str, size: u64) -> Result<Vec<u8>> {
-        self.host.enter_or_end(need, function)?;
+    fn fill(&mut self, function: Function, size: u64) -> Result<Vec<u8>> {
         if size > 1 << 20 {
             return Err(Error::msg("more than 1 MiB of random bytes at once"));
         }
-        let mut bytes = vec![0; size as usize];
-        self.host.random(&mut bytes);
-        Ok(bytes)
+        Ok(self.host.ask_or_end(function, [0, size, 0, 0])?.bytes)
     }
 
-    fn number(&mut self, need: Need, function: &str) -> Result<u64> {
-        self.host.enter_or_end(need, function)?;
-        let mut bytes = [0; 8];
-        self.host.random(&mut bytes);
-        Ok(u64::from_le_bytes(bytes))
+    fn number(&mut self, function: Function) -> Result<u64> {
+        let bytes = self.fill(function, 8)?;
+        Ok(u64::from_le_bytes(bytes.try_into().map_err(|_| Error::msg("the host gave too few random bytes"))?))
     }
 }
 
 impl clocks::monotonic_clock::Host for State {
     fn now(&mut self) -> Result<u64> {
-        self.host.enter_or_end(Need::Clock, "wasi:clocks/monotonic-clock.now")?;
-        Ok(self.host.now())
+        Ok(self.host.ask_or_end(Function::MonotonicNow, [0; 4])?.x)
     }
     fn resolution(&mut self) -> Result<u64> {
-        self.host.enter_or_end(Need::Clock, "wasi:clocks/monotonic-clock.resolution")?;
-        Ok(1)
+        Ok(self.host.ask_or_end(Function::MonotonicResolution, [0; 4])?.x)
     }
     fn subscribe_instant(&mut self, when: u64) -> Result<Resource<DynPollable>> {
-        self.host.enter_or_end(Need::Sleep, "wasi:clocks/monotonic-clock.subscribe-instant")?;
-        self.wait_until(when)
+        self.subscribe_clock(0, when)
     }
     fn subscribe_duration(&mut self, duration: u64) -> Result<Resource<DynPollable>> {
-        self.host.enter_or_end(Need::Sleep, "wasi:clocks/monotonic-clock.subscribe-duration")?;
-        self.wait_until(self.host.now().saturating_add(duration))
+        self.subscribe_clock(1, duration)
     }
 }
 
 impl random::random::Host for State {
     fn get_random_bytes(&mut self, size: u64) -> Result<Vec<u8>> {
-        self.fill(Need::SecureRandom, "wasi:random/random.get-random-bytes", size)
+        self.fill(Function::SecureRandom, size)
     }
     fn get_random_u64(&mut self) -> Result<u64> {
-        self.number(Need::SecureRandom, "wasi:random/random.get-random-u64")
+        self.number(Function::SecureRandom)
     }
 }
 
 impl random::insecure::Host for State {
     fn get_insecure_random_bytes(&mut self, size: u64) -> Result<Vec<u8>> {
-        self.fill(Need::Random, "wasi:random/insecure.get-insecure-random-bytes", size)
+        self.fill(Function::InsecureRandom, size)
     }
     fn get_insecure_random_u64(&mut self) -> Result<u64> {
-        self.number(Need::Random, "wasi:random/insecure.get-insecure-random-u64")
+        self.number(Function::InsecureRandom)
     }
 }
 
 impl random::insecure_seed::Host for State {
     fn insecure_seed(&mut self) -> Result<(u64, u64)> {
-        let first = self.number(Need::Random, "wasi:random/insecure-seed.insecure-seed")?;
-        let mut bytes = [0; 8];
-        self.host.random(&mut bytes);
-        Ok((first, u64::from_le_bytes(bytes)))
+        Ok((self.number(Function::InsecureRandom)?, self.number(Function::InsecureRandom)?))
     }
 }
 
@@ -176,7 +159,13 @@ impl cli::exit::Host for State {
 
 impl cli::environment::Host for State {
     fn get_environment(&mut self) -> Result<Vec<(String, String)>> {
-        Ok(self.variables.clone())
+        let answer = self.host.ask_or_end(Function::Environment, [0; 4])?;
+        let mut packed = Unpack(&answer.bytes);
+        let mut variables = Vec::new();
+        while !packed.is_empty() {
+            variables.push((packed.text(), packed.text()));
+        }
+        Ok(variables)
     }
     fn get_arguments(&mut self) -> Result<Vec<String>> {
         Ok(self.arguments.clone())
@@ -195,14 +184,14 @@ impl cli::stdin::Host for State {
 
 impl cli::stdout::Host for State {
     fn get_stdout(&mut self) -> Result<Resource<DynOutputStream>> {
-        let stream: DynOutputStream = Box::new(Output(self.host, 1));
+        let stream: DynOutputStream = Box::new(Output(self.host, Function::StdoutWrite));
         Ok(self.table.push(stream)?)
     }
 }
 
 impl cli::stderr::Host for State {
     fn get_stderr(&mut self) -> Result<Resource<DynOutputStream>> {
-        let stream: DynOutputStream = Box::new(Output(self.host, 2));
+        let stream: DynOutputStream = Box::new(Output(self.host, Function::StderrWrite));
         Ok(self.table.push(stream)?)
     }
 }

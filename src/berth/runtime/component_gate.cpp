@@ -1,0 +1,205 @@
+#include "berth/runtime/component_gate.hpp"
+
+#include "berth/base/format.hpp"
+#include "berth/engine/call_record.hpp"
+#include "berth/runtime/call_tape.hpp"
+#include "berth/runtime/component_functions.hpp"
+
+namespace berth {
+namespace {
+
+ByteView view(std::string_view text) noexcept { return as_bytes(text); }
+
+}  // namespace
+
+ComponentGate::ComponentGate(const WasmProgram& program, const WasmCallSetup& setup, const Limits& limits, CallRecord& record, HandlerBody& handler, std::span<const std::string> variables)
+    : program_(program),
+      setup_(setup),
+      limits_(limits),
+      record_(record),
+      handler_(handler),
+      variables_(variables),
+      journal_(setup.tape != nullptr ? &setup.tape->host_calls() : nullptr),
+      output_(setup.tape != nullptr ? setup.tape->output(setup.output) : setup.output),
+      error_(setup.tape != nullptr ? setup.tape->error(setup.error) : setup.error) {}
+
+ComponentGate::~ComponentGate() {
+    if (setup_.metrics != nullptr && host_calls_ != 0) setup_.metrics->add(counts_, used_, refused_);
+}
+
+void ComponentGate::count(ComponentFunction function, HostOutcome outcome) noexcept { ++counts_[static_cast<std::size_t>(function)][static_cast<std::size_t>(outcome)]; }
+
+bool ComponentGate::stopped() const noexcept { return record_.stopped(); }
+
+std::int32_t ComponentGate::end(Error error) {
+    failure_ = std::move(error);
+    return ends;
+}
+
+std::function<void()> ComponentGate::waker() {
+    if (!waker_) waker_.emplace(&record_);
+    return waker_->handle();
+}
+
+std::shared_ptr<const NetworkGuard> ComponentGate::guard() {
+    if (!guard_) guard_ = std::make_shared<NetworkGuard>(program_.grants());
+    return guard_;
+}
+
+void ComponentGate::wait(std::uint64_t due) {
+    if (journal_ != nullptr && journal_->replays()) return;  // whatever was waited for has come
+    const bool has_time = due != ~std::uint64_t{0};
+    if (setup_.is_virtual) {
+        // Nothing happens beside a deterministic guest: what has no time does not come. A moment for the watch to end it.
+        if (has_time) return clock().wait_until(SteadyTime(std::chrono::nanoseconds(static_cast<std::int64_t>(due))), &record_);
+        record_.wait_for(std::chrono::milliseconds(20));
+        return;
+    }
+    if (!waker_) waker_.emplace(&record_);
+    waker_->wait_until(has_time ? SteadyTime(std::chrono::nanoseconds(static_cast<std::int64_t>(std::min<std::uint64_t>(due, INT64_MAX)))) : std::chrono::steady_clock::now() + std::chrono::hours(1));
+}
+
+std::uint64_t ComponentGate::add(Object object) {
+    if (objects_.size() >= limits_[Limit::handles]) return 0;
+    objects_.emplace(next_object_, std::move(object));
+    return next_object_++;
+}
+
+std::int32_t ComponentGate::require(Capability capability, std::string_view value) {
+    const auto& grants = program_.grants();
+    const bool allowed = value.empty() ? grants.holds(capability) : grants.holds(capability, value);
+    if (journal_ != nullptr && !component_table()[function_].row.needs.checked_by_gate()) journal_->used(capability, value, allowed);
+    if (!allowed) return deny(grants.denial(capability, value));
+    ++used_[static_cast<std::size_t>(capability)];
+    return 0;
+}
+
+void ComponentGate::used(Capability capability, std::string_view value) {
+    if (journal_ != nullptr) journal_->used(capability, value, true);
+    ++used_[static_cast<std::size_t>(capability)];
+}
+
+std::int32_t ComponentGate::deny(const Denial& denial) {
+    ++refused_[static_cast<std::size_t>(denial.capability)];
+    const auto& name = component_table().qualified(function_);
+    if (setup_.denials != nullptr) setup_.denials->denied("component", name, denial);
+    failure_ = denial.to_error();
+    failure_->set_where(name);
+    return denied;
+}
+
+std::int32_t ComponentGate::deny_origin(Capability capability, std::string_view origin) {
+    if (journal_ != nullptr) journal_->used(capability, origin, false);
+    return deny(program_.grants().denial(capability, origin));
+}
+
+ComponentHost::Next ComponentGate::execute(const ComponentOp& op, const HostFunction& function, ComponentAnswer& answer) {
+    const auto& needs = function.row.needs;
+    answer.status = needs.checked_by_gate() ? require(needs.capability()) : 0;
+    if (answer.status == 0) answer.status = component_body(op.function)(*this, op, answer);
+    if (answer.status == component_pending) return Next::proceed;
+    count(op.function, answer.status == denied ? HostOutcome::denied : answer.status == ends ? HostOutcome::error : HostOutcome::ok);
+    if (answer.status == denied) return Next::denied;
+    if (answer.status == ends) return Next::ends;
+    if (setup_.is_virtual && clock().is_over()) {
+        failure_ = Error(Code::timeout, "the time that the call may take on its virtual clock is over");
+        failure_->set_fix("raise the limit wall (--limit wall=…, limits: {wall: …})");
+        return Next::ends;
+    }
+    return Next::proceed;
+}
+
+ComponentHost::Next ComponentGate::perform(const ComponentOp& op, ComponentAnswer& answer) {
+    function_ = static_cast<std::uint32_t>(op.function);
+    const auto& function = component_table()[function_];
+    const auto next = journal_ == nullptr || function.row.pure ? execute(op, function, answer) : through_journal(op, function, answer);
+    // Looking for what is not there yet is no call: how often that happens is nobody's doing.
+    if (answer.status == component_pending) return next;
+    if (++host_calls_ > limits_[Limit::host_calls]) {
+        failure_ = over_limit(Limit::host_calls, limits_[Limit::host_calls]);
+        return Next::ends;
+    }
+    return next;
+}
+
+ComponentHost::Next ComponentGate::journal_failed() {
+    failure_ = journal_->failure();
+    return Next::ends;
+}
+
+ComponentHost::Next ComponentGate::through_journal(const ComponentOp& op, const HostFunction& function, ComponentAnswer& answer) {
+    const auto& name = component_table().qualified(function_);
+    const auto& needs = function.row.needs;
+    if (needs.checked_by_gate()) {
+        if (journal_->replays()) {
+            if (const auto refused = journal_->refusal(name)) {
+                deny(program_.grants().denial(*refused, {}));
+                return Next::denied;
+            }
+        } else if (require(needs.capability()) != 0) {
+            if (journal_->refused(name, needs.capability()) == HostJournal::Next::failed || journal_->seen(function) == HostJournal::Next::failed) return journal_failed();
+            return Next::denied;
+        }
+    }
+    Bytes written;
+    JournalPut arguments(written);
+    for (const auto number : {op.object, op.a, op.b, op.c}) arguments.length(number);
+    arguments.bytes(view(op.bytes));
+    ByteView outcome;
+    switch (journal_->before(name, function, written, outcome)) {
+        case HostJournal::Next::failed: return journal_failed();
+        case HostJournal::Next::served: return serve(op, outcome, answer);
+        case HostJournal::Next::unknown: failure_ = Error(Code::unknown_outcome, "the host stopped while this was under way; whether it happened is not known"); return Next::ends;
+        case HostJournal::Next::execute: break;
+    }
+    auto next = execute(op, function, answer);
+    written.clear();
+    JournalPut out(written);
+    if (next == Next::ends) {
+        out.plain(OutcomeKind::ended);
+        out.text(berth::name(failure_ ? failure_->code() : Code::cancelled));
+        out.text(failure_ ? failure_->message() : std::string());
+    } else {
+        out.plain(OutcomeKind::answered);
+        out.plain(answer.status);
+        out.length(answer.x);
+        out.length(answer.y);
+        out.bytes(view(answer.bytes));
+    }
+    if (journal_->after(function, written) == HostJournal::Next::failed) return journal_failed();
+    if (next != Next::ends && journal_->seen(function) == HostJournal::Next::failed) return journal_failed();
+    return next;
+}
+
+ComponentHost::Next ComponentGate::serve(const ComponentOp& op, ByteView outcome, ComponentAnswer& answer) {
+    JournalGet in(outcome);
+    OutcomeKind kind{};
+    const auto unreadable = [&] {
+        failure_ = Error(Code::journal_invalid, format("a recorded outcome of {} cannot be read", component_table().qualified(function_)));
+        return Next::ends;
+    };
+    if (!in.plain(kind)) return unreadable();
+    if (kind == OutcomeKind::ended) {
+        std::string_view code;
+        std::string_view message;
+        if (!in.text(code) || !in.text(message) || !code_named(code)) return unreadable();
+        failure_ = Error(*code_named(code), std::string(message));
+        failure_->set_where(component_table().qualified(function_));
+        return Next::ends;
+    }
+    ByteView bytes;
+    if (kind != OutcomeKind::answered || !in.plain(answer.status) || !in.length(answer.x) || !in.length(answer.y) || !in.bytes(bytes) || !in.at_end()) return unreadable();
+    scratch_.assign(as_text(bytes));
+    answer.bytes = scratch_;
+    count(op.function, answer.status == denied ? HostOutcome::denied : HostOutcome::ok);
+    if (answer.status == denied) {
+        failure_ = Error(Code::capability_denied, "refused when it was recorded");
+        failure_->set_where(component_table().qualified(function_));
+    } else if (op.function == ComponentFunction::stdout_write || op.function == ComponentFunction::stderr_write) {
+        journal_->output(view(op.bytes));
+    }
+    if (journal_->seen(component_table()[function_]) == HostJournal::Next::failed) return journal_failed();
+    return answer.status == denied ? Next::denied : Next::proceed;
+}
+
+}  // namespace berth

@@ -1,0 +1,121 @@
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "berth/engine/component.hpp"
+#include "berth/host/host_journal.hpp"
+#include "berth/host/providers/guest_waker.hpp"
+#include "berth/host/providers/network.hpp"
+#include "berth/runtime/handler_body.hpp"
+#include "berth/runtime/wasm_call.hpp"
+
+namespace berth {
+
+/// Texts with their length in front, as components get them.
+class PackedText {
+public:
+    explicit PackedText(std::string& out) : out_(out) { out_.clear(); }
+    void text(std::string_view value) {
+        number(value.size());
+        out_.append(value);
+    }
+    void number(std::uint64_t value) {
+        for (; value >= 0x80; value >>= 7) out_.push_back(static_cast<char>(value | 0x80));
+        out_.push_back(static_cast<char>(value));
+    }
+
+private:
+    std::string& out_;
+};
+
+/// What stands between one call of a component and the providers: grants, quotas, counts, and the journal of what was
+/// answered. Gate does the same for modules. One call, one thread.
+class ComponentGate final : public ComponentHost {
+public:
+    ComponentGate(const WasmProgram& program, const WasmCallSetup& setup, const Limits& limits, CallRecord& record, HandlerBody& handler, std::span<const std::string> variables);
+    ~ComponentGate() override;  // adds its counts to the metrics
+
+    Next perform(const ComponentOp& op, ComponentAnswer& answer) override;
+    void wait(std::uint64_t due) override;
+
+    /// The latest denial, or what ended the call.
+    const std::optional<Error>& failure() const noexcept { return failure_; }
+    std::uint64_t host_calls() const noexcept { return host_calls_; }
+
+    // For bodies.
+    static constexpr std::int32_t denied = -1;  // the guest's own error, or the end of its call where there is none
+    static constexpr std::int32_t ends = -2;
+    GuestClock& clock() const noexcept { return setup_.guest_clock; }
+    RandomSource& random() const noexcept { return setup_.random; }
+    InputStream& input() const noexcept { return setup_.input; }
+    OutputStream& output() const noexcept { return output_; }
+    OutputStream& error() const noexcept { return error_; }
+    const Limits& limits() const noexcept { return limits_; }
+    const WasmProgram& program() const noexcept { return program_; }
+    const WasmCallSetup& setup() const noexcept { return setup_; }
+    HandlerBody& handler() noexcept { return handler_; }
+    std::span<const std::string> variables() const noexcept { return variables_; }
+    std::string& scratch() noexcept { return scratch_; }
+    bool stopped() const noexcept;
+    /// Ends the call: for this reason, or because it was stopped from outside.
+    std::int32_t end(Error error);
+    std::int32_t stop() noexcept { return ends; }
+    std::int32_t answered(const Result<void>& result) { return result ? 0 : end(result.error()); }
+    /// `denied` unless it is granted on this value; counted and told to the listener.
+    std::int32_t require(Capability capability, std::string_view value = {});
+    /// A denial that was found elsewhere: by the guard of the network.
+    std::int32_t deny(const Denial& denial);
+    std::int32_t deny_origin(Capability capability, std::string_view origin);
+    /// A granted value that the guest was given.
+    void used(Capability capability, std::string_view value);
+
+    std::function<void()> waker();
+    std::shared_ptr<const NetworkGuard> guard();
+
+    using Object = std::variant<std::unique_ptr<File>, std::unique_ptr<Directory>, std::unique_ptr<HttpExchange>>;
+    /// The number of something open; 0: the limit `handles` is reached.
+    std::uint64_t add(Object object);
+    template <class T>
+    T* find(std::uint64_t number) noexcept {
+        const auto found = objects_.find(number);
+        if (found == objects_.end()) return nullptr;
+        auto* held = std::get_if<std::unique_ptr<T>>(&found->second);
+        return held == nullptr ? nullptr : held->get();
+    }
+    void close(std::uint64_t number) noexcept { objects_.erase(number); }
+
+private:
+    Next execute(const ComponentOp& op, const HostFunction& function, ComponentAnswer& answer);
+    Next through_journal(const ComponentOp& op, const HostFunction& function, ComponentAnswer& answer);
+    Next serve(const ComponentOp& op, ByteView outcome, ComponentAnswer& answer);
+    Next journal_failed();
+    void count(ComponentFunction function, HostOutcome outcome) noexcept;
+
+    const WasmProgram& program_;
+    const WasmCallSetup& setup_;
+    const Limits& limits_;
+    CallRecord& record_;
+    HandlerBody& handler_;
+    std::span<const std::string> variables_;
+    HostJournal* journal_;
+    OutputStream& output_;
+    OutputStream& error_;
+    std::optional<GuestWaker> waker_;              // made when something is first waited for
+    std::shared_ptr<const NetworkGuard> guard_;    // owners: this, and requests that are still being ended
+    std::map<std::uint64_t, Object> objects_;
+    std::uint64_t next_object_ = 1;
+    std::uint64_t host_calls_ = 0;
+    std::optional<Error> failure_;
+    std::string scratch_;
+    std::uint32_t function_ = 0;                   // that is being performed
+    std::array<std::array<std::uint32_t, host_outcome_count>, component_function_count> counts_{};
+    std::array<std::uint32_t, capability_count> used_{};
+    std::array<std::uint32_t, capability_count> refused_{};
+};
+
+}  // namespace berth
