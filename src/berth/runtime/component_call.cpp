@@ -6,6 +6,7 @@
 #include "berth/base/format.hpp"
 #include "berth/engine/call_record.hpp"
 #include "berth/engine/component.hpp"
+#include "berth/runtime/running_call.hpp"
 
 namespace berth {
 namespace {
@@ -61,7 +62,7 @@ std::string_view origin_of(std::string_view address) noexcept {
 /// The providers of one call as a component sees them, behind its grants and quotas.
 class Host final : public ComponentHost {
 public:
-    Host(const WasmProgram& program, const WasmCallSetup& setup, const Limits& limits, CallRecord& record) : program_(program), setup_(setup), limits_(limits), record_(record) {}
+    Host(const WasmCallSetup& setup, const Limits& limits, CallRecord& record) : setup_(setup), limits_(limits), record_(record) {}
 
     Entry enter(ComponentNeed need, std::string_view function, std::string_view scope) override {
         if (++host_calls_ > limits_[Limit::host_calls]) {
@@ -70,7 +71,7 @@ public:
         }
         const auto capability = capability_of(need);
         const auto value = origin_of(scope);
-        const auto& grants = program_.grants();
+        const auto& grants = setup_.grants;
         if (!capability || (value.empty() ? grants.holds(*capability) : grants.holds(*capability, value))) return Entry::granted;
         const auto denial = grants.denial(*capability, value);
         if (setup_.denials != nullptr) setup_.denials->denied("component", function, denial);
@@ -93,14 +94,21 @@ public:
         return Written::over_limit;
     }
     void wait(std::chrono::nanoseconds duration) override {
-        setup_.guest_clock.wait_until(setup_.guest_clock.steady() + std::chrono::duration_cast<SteadyTime::duration>(duration), &record_);
+        const auto due = setup_.guest_clock.steady() + std::chrono::duration_cast<SteadyTime::duration>(duration);
+        while (setup_.guest_clock.steady() < due && !record_.stopped()) {
+            if (setup_.grants.was_revoked(Capability::time_sleep)) {
+                // A wait has no error that it could answer with.
+                record_.request_stop(StopCause::revoked);
+                return;
+            }
+            setup_.guest_clock.wait_until(due, &record_);
+        }
     }
 
     const std::optional<Error>& failure() const noexcept { return failure_; }
     std::uint64_t host_calls() const noexcept { return host_calls_; }
 
 private:
-    const WasmProgram& program_;
     const WasmCallSetup& setup_;
     const Limits& limits_;
     CallRecord& record_;
@@ -182,7 +190,7 @@ Outcome run_component(const WasmProgram& program, const Call& call, const WasmCa
     std::vector<std::string> arguments{call.function};
     arguments.insert(arguments.end(), call.arguments.begin(), call.arguments.end());
     const auto environment = granted_environment(program, setup.environment);
-    Host host(program, setup, limits, record);
+    Host host(setup, limits, record);
     const auto fuel = std::min<std::uint64_t>(limits[Limit::fuel], static_cast<std::uint64_t>(unlimited_fuel));
     const ComponentSetup component_setup{.host = host,
                                          .record = &record,
@@ -212,8 +220,20 @@ Outcome run_component(const WasmProgram& program, const Call& call, const WasmCa
     if (call.deadline) deadline = std::min(deadline, *call.deadline);
     ComponentReport report;
     {
-        const CancelCallback on_cancel(call.cancel, [&] { record.request_stop(call.cancel.cause() == CancelCause::shutting_down ? StopCause::shutdown : StopCause::cancelled); });
+        struct Control final : CallControl {
+            Control(GrantSet& grants, CallRecord& record) : grants(grants), record(record) {}
+            void cancel(CancelCause cause) noexcept override { record.request_stop(stop_cause(cause)); }
+            bool revoke(Capability capability) noexcept override {
+                if (!grants.revoke(capability)) return false;
+                record.wake();
+                return true;
+            }
+            GrantSet& grants;
+            CallRecord& record;
+        } control(setup.grants, record);
+        const CancelCallback on_cancel(call.cancel, [&] { record.request_stop(stop_cause(call.cancel.cause())); });
         record.arm(deadline);
+        const CallAttachment attachment(call.running, control);
         component.call(component_setup, as_handler ? &request : nullptr, report);
         record.disarm();
     }

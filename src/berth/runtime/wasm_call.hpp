@@ -15,11 +15,14 @@
 namespace berth {
 
 class CallRecord;
+enum class StopCause : std::uint32_t;
 class CallTape;
+class WasmInstance;
 
 /// What the host gives to the guests of one call.
 struct WasmCallSetup {
     const Clock& clock;                        // of the host: timing
+    GrantSet& grants;                          // of this call
     GuestClock& guest_clock;
     FileProvider& files;
     RandomSource& random;
@@ -31,6 +34,7 @@ struct WasmCallSetup {
     HostMetrics* metrics = nullptr;
     DenialListener* denials = nullptr;
     CallTape* tape = nullptr;                  // records the call or plays it back
+    WasmInstance* instance = nullptr;          // entered instead of a fresh one; the guest clock, files, random source and streams are its own
     bool is_virtual = false;                   // guest_clock is: it keeps the limit wall, the machine's only a safety time-out
 };
 
@@ -44,6 +48,8 @@ Outcome run_wasm(const WasmProgram& program, const Call& call, const WasmCallSet
 /// The variables that the guest sees: those that the policy sets, then those of the host, each only where env.read
 /// grants its name.
 std::vector<std::string> granted_environment(const WasmProgram& program, std::span<const std::string> host);
+/// What a call is stopped with when it is cancelled for this cause.
+StopCause stop_cause(CancelCause cause) noexcept;
 /// Why a stopped call ended.
 Error stopped_error(const CallRecord& record, std::uint64_t wall);
 
