@@ -71,6 +71,15 @@ constexpr std::array known_keys{
     ConfigKey{"functions.expose_debug", ConfigType::flag, "false", "", "show what functions wrote in answers about their failures"},
     ConfigKey{"server.auth.hs_secret", ConfigType::text, "", "", "name of the secret that HS256 credentials are signed with"},
     ConfigKey{"network.ca_file", ConfigType::text, "", "", "certificates (PEM) that outgoing TLS trusts beside the system's"},
+    ConfigKey{"functions.receipts", ConfigType::flag, "false", "", "a signed receipt of every call, not only where a manifest asks"},
+    ConfigKey{"functions.receipts_dir", ConfigType::text, "", "", "folder that receipts are written to; empty: none are"},
+    ConfigKey{"telemetry.service", ConfigType::text, "berth", "OTEL_SERVICE_NAME", "name of this service in exported telemetry"},
+    ConfigKey{"telemetry.otlp.endpoint", ConfigType::text, "", "OTEL_EXPORTER_OTLP_ENDPOINT", "http:// address of a collector; empty: none"},
+    ConfigKey{"telemetry.otlp.file", ConfigType::text, "", "", "file that telemetry is written to instead, one request a line"},
+    ConfigKey{"telemetry.otlp.interval", ConfigType::duration, "10s", "", "time between exports of metrics"},
+    ConfigKey{"telemetry.otlp.traces", ConfigType::flag, "true", "", "export a span of each call"},
+    ConfigKey{"telemetry.otlp.metrics", ConfigType::flag, "true", "", "export the metrics"},
+    ConfigKey{"telemetry.otlp.logs", ConfigType::flag, "true", "", "export the records of the log"},
     ConfigKey{"engine.restore", ConfigType::flag, "true", "", "put used instances back in place"},
 };
 

@@ -12,6 +12,7 @@
 #include <fstream>
 
 #include "berth/async/sync_wait.hpp"
+#include "berth/async/task_scope.hpp"
 #include "berth/base/json.hpp"
 #include "berth/base/ids.hpp"
 #include "berth/process/tree.hpp"
@@ -270,6 +271,29 @@ TEST_F(SubprocessTest, CancellingAndClosingEndWhatRuns) {
     sync_wait(scope.join());
     EXPECT_EQ(code(closed), "shutting_down");
     EXPECT_EQ(code(call("slow")), "shutting_down");
+}
+
+TEST_F(SubprocessTest, RevokingWhatAProcessWasStartedWithEndsItsCall) {
+    shell("waits", "touch started; exec sleep 600", "kill_grace: 0s\n");
+    start();
+    MetricRegistry metrics;
+    Runtime runtime({.clock = clock_, .metrics = metrics, .reactors = reactors_.get()}, {engine_.get()});
+    Outcome outcome;
+    TaskScope scope;
+    Call made;
+    made.id = "the-call";
+    made.function = "waits";
+    scope.spawn(reactors_->at(0), [](Runtime& runtime, Call call, Outcome& outcome) -> Task<void> { outcome = co_await runtime.call(std::move(call)); }(runtime, std::move(made), outcome));
+    sync_wait([](Reactor& reactor, fs::path mark) -> Task<void> {
+        co_await reactor.enter();
+        while (!fs::exists(mark)) co_await reactor.yield();
+    }(reactors_->at(0), root_.path() / "waits" / "started"));
+    EXPECT_FALSE(*runtime.revoke("the-call", Capability::dag_write));
+    EXPECT_TRUE(*runtime.revoke("the-call", Capability::net_connect));
+    sync_wait(scope.join());
+    EXPECT_EQ(code(outcome), "capability_denied");
+    EXPECT_THAT(outcome.error->message(), HasSubstr("net.connect was revoked"));
+    EXPECT_THAT(metrics.prometheus_text(), HasSubstr("berth_revocations_total{capability=\"net.connect\"} 1\n"));
 }
 
 TEST_F(SubprocessTest, ADeadlineThatHasPassedEndsTheCall) {

@@ -404,6 +404,8 @@ Task<HttpResponse> FunctionFront::internal(HttpRequest& request, bool draining) 
         call.depth = static_cast<std::uint8_t>(std::min<unsigned>(grant->depth + 1U, 255U));
         call.deadline = grant->deadline;
         call.cancel = request.cancel;
+        call.trace_parent = grant->trace_parent;
+        if (const auto trace = request.field("traceparent"); trace && is_trace_parent(*trace)) call.trace_parent = *trace;
         const auto id = call.id;
         auto input = input_of(request, *function, {.max_body = options_.max_body, .spool = nullptr});
         if (!input) co_return answered(refuse(request, input.error()));

@@ -62,6 +62,9 @@ Result<std::unique_ptr<Serving>> Serving::start(Application& application, ServeO
                                                                  .metrics = application.metrics(),
                                                                  .log = options_now.report_failures ? &application.log() : nullptr,
                                                                  .observer = serving->records_.get(),
+                                                                 .spans = options_now.spans,
+                                                                 .receipts = options_now.receipts,
+                                                                 .receipt_each = options_now.receipt_each,
                                                                  .reactors = serving->reactors_.get(),
                                                                  .bounds = bounds},
                                                   serving->functions_->engines());

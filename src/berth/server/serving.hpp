@@ -21,6 +21,7 @@ class FrontRules;
 class HttpFront;
 class HttpServer;
 class QueuedSink;
+class ReceiptWriter;
 class Reactors;
 class Runtime;
 
@@ -35,6 +36,9 @@ struct ServeOptions {
     bool watch = false;                        // look again whenever a file of the functions changes
     bool report_failures = true;               // failed calls and what functions log go to the host's log
     bool internal_only = false;                // nothing but the internal API for functions that run
+    CallObserver* spans = nullptr;             // told of every step of every call; outlives the server. Null: calls get no spans
+    const ReceiptWriter* receipts = nullptr;   // likewise. Null: no receipts are written
+    bool receipt_each = false;                 // every call gets one, not only those of functions that want it
     FunctionKeeper::Listener news;             // told what happens to the functions, on a thread of its own
 };
 
