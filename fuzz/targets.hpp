@@ -15,6 +15,7 @@ int source_lines(ByteView input);
 int http_head(ByteView input);
 int manifest(ByteView input);
 int envelope(ByteView input);
+int front_text(ByteView input);
 int function_text(ByteView input);
 int journal(ByteView input);
 int receipt(ByteView input);
@@ -33,6 +34,7 @@ inline constexpr std::array targets{
     Target{"http_head", http_head},
     Target{"manifest", manifest},
     Target{"envelope", envelope},
+    Target{"front_text", front_text},
     Target{"function_text", function_text},
     Target{"journal", journal},
     Target{"receipt", receipt},
