@@ -16,6 +16,7 @@ int http_head(ByteView input);
 int http_response(ByteView input);
 int manifest(ByteView input);
 int envelope(ByteView input);
+int front_text(ByteView input);
 int function_text(ByteView input);
 int journal(ByteView input);
 int receipt(ByteView input);
@@ -35,6 +36,7 @@ inline constexpr std::array targets{
     Target{"http_response", http_response},
     Target{"manifest", manifest},
     Target{"envelope", envelope},
+    Target{"front_text", front_text},
     Target{"function_text", function_text},
     Target{"journal", journal},
     Target{"receipt", receipt},

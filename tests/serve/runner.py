@@ -10,7 +10,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-import front  # noqa: F401: its cases join the list
+import admin  # noqa: F401: their cases join the list
+import front  # noqa: F401
+import rows  # noqa: F401
 from harness import binary, case, cases, equal, get, large_module, post, root, running, serving
 
 out_file = Path(sys.argv[2])

@@ -80,10 +80,20 @@ constexpr std::array known_keys{
     ConfigKey{"telemetry.otlp.traces", ConfigType::flag, "true", "", "export a span of each call"},
     ConfigKey{"telemetry.otlp.metrics", ConfigType::flag, "true", "", "export the metrics"},
     ConfigKey{"telemetry.otlp.logs", ConfigType::flag, "true", "", "export the records of the log"},
+    ConfigKey{"server.auth.jwks_file", ConfigType::text, "", "", "file of the public keys (JWK set) of signed credentials"},
+    ConfigKey{"server.auth.jwks_url", ConfigType::text, "", "", "not offered by this build"},
+    ConfigKey{"server.auth.algorithms", ConfigType::list, "", "", "that credentials may be signed with; empty: HS256 of a secret, all of public keys"},
+    ConfigKey{"server.auth.issuer", ConfigType::text, "", "", "iss that credentials must have"},
+    ConfigKey{"server.auth.audience", ConfigType::text, "", "", "aud that credentials must name"},
+    ConfigKey{"server.tls.cert", ConfigType::text, "", "", "PEM file of the certificate and its chain: serve https"},
+    ConfigKey{"server.tls.key", ConfigType::text, "", "", "PEM file of its key"},
+    ConfigKey{"admin.listen", ConfigType::text, "", "", "ADDRESS:PORT of the administrator's listener; empty: none (dev: 127.0.0.1:9090)"},
+    ConfigKey{"telemetry.metrics", ConfigType::text, "main", "", "main, admin or off: the listener that shows /metrics"},
+    ConfigKey{"functions.records", ConfigType::text, "auto", "", "memory or off: whether calls may be asynchronous; auto: off in production"},
     ConfigKey{"engine.restore", ConfigType::flag, "true", "", "put used instances back in place"},
 };
 
-constexpr std::string_view known_sections[] = {"functions.runtimes", "functions.define", "functions.env", "functions.env_allow", "functions.env_pass", "functions.request_extras", "functions.secrets_allow"};
+constexpr std::string_view known_sections[] = {"functions.runtimes", "functions.define", "functions.env", "functions.env_allow", "functions.env_pass", "functions.request_extras", "functions.secrets_allow", "server.auth.tokens"};
 
 bool is_section(std::string_view name) { return std::find(std::begin(known_sections), std::end(known_sections), name) != std::end(known_sections); }
 
@@ -189,6 +199,7 @@ public:
             const auto name = prefix + key.text;
             const auto place = place_text(file.string(), key.place);
             if (name == "policies") {
+                sections_.try_emplace(name, Config::Section{value, file.string()});
                 auto read = policies_of(value, file);
                 if (!read) {
                     problems_.push_back(read.error().message());

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <map>
-#include <thread>
 
 #include "berth/base/format.hpp"
 #include "berth/base/hash.hpp"
@@ -98,18 +97,19 @@ FunctionSet::FunctionSet(Application& application, Request request, Reactors& re
 
 Result<std::unique_ptr<FunctionSet>> FunctionSet::find(Application& application, Request request, Reactors& reactors, Progress& progress) {
     std::unique_ptr<FunctionSet> set(new FunctionSet(application, std::move(request), reactors));
-    BERTH_TRYV(set->scan(progress, nullptr));
+    BERTH_TRYV(set->scan(progress, nullptr, HalfWritten::take));
     return set;
 }
 
-Result<FunctionSet::Change> FunctionSet::rescan(Progress& progress) {
+Result<FunctionSet::Change> FunctionSet::rescan(Progress& progress, HalfWritten patience) {
     Change change;
-    BERTH_TRYV(scan(progress, &change));
+    BERTH_TRYV(scan(progress, &change, patience));
+    if (change.half_written) return change;
     for (auto* engine : engines()) change.count += engine->list().size();
     return change;
 }
 
-Result<void> FunctionSet::scan(Progress& progress, Change* change) {
+Result<void> FunctionSet::scan(Progress& progress, Change* change, HalfWritten patience) {
     std::vector<std::filesystem::path> paths;
     notices_.clear();
     std::error_code ignored;
@@ -123,10 +123,9 @@ Result<void> FunctionSet::scan(Progress& progress, Change* change) {
             return std::any_of(one.function.diagnostics.begin(), one.function.diagnostics.end(), [](const Diagnostic& problem) { return problem.number == "M001" || problem.number == "M028"; });
         });
     };
-    if (change && half_written(discovery)) {
-        // Somebody may be saving a manifest right now: it is read again before it is called wrong.
-        std::this_thread::sleep_for(std::chrono::milliseconds(300));
-        BERTH_TRY(discovery, discover(paths, request_.settings.discovery));
+    if (change && half_written(discovery) && patience == HalfWritten::wait) {
+        change->half_written = true;
+        return {};
     }
     notices_.insert(notices_.end(), discovery.warnings.begin(), discovery.warnings.end());
     std::vector<DiscoveredFunction> programs, modules;
@@ -173,8 +172,10 @@ void FunctionSet::take_wasm(std::vector<DiscoveredFunction> found, Progress& pro
     for (auto& one : found) {
         std::string preset;
         served.push_back(load_wasm(application_, std::move(one), request_.policy, progress, preset));
+        keep_good(served.back(), change);
         if (!preset.empty()) under_preset += (under_preset.empty() ? "" : ", ") + served.back().function->name;
     }
+    std::erase_if(good_, [&](const auto& each) { return std::none_of(served.begin(), served.end(), [&](const auto& one) { return one.function->name == each.first; }); });
     settle_mounts(served);
     if (!under_preset.empty()) notices_.push_back(format("preset wasi applies to {}; berth policy explain FILE shows what it grants", under_preset));
     auto& application = application_;
@@ -200,6 +201,23 @@ void FunctionSet::take_wasm(std::vector<DiscoveredFunction> found, Progress& pro
     }
     wasm_made_of_ = std::move(made_of);
     wasm_.push_back(std::move(engine));
+}
+
+/// A new version that cannot be loaded does not take the place of one that could.
+void FunctionSet::keep_good(WasmFunctions::Served& served, Change* change) {
+    if (served.function->state == FunctionState::ready) {
+        good_[served.function->name] = served;
+        return;
+    }
+    const auto good = good_.find(served.function->name);
+    if (change == nullptr || good == good_.end() || served.function->state != FunctionState::invalid) return;
+    auto kept = std::make_shared<Function>(*good->second.function);
+    for (const auto& problem : served.function->diagnostics) {
+        kept->diagnostics.push_back({"W016", problem.place, format("the new version cannot be used, the one before goes on: {}{}", problem.text, problem.number.empty() ? "" : format(" [{}]", problem.number))});
+    }
+    served = good->second;
+    served.function = std::move(kept);
+    change->invalid.push_back(served.function->name);
 }
 
 void FunctionSet::take_notices() {

@@ -2,6 +2,7 @@
 
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <memory>
 #include <span>
 #include <string>
@@ -10,6 +11,7 @@
 #include "berth/app/application.hpp"
 #include "berth/app/function_settings.hpp"
 #include "berth/runtime/engine.hpp"
+#include "berth/runtime/wasm_functions.hpp"
 
 namespace berth {
 
@@ -36,8 +38,11 @@ public:
     struct Change {
         std::size_t count = 0;
         std::vector<std::string> added, changed, removed, invalid;
+        bool half_written = false;              // a manifest may be being saved right now: nothing was changed, look again
     };
-    Result<Change> rescan(Progress& progress);
+    /// Whether a manifest that makes no sense yet is taken for wrong, or may be one that is being saved.
+    enum class HalfWritten : std::uint8_t { wait, take };
+    Result<Change> rescan(Progress& progress, HalfWritten patience = HalfWritten::take);
 
     /// Those that are asked for functions; changes with `rescan`.
     std::vector<Engine*> engines() const;
@@ -52,8 +57,9 @@ public:
 
 private:
     FunctionSet(Application& application, Request request, Reactors& reactors);
-    Result<void> scan(Progress& progress, Change* change);
+    Result<void> scan(Progress& progress, Change* change, HalfWritten patience);
     void take_wasm(std::vector<DiscoveredFunction> found, Progress& progress, Change* change);
+    void keep_good(WasmFunctions::Served& served, Change* change);
     void take_notices();
 
     Application& application_;
@@ -62,6 +68,7 @@ private:
     std::unique_ptr<FunctionLogs> logs_;
     std::vector<std::unique_ptr<Engine>> wasm_;  // the newest last; earlier ones have calls that still run
     std::string wasm_made_of_;                   // names, files and times of the newest
+    std::map<std::string, WasmFunctions::Served, std::less<>> good_;  // the last version of each that could be loaded
     std::unique_ptr<SubprocessEngine> processes_;
     std::vector<std::string> notices_;
     std::optional<std::string> url_;

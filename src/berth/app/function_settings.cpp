@@ -119,8 +119,6 @@ Result<FunctionSettings> FunctionSettings::from(const Config& config, Applicatio
         }
     }
 
-    BERTH_TRY(settings.auth_mode, one_of(config, "functions.auth", {"none", "optional", "required"}));
-    settings.admin_token = config.value("functions.admin_token");
     BERTH_TRY(settings.max_body, parse_size(config.value("functions.max_body")));
     BERTH_TRY(const auto max_input, parse_size(config.value("functions.max_input")));
     BERTH_TRY(const auto max_output, parse_size(config.value("functions.max_output")));
@@ -131,15 +129,14 @@ Result<FunctionSettings> FunctionSettings::from(const Config& config, Applicatio
     BERTH_TRY(const auto payloads, one_of(config, "functions.record_payloads", {"auto", "none", "all"}));
     const bool production = config.value("environment") == "production";
     settings.record_payloads = payloads == "all";
+    BERTH_TRY(const auto records, one_of(config, "functions.records", {"auto", "memory", "off"}));
+    settings.async_calls = records == "memory" || (records == "auto" && !production);
+    settings.records_in_memory_written = records == "memory";
     if (const auto& url = config.value("functions.public_url"); !url.empty()) settings.public_url = url;
 
     const auto secrets = secret_folders(config, environment);
     process.secret = [secrets, environment](std::string_view name) { return secret_of(secrets, environment, name); };
-    if (const auto& name = config.value("server.auth.hs_secret"); !name.empty()) {
-        const auto value = process.secret(name);
-        if (!value || value->size() < 32) return fail(Code::secret_missing, format("server.auth.hs_secret names the secret {}, which is not there or shorter than 32 bytes", name));
-        settings.jwt_secret = *value;
-    }
+    BERTH_TRY(settings.auth, AuthSettings::from(config, process.secret));
     if (const auto* allow = config.section("functions.secrets_allow")) {
         if (!allow->node.is_mapping()) return wrong(*allow, allow->node, "functions.secrets_allow is a mapping of functions to lists of names");
         for (const auto& [function, names] : allow->node.members) {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "berth/app/application.hpp"
+#include "berth/app/auth_settings.hpp"
 #include "berth/app/config.hpp"
 #include "berth/runtime/discovery.hpp"
 #include "berth/runtime/subprocess.hpp"
@@ -20,14 +21,14 @@ struct FunctionSettings {
     bool enabled = true;
     bool development = false;
     DiscoverySettings discovery;
-    std::string auth_mode = "optional";            // none, optional, required
-    std::string admin_token;                       // SHA-256 of it in hexadecimal; empty: none
-    std::string jwt_secret;                        // of HS256 credentials; empty: none are accepted
+    AuthSettings auth;
     std::uint64_t max_body = 10 << 20;
     std::uint64_t max_concurrency = 0;             // 0: by the number of processors
     std::uint64_t queue_depth = 1024;
     std::uint64_t async_depth = 10'000;
     bool record_payloads = false;
+    bool async_calls = true;                       // calls may be asynchronous; their records live in memory
+    bool records_in_memory_written = false;        // somebody asked for that, whatever the environment
     std::optional<std::string> public_url;
     SubprocessOptions process;                     // environment, defaults, metrics and the like are set by who uses it
 

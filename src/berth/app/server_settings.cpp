@@ -135,9 +135,40 @@ void read_rate(Reader& reader, RateSettings& rate) {
     if (rate.burst == 0) rate.burst = count;
 }
 
+/// `127.0.0.1:9090`, `[::1]:0`.
+void read_admin(Reader& reader, ServerSettings::Admin& admin, std::string_view otherwise) {
+    const std::string_view written = reader.text("admin.listen"), text = written.empty() ? otherwise : written;
+    if (text.empty()) return;
+    const auto colon = text.rfind(':');
+    const auto digits = colon == std::string_view::npos ? std::string_view() : text.substr(colon + 1);
+    const auto host = text.substr(0, colon);
+    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), admin.port);
+    if (error != std::errc() || end != digits.data() + digits.size() || host.empty() || (host != "localhost" && !PeerAddress::parse(host)) || (host.find(':') != std::string_view::npos && host.front() != '[')) {
+        reader.wrong("admin.listen", format("is \"{}\"; write ADDRESS:PORT such as 127.0.0.1:9090 or [::1]:9090", text));
+        return;
+    }
+    admin.on = true;
+    admin.host = host;
+}
+
 }  // namespace
 
-Result<ServerSettings> ServerSettings::from(const Config& config) {
+bool is_loopback_host(std::string_view host) {
+    const auto address = PeerAddress::parse(host);
+    return host == "localhost" || (address && address->is_loopback());
+}
+
+std::vector<std::string> ServerSettings::production_problems(bool admin_known) const {
+    std::vector<std::string> problems;
+    if (expose_errors) problems.emplace_back("server.expose_errors: callers would see the detail of errors");
+    if (admin.on && !is_loopback_host(admin.host)) {
+        if (!admin_known) problems.push_back(format("an administrator's listener at {}:{} without credentials: set functions.admin_token", admin.host, admin.port));
+        if (tls.certificate.empty()) problems.push_back(format("an administrator's listener at {}:{} without TLS: set server.tls.cert and server.tls.key", admin.host, admin.port));
+    }
+    return problems;
+}
+
+Result<ServerSettings> ServerSettings::from(const Config& config, std::string_view default_admin) {
     Reader reader(config);
     ServerSettings settings;
     read_access_log(reader, settings.access_log);
@@ -151,6 +182,17 @@ Result<ServerSettings> ServerSettings::from(const Config& config) {
     settings.usage_headers = reader.flag("telemetry.usage_headers");
     settings.expose_trace = reader.flag("telemetry.expose_trace");
     settings.drain_delay = reader.time("server.drain_delay", std::chrono::milliseconds(0));
+
+    settings.expose_errors = reader.flag("server.expose_errors");
+    settings.grace = reader.time("server.grace", std::chrono::milliseconds(0));
+    read_admin(reader, settings.admin, default_admin);
+    const auto& metrics = reader.text("telemetry.metrics");
+    if (metrics == "admin") settings.metrics = MetricsOn::admin;
+    else if (metrics == "off") settings.metrics = MetricsOn::off;
+    else if (metrics != "main") reader.wrong("telemetry.metrics", format("is \"{}\", not main, admin or off", metrics));
+    if (settings.metrics == MetricsOn::admin && !settings.admin.on) reader.wrong("telemetry.metrics", "is admin, but there is no administrator's listener: set admin.listen");
+    settings.tls = {reader.text("server.tls.cert"), reader.text("server.tls.key")};
+    if (settings.tls.certificate.empty() != settings.tls.key.empty()) reader.wrong(settings.tls.key.empty() ? "server.tls.cert" : "server.tls.key", "is set alone; TLS needs server.tls.cert and server.tls.key");
 
     auto& http = settings.http;
     http.host = reader.text("server.host");

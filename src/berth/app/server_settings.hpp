@@ -10,6 +10,7 @@
 #include "berth/app/config.hpp"
 #include "berth/net/http_server.hpp"
 #include "berth/net/peer_address.hpp"
+#include "berth/net/tls.hpp"
 
 namespace berth {
 
@@ -51,9 +52,26 @@ struct ServerSettings {
     bool expose_trace = false;
     std::chrono::milliseconds drain_delay{0};
     HttpServerOptions http;                  // limits and times; address and port too
+    TlsContext::Files tls;                   // empty: no TLS
+    struct Admin {
+        bool on = false;
+        std::string host;
+        std::uint16_t port = 0;
+    } admin;
+    enum class MetricsOn : std::uint8_t { main, admin, off } metrics = MetricsOn::main;
+    bool expose_errors = false;
+    std::chrono::milliseconds grace{10'000};  // for running calls at shutdown
 
     /// Fails with config_error that lists every problem with its source.
-    static Result<ServerSettings> from(const Config& config);
+    /// `default_admin`: the administrator's listener where the configuration names none; empty: there is none.
+    static Result<ServerSettings> from(const Config& config, std::string_view default_admin = {});
+
+    /// What of this keeps a server from running in production, a sentence each. `admin_known`: somebody can prove to be the
+    /// administrator.
+    std::vector<std::string> production_problems(bool admin_known) const;
 };
+
+/// Whether `host` is an address of this machine for itself alone.
+bool is_loopback_host(std::string_view host);
 
 }  // namespace berth

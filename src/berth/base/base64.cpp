@@ -65,4 +65,11 @@ std::optional<std::string> from_base64(std::string_view text) {
 
 std::optional<std::string> from_base64url(std::string_view text) { return decode(text, '-', '_'); }
 
+std::string base64url(std::string_view bytes) {
+    auto text = base64(bytes);
+    while (text.ends_with('=')) text.pop_back();
+    for (auto& c : text) c = c == '+' ? '-' : c == '/' ? '_' : c;
+    return text;
+}
+
 }  // namespace berth

@@ -11,6 +11,9 @@ namespace berth {
 /// RFC 4648 with padding.
 std::string base64(std::string_view bytes);
 
+/// The form for URLs, without padding.
+std::string base64url(std::string_view bytes);
+
 /// Reads base64 with padding; empty: it is none.
 std::optional<std::string> from_base64(std::string_view text);
 

@@ -22,5 +22,12 @@ TEST(Base64, WhatIsNoneIsRefused) {
     for (const char* bad : {"Z", "Zg==", "Zm9/", "Zh"}) EXPECT_FALSE(from_base64url(bad)) << bad;
 }
 
+TEST(Base64, TheFormForUrlsHasNoPaddingAndIsReadBack) {
+    EXPECT_EQ(base64url(""), "");
+    EXPECT_EQ(base64url("\xfb\xff\xfe"), "-__-");
+    EXPECT_EQ(base64url("f"), "Zg");
+    for (const std::string text : {"", "f", "fo", "foo", "\xff\xfe\xfd\xfc"}) EXPECT_EQ(from_base64url(base64url(text)), text);
+}
+
 }  // namespace
 }  // namespace berth

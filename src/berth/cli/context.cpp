@@ -65,8 +65,20 @@ Result<void> Context::finish_parsing() {
     return {};
 }
 
+void Context::set_flag(std::string_view key, std::string_view flag, const std::string& value) {
+    if (value.empty()) return;
+    flag_values.emplace_back(key, value);
+    flag_names.emplace_back(key, flag);
+}
+
 Result<Config> Context::configuration() const {
-    if (configured_) return *configured_;
+    if (!configured_) {
+        BERTH_TRY(configured_, read_configuration());
+    }
+    return *configured_;
+}
+
+Result<Config> Context::read_configuration() const {
     std::vector<std::string> variables;
     for (char** variable = environ; variable != nullptr && *variable != nullptr; ++variable) variables.emplace_back(*variable);
     auto input = ConfigInput::of_process(variables);
@@ -82,8 +94,7 @@ Result<Config> Context::configuration() const {
         if (equals == std::string::npos) return fail(Code::usage, format("--set {}: write KEY=VALUE", setting));
         input.flags.emplace_back(setting.substr(0, equals), setting.substr(equals + 1));
     }
-    BERTH_TRY(configured_, Config::load(input));
-    return *configured_;
+    return Config::load(input);
 }
 
 Result<PolicyRequest> Context::policy_request() const {

@@ -13,6 +13,7 @@
 #include "berth/base/units.hpp"
 #include "berth/base/utf8.hpp"
 #include "berth/cli/fn_verb.hpp"
+#include "berth/cli/host_logs.hpp"
 #include "berth/cli/http_client.hpp"
 #include "berth/cli/interrupt.hpp"
 #include "berth/runtime/manifest.hpp"
@@ -131,7 +132,7 @@ Result<int> invoke(Context& context, const Arguments& arguments) {
     options.internal_only = true;
     options.report_failures = false;
     options.functions.process.show_output = true;
-    options.grace = std::chrono::milliseconds(0);
+    options.server.grace = std::chrono::milliseconds(0);
     options.functions.public_url.reset();
     BERTH_TRY(const auto serving, Serving::start(*application, std::move(options), console.progress()));
     if (arguments.no_internal_api) serving->function_set().set_url("");
@@ -188,85 +189,18 @@ Result<int> invoke(Context& context, const Arguments& arguments) {
     return outcome.error->exit_status();
 }
 
-struct HostArguments {
-    std::string name, url, since, level, request_id, token;
-    bool follow = false;
-};
-
+/// The listener that functions are called at: --url, else of the configuration.
 Result<std::string> host_url(Context& context, const std::string& given) {
     if (!given.empty()) return given.ends_with('/') ? given.substr(0, given.size() - 1) : given;
     BERTH_TRY(const auto configured, context.configuration());
     return format("http://{}:{}", configured.value("server.host"), configured.value("server.port"));
 }
 
-std::vector<std::pair<std::string, std::string>> credentials(const std::string& token) {
-    if (token.empty()) return {};
-    return {{"Authorization", "Bearer " + token}};
-}
-
-Result<int> refused(const ClientAnswer& answer) {
-    const auto members = json_members(answer.body);
-    std::string message = format("the host answered {}", answer.status);
-    if (members) {
-        for (const auto& [key, value] : *members) {
-            if (key != "error" || json_kind(value) != JsonKind::object) continue;
-            const auto parts = json_members(value);
-            for (const auto& [inner, text] : *parts) {
-                if (inner == "message" && json_kind(text) == JsonKind::string) message = *json_string(text);
-            }
-        }
-    }
-    return fail(answer.status == 401 || answer.status == 403 ? Code::forbidden : answer.status == 404 ? Code::not_found : Code::upstream, message);
-}
-
-Result<int> logs(Context& context, const HostArguments& arguments) {
-    auto& console = context.console;
-    BERTH_TRY(const auto base, host_url(context, arguments.url));
-    std::string names = arguments.name;
-    std::uint64_t after = 0;
-    do {
-        auto url = format("{}/api/functions/{}/logs?limit=1000&after={}", base, names, after);
-        if (!arguments.since.empty() && after == 0) url += "&since=" + arguments.since;
-        if (!arguments.level.empty()) url += "&level=" + arguments.level;
-        if (!arguments.request_id.empty()) url += "&request_id=" + arguments.request_id;
-        BERTH_TRY(const auto answer, request(url, "GET", "", credentials(arguments.token), 30));
-        if (answer.status != 200) return refused(answer);
-        const auto members = json_members(answer.body);
-        if (!members || members->empty()) return fail(Code::upstream, "the host answered with something else than logs");
-        const auto entries = json_elements(members->front().value);
-        if (!entries) return fail(Code::upstream, "the host answered with something else than logs");
-        for (const auto raw : *entries) {
-            LogEntry entry;
-            std::string time, source;
-            const auto fields = json_members(raw);
-            for (const auto& [key, value] : *fields) {
-                if (key == "seq") after = std::max<std::uint64_t>(after, std::strtoull(std::string(value).c_str(), nullptr, 10));
-                if (key == "ts") time = *json_string(value);
-                if (key == "source") source = *json_string(value);
-                if (key == "level") entry.level = *json_string(value);
-                if (key == "message") entry.message = *json_string(value);
-                if (key == "data") entry.data = value;
-            }
-            if (console.format == Format::json) console.line(raw);
-            else console.line(format("{}  {:<8}  {}", time.size() > 19 ? time.substr(11, 8) : time, source, log_line(entry)));
-        }
-        if (arguments.follow) ::usleep(500'000);
-    } while (arguments.follow);
+Result<int> reload(Context& context, const HostFlags& host) {
+    BERTH_TRY(const auto base, host_url(context, host.url));
+    BERTH_TRY(const auto body, ask_host(base + "/api/functions/reload", "POST", host));
+    context.console.line(body);
     return 0;
-}
-
-Result<int> reload(Context& context, const HostArguments& arguments) {
-    auto& console = context.console;
-    BERTH_TRY(const auto base, host_url(context, arguments.url));
-    BERTH_TRY(const auto answer, request(base + "/api/functions/reload", "POST", "", credentials(arguments.token), 600));
-    if (answer.status != 200) return refused(answer);
-    console.line(answer.body);
-    return 0;
-}
-
-void add_host_flags(CLI::App& app, HostArguments& arguments) {
-    app.add_option("--url", arguments.url, "address of the host (of the configuration)")->type_name("URL");
-    app.add_option("--token", arguments.token, "token of the administrator")->envname("BERTH_ADMIN_TOKEN")->type_name("TOKEN");
 }
 
 }  // namespace
@@ -288,22 +222,21 @@ void declare_fn_invoke(CLI::App& app, Context& context, std::function<Result<int
 }
 
 void declare_fn_logs(CLI::App& app, Context& context, std::function<Result<int>()>& run) {
-    auto arguments = std::make_shared<HostArguments>();
-    app.add_option("name", arguments->name, "the function")->required()->type_name("NAME");
-    app.add_flag("-f,--follow", arguments->follow, "go on as more comes");
-    app.add_option("--since", arguments->since, "no older than")->type_name("D");
-    app.add_option("--level", arguments->level, "this level and above")->type_name("LEVEL");
-    app.add_option("--request", arguments->request_id, "of one call")->type_name("ID");
-    add_host_flags(app, *arguments);
+    auto query = std::make_shared<LogQuery>();
+    app.add_option("name", query->function, "the function")->required()->type_name("NAME");
+    add_log_flags(app, *query);
     add_config_flags(app, context);
-    run = [&context, arguments] { return logs(context, *arguments); };
+    run = [&context, query]() -> Result<int> {
+        BERTH_TRY(const auto base, host_url(context, query->host.url));
+        return print_logs(context, *query, format("{}/api/functions/{}/logs?", base, query->function));
+    };
 }
 
 void declare_fn_reload(CLI::App& app, Context& context, std::function<Result<int>()>& run) {
-    auto arguments = std::make_shared<HostArguments>();
-    add_host_flags(app, *arguments);
+    auto host = std::make_shared<HostFlags>();
+    add_host_flags(app, *host);
     add_config_flags(app, context);
-    run = [&context, arguments] { return reload(context, *arguments); };
+    run = [&context, host] { return reload(context, *host); };
 }
 
 }  // namespace berth::cli

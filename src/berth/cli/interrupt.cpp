@@ -26,13 +26,21 @@ sigset_t watched() {
 
 }  // namespace
 
-Interrupt::Interrupt(std::function<void(int)> first) {
-    hold();
-    waiter = std::thread([first = std::move(first), set = watched()] {
+Interrupt::Interrupt(std::function<void(int)> first) : Interrupt(std::move(first), {}) {}
+
+Interrupt::Interrupt(std::function<void(int)> first, std::function<void()> hang_up) {
+    auto set = watched();
+    if (hang_up) sigaddset(&set, SIGHUP);
+    pthread_sigmask(SIG_BLOCK, &set, nullptr);
+    waiter = std::thread([first = std::move(first), hang_up = std::move(hang_up), set] {
         while (true) {
             int signal = 0;
             if (sigwait(&set, &signal) != 0) continue;
             if (signal == wake_up) return;
+            if (signal == SIGHUP) {
+                hang_up();
+                continue;
+            }
             if (seen_signal.exchange(signal) != 0) ::_exit(128 + signal);
             first(signal);
         }

@@ -10,6 +10,8 @@ namespace berth::cli {
 class Interrupt {
 public:
     explicit Interrupt(std::function<void(int signal)> first);
+    /// Also SIGHUP, which calls `hang_up` each time.
+    Interrupt(std::function<void(int signal)> first, std::function<void()> hang_up);
     ~Interrupt();
     Interrupt(const Interrupt&) = delete;
     Interrupt& operator=(const Interrupt&) = delete;

@@ -6,6 +6,7 @@
 #include "berth/capability/policy_diff.hpp"
 #include "berth/capability/policy_file.hpp"
 #include "berth/base/utf8.hpp"
+#include "berth/cli/admin_client.hpp"
 #include "berth/cli/verbs.hpp"
 #include "berth/engine/component.hpp"
 #include "berth/host/guest_world.hpp"
@@ -194,6 +195,24 @@ Result<int> explain_refusals(Context& context, const Journal& journal) {
     return 0;
 }
 
+struct Revoked {
+    std::string call, capability;
+    HostFlags host;
+};
+
+Result<int> revoke(Context& context, const Revoked& revoked) {
+    if (revoked.call.find_first_not_of("0123456789abcdefABCDEF-") != std::string::npos) return fail(Code::usage, format("\"{}\" is no id of a call", terminal_safe(revoked.call)));
+    BERTH_TRY(const auto base, admin_url(context, revoked.host));
+    BERTH_TRY(const auto body, ask_host(format("{}/admin/calls/{}/revoke", base, revoked.call), "POST", revoked.host, format(R"({{"capability":{}}})", json_quote(revoked.capability))));
+    if (context.console.format == Format::json) {
+        context.console.line(format("{{\"$type\":\"berth.revoked\",{}", std::string_view(body).substr(1)));
+        return 0;
+    }
+    const bool held = body.find("\"held\":true") != std::string::npos;
+    context.console.line(format("{} {} {}", revoked.call, held ? "no longer holds" : "did not hold", terminal_safe(revoked.capability)));
+    return 0;
+}
+
 void declare(CLI::App& app, Context& context, std::function<Result<int>()>& action) {
     auto files = std::make_shared<std::vector<std::string>>();
     auto file = std::make_shared<std::string>();
@@ -210,8 +229,16 @@ void declare(CLI::App& app, Context& context, std::function<Result<int>()>& acti
     auto* diff_app = app.add_subcommand("diff", "what B allows beyond A (exit 1) and less");
     diff_app->add_option("files", *files, "two policy files")->required()->expected(2)->type_name("FILE");
     add_output_flags(*diff_app, context);
+    auto revoked = std::make_shared<Revoked>();
+    auto* revoke_app = app.add_subcommand("revoke", "take a capability away from a running call");
+    revoke_app->add_option("call", revoked->call, "the call; berth calls list shows them")->required()->type_name("CALL");
+    revoke_app->add_option("capability", revoked->capability, "such as net.fetch")->required()->type_name("CAP");
+    add_host_flags(*revoke_app, revoked->host);
+    add_config_flags(*revoke_app, context);
+    add_output_flags(*revoke_app, context);
     app.require_subcommand(1);
-    action = [&context, files, file, check_app, suggest_app, diff_app]() -> Result<int> {
+    action = [&context, files, file, revoked, check_app, suggest_app, diff_app, revoke_app]() -> Result<int> {
+        if (revoke_app->parsed()) return revoke(context, *revoked);
         if (check_app->parsed()) return check(context, *files);
         if (suggest_app->parsed()) return suggest(context, *files);
         if (diff_app->parsed()) return diff(context, *files);

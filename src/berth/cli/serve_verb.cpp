@@ -1,21 +1,14 @@
 #include <CLI/CLI.hpp>
-#include <signal.h>
-#include <unistd.h>
 
-#include <atomic>
-
-#include <condition_variable>
-#include <mutex>
-
+#include "berth/app/otlp_settings.hpp"
 #include "berth/base/format.hpp"
 #include "berth/base/json.hpp"
-#include "berth/base/units.hpp"
 #include "berth/base/utf8.hpp"
-#include "berth/app/otlp_settings.hpp"
-#include "berth/cli/interrupt.hpp"
+#include "berth/cli/dev_server.hpp"
+#include "berth/cli/server_signals.hpp"
 #include "berth/cli/signing.hpp"
-#include "berth/runtime/spans.hpp"
 #include "berth/cli/verbs.hpp"
+#include "berth/runtime/spans.hpp"
 #include "berth/server/serving.hpp"
 
 namespace berth::cli {
@@ -28,6 +21,13 @@ struct Arguments {
     std::string grace;
     bool expose_errors = false;
 };
+
+void print_address(Console& console, const std::string& url) {
+    if (console.format != Format::json) return console.line("Listening on " + url);
+    JsonWriter json;
+    json.begin_object().member("$type", "berth.listening").member("url", url).end_object();
+    console.line(json.text());
+}
 
 void print_functions(Console& console, const std::vector<FunctionRef>& functions) {
     for (const auto& function : functions) {
@@ -45,30 +45,14 @@ void print_functions(Console& console, const std::vector<FunctionRef>& functions
 
 Result<int> run(Context& context, const Arguments& arguments) {
     auto& console = context.console;
-    std::mutex mutex;
-    std::condition_variable wake;
-    bool stop = false;
-    std::atomic<bool> serving_now{false};
-    const Interrupt interrupt([&](int signal) {
-        if (!serving_now.load()) ::_exit(128 + signal);  // still compiling: nothing to end gracefully
-        {
-            const std::lock_guard lock(mutex);
-            stop = true;
-        }
-        wake.notify_all();
-    });
-    const auto flag = [&](std::string_view key, std::string_view name, const std::string& value) {
-        if (value.empty()) return;
-        context.flag_values.emplace_back(key, value);
-        context.flag_names.emplace_back(key, name);
-    };
-    flag("server.host", "--host", arguments.host);
-    flag("server.port", "--port", arguments.port);
-    flag("server.grace", "--grace", arguments.grace);
-    flag("server.expose_errors", "--expose-errors", arguments.expose_errors ? "true" : "");
+    ServerSignals signals;
+    context.set_flag("server.host", "--host", arguments.host);
+    context.set_flag("server.port", "--port", arguments.port);
+    context.set_flag("server.grace", "--grace", arguments.grace);
+    context.set_flag("server.expose_errors", "--expose-errors", arguments.expose_errors ? "true" : "");
     if (!context.receipt.empty()) {
-        flag("functions.receipts_dir", "--receipt", context.receipt);
-        flag("functions.receipts", "--receipt", "true");
+        context.set_flag("functions.receipts_dir", "--receipt", context.receipt);
+        context.set_flag("functions.receipts", "--receipt", "true");
     }
     BERTH_TRY(const auto configured, context.configuration());
     context.receipt = configured.value("functions.receipts_dir");
@@ -76,9 +60,6 @@ Result<int> run(Context& context, const Arguments& arguments) {
     ServeOptions options;
     BERTH_TRY(options.server, ServerSettings::from(configured));
     BERTH_TRY(options.policy, context.policy_request());
-    BERTH_TRY(const auto grace, parse_duration(configured.value("server.grace")));
-    options.grace = std::chrono::duration_cast<std::chrono::milliseconds>(grace);
-    options.expose_errors = configured.value("server.expose_errors") == "true";
     for (const auto& path : arguments.paths) options.paths.emplace_back(path);
     if (options.paths.empty()) {
         options.paths.emplace_back(configured.value("functions.path"));
@@ -115,28 +96,29 @@ Result<int> run(Context& context, const Arguments& arguments) {
     console.notice(format("environment {}", configured.value("environment")));
     if (options.policy.production) {
         auto problems = application->production_problems(options.policy);
-        if (options.expose_errors) problems.emplace_back("server.expose_errors: callers would see the detail of errors");
+        const auto of_server = options.server.production_problems(options.functions.auth.has_administrator());
+        problems.insert(problems.end(), of_server.begin(), of_server.end());
+        if (options.functions.records_in_memory_written) problems.emplace_back("functions.records: memory: asynchronous calls that were accepted would be lost with it");
         BERTH_TRYV(refuse_in_production(problems));
     }
+    options.reconfigure = reconfigure(context, *application);
     BERTH_TRY(const auto serving, Serving::start(*application, std::move(options), console.progress()));
-    serving_now = true;  // before anybody is told that it listens: a signal from here on ends it gracefully
-    if (console.format == Format::json) {
-        JsonWriter json;
-        json.begin_object().member("$type", "berth.listening").member("url", serving->url()).end_object();
-        console.line(json.text());
-    } else {
-        console.line("Listening on " + serving->url());
-    }
+    // Before anybody is told that it listens: a signal from here on ends it gracefully.
+    signals.serving([&] {
+        serving->start_reload([&](const Result<std::string>& done) {
+            auto& log = application->log();
+            if (done) log.write(LogLevel::info, "server", "reloaded", {{"outcome", *done}});
+            else log.write(LogLevel::error, "server", "the reload failed; everything is as before: " + done.error().full_message());
+        });
+    });
+    print_address(console, serving->url());
+    if (const auto admin = serving->admin_url(); !admin.empty()) print_address(console, admin);
     print_functions(console, serving->functions());
     for (const auto& notice : serving->notices()) console.notice(terminal_safe(notice));
-    {
-        std::unique_lock lock(mutex);
-        wake.wait(lock, [&] { return stop; });
-    }
+    signals.wait();
+    signals.stop_reloading();
     console.detail("draining");
-    const bool clean = serving->stop();
-    if (Interrupt::seen() == SIGINT) return 130;
-    return clean ? 0 : 75;  // requests had to be cut: try again
+    return ServerSignals::status(serving->stop());
 }
 
 void declare(CLI::App& app, Context& context, std::function<Result<int>()>& action) {

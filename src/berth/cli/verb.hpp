@@ -40,6 +40,10 @@ struct Context {
     /// The effective configuration: flags, mounted files, environment, project file, user file, defaults. Read once, by
     /// the first call; flags that stand for keys are set before.
     Result<Config> configuration() const;
+    /// The same, read again.
+    Result<Config> read_configuration() const;
+    /// A flag that stands for a key; nothing when it was not given.
+    void set_flag(std::string_view key, std::string_view flag, const std::string& value);
     /// The flags as the application takes them, policies and limits of the configuration included. Reads policy files; usage
     /// and config errors name the flag.
     Result<PolicyRequest> policy_request() const;

@@ -6,6 +6,9 @@ namespace berth::cli {
 
 extern const Verb run_verb;
 extern const Verb serve_verb;
+extern const Verb dev_verb;
+extern const Verb calls_verb;
+extern const Verb logs_verb;
 extern const Verb fn_verb;
 extern const Verb inspect_verb;
 extern const Verb world_verb;

@@ -74,11 +74,9 @@ Result<std::shared_ptr<TlsContext>> TlsContext::load(Files files) {
     return std::shared_ptr<TlsContext>(new TlsContext(std::move(loaded)));
 }
 
-Result<void> TlsContext::reload(Files files) {
-    BERTH_TRY(auto fresh, Loaded::read(files));
-    const std::lock_guard lock(mutex_);
-    loaded_ = std::move(fresh);
-    return {};
+void TlsContext::take(TlsContext& other) {
+    const std::scoped_lock lock(mutex_, other.mutex_);
+    loaded_ = other.loaded_;
 }
 
 struct TlsSession::Body {

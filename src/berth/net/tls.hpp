@@ -27,8 +27,8 @@ public:
     TlsContext(const TlsContext&) = delete;
     TlsContext& operator=(const TlsContext&) = delete;
 
-    /// Reads the files again. Connections from now on get what is there now, or, when that fails, still what was before.
-    Result<void> reload(Files files);
+    /// Connections from now on get what `other` was loaded with.
+    void take(TlsContext& other);
     /// The server's side of a new connection; null when there is no memory.
     std::unique_ptr<TlsSession> session();
 

@@ -24,6 +24,7 @@ void FunctionLogs::add(std::string_view function, std::string_view request_id, s
     }
     const std::lock_guard lock(sink_mutex_);
     if (sink_) sink_(made);
+    if (listener_) listener_();
 }
 
 std::vector<FunctionLogEntry> FunctionLogs::read(const Filter& filter) const {
@@ -40,6 +41,11 @@ std::vector<FunctionLogEntry> FunctionLogs::read(const Filter& filter) const {
     }
     std::reverse(found.begin(), found.end());
     return found;
+}
+
+void FunctionLogs::set_listener(std::function<void()> listener) {
+    const std::lock_guard lock(sink_mutex_);
+    listener_ = std::move(listener);
 }
 
 void FunctionLogs::set_sink(Sink sink) {

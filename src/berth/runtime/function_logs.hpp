@@ -46,6 +46,8 @@ public:
     };
     std::vector<FunctionLogEntry> read(const Filter& filter) const;
     void set_sink(Sink sink);
+    /// Called after each entry, quickly, on the thread that added it; empty: nobody.
+    void set_listener(std::function<void()> listener);
 
 private:
     const Clock& clock_;
@@ -57,6 +59,7 @@ private:
     std::uint64_t next_ = 1;                  // guarded by mutex_
     std::mutex sink_mutex_;
     Sink sink_;                               // guarded by sink_mutex_
+    std::function<void()> listener_;          // guarded by sink_mutex_
 };
 
 }  // namespace berth

@@ -6,6 +6,7 @@
 #include "berth/base/base64.hpp"
 #include "berth/base/hash.hpp"
 #include "berth/base/json.hpp"
+#include "berth/net/http_head.hpp"
 #include "berth/runtime/manifest.hpp"
 
 namespace berth {
@@ -25,20 +26,44 @@ std::optional<std::int64_t> seconds_of(std::string_view raw) {
     return static_cast<std::int64_t>(value);
 }
 
-bool is_local_origin(std::string_view origin) {
-    for (const std::string_view scheme : {"http://", "https://"}) {
-        if (!origin.starts_with(scheme)) continue;
-        auto host = origin.substr(scheme.size());
-        host = host.substr(0, host.starts_with('[') ? host.find(']') + 1 : host.find(':'));
-        return host == "localhost" || host == "127.0.0.1" || host == "[::1]";
-    }
-    return false;
+/// A claim that is a string or a list of strings.
+bool names(std::string_view claim, std::string_view wanted) {
+    if (json_kind(claim) == JsonKind::string) return *json_string(claim) == wanted;
+    const auto elements = json_elements(claim);
+    if (!elements) return false;
+    return std::any_of(elements->begin(), elements->end(), [&](std::string_view one) { return json_kind(one) == JsonKind::string && *json_string(one) == wanted; });
 }
 
 }  // namespace
 
-Result<AuthSubject> Authenticator::verify(std::string_view token) const {
-    if (options_.jwt_secret.empty()) return refuse("this host accepts no signed credentials; set server.auth.hs_secret");
+bool is_local_authority(std::string_view authority) {
+    if (const auto end = authority.rfind(':'); end != std::string_view::npos && authority.find(']', end) == std::string_view::npos) authority = authority.substr(0, end);
+    if (equal_ignoring_case(authority, "localhost")) return true;
+    const auto address = PeerAddress::parse(authority);
+    return address && address->is_loopback();
+}
+
+bool is_local(const HttpRequest& request) {
+    if (!request.peer.is_loopback() || request.field("forwarded") || request.field("x-forwarded-for")) return false;
+    if (const auto host = request.field("host"); !host || !is_local_authority(*host)) return false;
+    const auto origin = request.field("origin");
+    if (!origin) return true;
+    for (const std::string_view scheme : {"http://", "https://"}) {
+        if (origin->starts_with(scheme)) return is_local_authority(origin->substr(scheme.size()));
+    }
+    return false;
+}
+
+Authenticator::Authenticator(Options options, const Clock& clock) : clock_(clock) { set(std::move(options)); }
+
+void Authenticator::set(Options options) {
+    const std::lock_guard lock(mutex_);
+    all_.push_back(std::make_unique<const Options>(std::move(options)));
+    now_.store(all_.back().get(), std::memory_order_release);
+}
+
+Result<AuthSubject> Authenticator::verify(const AuthSettings& settings, std::string_view token) const {
+    if (!settings.keys) return refuse("this host accepts no signed credentials; set server.auth.jwks_file or server.auth.hs_secret");
     if (token.size() > largest_token) return refuse("the credential is larger than 8 KiB");
     const auto first = token.find('.'), second = first == std::string_view::npos ? first : token.find('.', first + 1);
     if (second == std::string_view::npos || token.find('.', second + 1) != std::string_view::npos) return refuse("the credential is no signed token");
@@ -46,18 +71,25 @@ Result<AuthSubject> Authenticator::verify(std::string_view token) const {
     if (!header || !payload || !signature) return refuse("the credential is no signed token");
     const auto head = json_members(*header);
     if (!head) return refuse("the credential is no signed token");
-    std::string algorithm;
+    std::string word, key_id;
     for (const auto& [key, value] : *head) {
         if (key == "crit") return refuse("the credential asks for extensions that are not known");
-        if (key == "alg" && json_kind(value) == JsonKind::string) algorithm = *json_string(value);
+        if (key == "alg" && json_kind(value) == JsonKind::string) word = *json_string(value);
+        if (key == "kid" && json_kind(value) == JsonKind::string) key_id = *json_string(value);
     }
-    if (algorithm != "HS256") return refuse("credentials are signed with HS256");
-    const auto wanted = hmac_sha256(as_bytes(options_.jwt_secret), as_bytes(token.substr(0, second)));
-    if (signature->size() != wanted.size() || !equal_constant_time(ByteView(wanted), as_bytes(*signature))) return refuse("the signature of the credential is wrong");
+    const auto algorithm = jose_algorithm(word);
+    if (!algorithm || std::find(settings.algorithms.begin(), settings.algorithms.end(), *algorithm) == settings.algorithms.end()) return refuse("the credential is signed in a way that is not accepted here");
+    // A key that is named decides alone; otherwise any of the right kind may fit.
+    const auto message = as_bytes(token.substr(0, second));
+    const bool good = std::any_of(settings.keys->begin(), settings.keys->end(), [&](const JoseKey& key) {
+        return (key_id.empty() || key.id().empty() || key.id() == key_id) && key.verify(*algorithm, message, as_bytes(*signature));
+    });
+    if (!good) return refuse("the signature of the credential is wrong");
     const auto claims = json_members(*payload);
     if (!claims) return refuse("the credential holds no claims");
 
     AuthSubject subject;
+    bool issued = settings.issuer.empty(), meant = settings.audience.empty();
     std::optional<std::int64_t> expires;
     const auto now = std::chrono::duration_cast<std::chrono::seconds>(clock_.wall().time_since_epoch()).count();
     for (const auto& [key, value] : *claims) {
@@ -70,6 +102,8 @@ Result<AuthSubject> Authenticator::verify(std::string_view token) const {
             const auto roles = json_elements(value);
             if (roles && !roles->empty() && json_kind(roles->front()) == JsonKind::string) subject.role = *json_string(roles->front());
         } else if (key == "metadata" && json_kind(value) == JsonKind::object) subject.metadata = value;
+        else if (key == "iss") issued = issued || (is_text && *json_string(value) == settings.issuer);
+        else if (key == "aud") meant = meant || names(value, settings.audience);
         else if (key == "exp") expires = seconds_of(value);
         else if (key == "nbf" || key == "iat") {
             const auto time = seconds_of(value);
@@ -78,34 +112,40 @@ Result<AuthSubject> Authenticator::verify(std::string_view token) const {
     }
     if (!expires) return refuse("the credential has no end of validity");
     if (*expires + leeway_seconds < now) return refuse("the credential has expired");
+    if (!issued) return refuse("the credential is of another issuer");
+    if (!meant) return refuse("the credential is meant for somebody else");
     if (subject.id.empty()) return refuse("the credential names nobody");
     return subject;
 }
 
 Result<Authenticator::Caller> Authenticator::identify(const HttpRequest& request) const {
+    const auto& options = now();
     Caller caller;
     const auto field = request.field("authorization");
     if (!field) {
-        const auto origin = request.field("origin");
-        caller.admin = options_.local_is_admin && (!origin || is_local_origin(*origin));
+        caller.admin = options.local_is_admin && is_local(request);
         return caller;
     }
     constexpr std::string_view scheme = "bearer ";
-    std::string lower(field->substr(0, scheme.size()));
-    for (auto& c : lower) {
-        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c + 32);
-    }
-    if (lower != scheme) return refuse("the credential is not a bearer token");
+    if (!equal_ignoring_case(field->substr(0, scheme.size()), scheme)) return refuse("the credential is not a bearer token");
     auto token = field->substr(scheme.size());
     while (token.starts_with(' ')) token.remove_prefix(1);
-    if (!options_.admin_digest.empty()) {
+    const auto& settings = options.settings;
+    if (!settings.admin_digest.empty() || !settings.tokens.empty()) {
         const auto digest = to_hex(sha256(as_bytes(token)));
-        if (equal_constant_time(as_bytes(digest), as_bytes(options_.admin_digest))) {
+        if (equal_constant_time(as_bytes(digest), as_bytes(settings.admin_digest))) {
             caller.admin = true;
             return caller;
         }
+        for (const auto& [name, known] : settings.tokens) {
+            if (!equal_constant_time(as_bytes(digest), as_bytes(known))) continue;
+            AuthSubject subject;
+            subject.id = name;
+            caller.subject = std::make_shared<const AuthSubject>(std::move(subject));
+            return caller;
+        }
     }
-    BERTH_TRY(auto subject, verify(token));
+    BERTH_TRY(auto subject, verify(settings, token));
     caller.admin = subject.role == "admin";
     caller.subject = std::make_shared<const AuthSubject>(std::move(subject));
     return caller;
@@ -114,7 +154,7 @@ Result<Authenticator::Caller> Authenticator::identify(const HttpRequest& request
 Result<Authenticator::Caller> Authenticator::admit(const HttpRequest& request, const Function& function) const {
     static const AuthRule nothing;
     const auto& rule = function.manifest ? function.manifest->auth : nothing;
-    const auto& mode = rule.mode.empty() ? options_.default_mode : rule.mode;
+    const auto& mode = rule.mode.empty() ? now().settings.mode : rule.mode;
     if (mode == "none") return Caller{};
     BERTH_TRY(auto caller, identify(request));
     const bool restricted = !rule.roles.empty() || !rule.users.empty();
@@ -137,7 +177,7 @@ Result<Authenticator::Caller> Authenticator::admin(const HttpRequest& request) c
 
 Result<Authenticator::Caller> Authenticator::visitor(const HttpRequest& request) const {
     BERTH_TRY(auto caller, identify(request));
-    if (options_.default_mode == "required" && !caller.subject && !caller.admin) return refuse("this host shows its functions to those with a credential");
+    if (now().settings.mode == "required" && !caller.subject && !caller.admin) return refuse("this host shows its functions to those with a credential");
     return caller;
 }
 

@@ -1,8 +1,12 @@
 #pragma once
 
+#include <atomic>
 #include <memory>
+#include <mutex>
 #include <string>
+#include <vector>
 
+#include "berth/app/auth_settings.hpp"
 #include "berth/base/clock.hpp"
 #include "berth/base/error.hpp"
 #include "berth/net/http_message.hpp"
@@ -11,17 +15,18 @@
 
 namespace berth {
 
-/// Says who sends a request, and what that allows. Credentials are signed tokens (JWT, HS256 only, `exp` required) or the
-/// administrator's token; nothing else of a request can say who its sender is. Immutable; any thread.
+/// Says who sends a request, and what that allows. Credentials are signed tokens (JWT), named tokens, or the
+/// administrator's token; nothing else of a request can say who its sender is. Any thread.
 class Authenticator {
 public:
     struct Options {
-        std::string jwt_secret;        // empty: no signed token is accepted
-        std::string admin_digest;      // SHA-256 of the administrator's token, hexadecimal; empty: there is none
-        std::string default_mode = "optional";
-        bool local_is_admin = false;   // development on a loopback address: requests of no foreign page are the administrator's
+        AuthSettings settings;
+        bool local_is_admin = false;   // requests from this machine that no foreign page caused are the administrator's
     };
-    Authenticator(Options options, const Clock& clock) : options_(std::move(options)), clock_(clock) {}
+    Authenticator(Options options, const Clock& clock);
+
+    /// From now on these decide; requests that are being looked at go by what was before.
+    void set(Options options);
 
     struct Caller {
         std::shared_ptr<const AuthSubject> subject;  // null: anonymous
@@ -37,10 +42,20 @@ public:
     Result<Caller> visitor(const HttpRequest& request) const;
 
 private:
-    Result<AuthSubject> verify(std::string_view token) const;
+    const Options& now() const noexcept { return *now_.load(std::memory_order_acquire); }
+    Result<AuthSubject> verify(const AuthSettings& settings, std::string_view token) const;
 
-    const Options options_;
+    std::mutex mutex_;
+    std::vector<std::unique_ptr<const Options>> all_;  // guarded by mutex_; kept, since requests look into them
+    std::atomic<const Options*> now_;
     const Clock& clock_;
 };
+
+/// Whether a request comes from this machine and was caused by no page of another site: its connection and its Host are
+/// local, no proxy stands in between, and its Origin, if it has one, is local.
+bool is_local(const HttpRequest& request);
+
+/// Whether `authority` (`127.0.0.1:9090`, `localhost`, `[::1]`) is a name of this machine for itself.
+bool is_local_authority(std::string_view authority);
 
 }  // namespace berth

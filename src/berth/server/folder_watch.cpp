@@ -100,7 +100,7 @@ std::string FolderWatch::picture() const {
     return text;
 }
 
-FolderWatch::Event FolderWatch::wait(int other, std::chrono::milliseconds quiet, std::chrono::milliseconds most) {
+FolderWatch::Event FolderWatch::wait(int other, std::chrono::milliseconds quiet, std::chrono::milliseconds most, SteadyTime until) {
     Event event;
     auto last = std::chrono::steady_clock::time_point::max(), first = last;
     while (true) {
@@ -110,6 +110,11 @@ FolderWatch::Event FolderWatch::wait(int other, std::chrono::milliseconds quiet,
             const auto due = std::min(last + quiet, first + most);
             if (now >= due) return event;
             timeout = static_cast<int>(std::chrono::duration_cast<std::chrono::milliseconds>(due - now).count()) + 1;
+        }
+        if (!event.changed && until != SteadyTime::max()) {
+            const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(until - std::chrono::steady_clock::now()).count();
+            if (left <= 0) return event;
+            if (timeout < 0 || left < timeout) timeout = static_cast<int>(left) + 1;
         }
         pollfd both[2] = {{other, POLLIN, 0}, {notify_.get(), POLLIN, 0}};
         const int ready = ::poll(both, polls_ || !notify_ ? 1 : 2, timeout);

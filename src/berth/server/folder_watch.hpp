@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "berth/base/clock.hpp"
 #include "berth/base/error.hpp"
 #include "berth/process/descriptor.hpp"
 
@@ -21,14 +22,14 @@ public:
     FolderWatch(std::vector<std::filesystem::path> roots, std::vector<std::string> skip);
 
     /// Waits until something changed or `other` (a descriptor) can be read; then until nothing more comes for `quiet`, at
-    /// most `most`. The folders that changed; empty when it was `other`, everything when what happened is not known.
+    /// most `most`; or until `until`, with nothing in the event. The folders that changed; empty when it was `other`, everything when what happened is not known.
     struct Event {
         bool changed = false;
         bool other = false;
         bool lost = false;                      // so much happened that it was not told one by one
         std::set<std::filesystem::path> folders;
     };
-    Event wait(int other, std::chrono::milliseconds quiet, std::chrono::milliseconds most);
+    Event wait(int other, std::chrono::milliseconds quiet, std::chrono::milliseconds most, SteadyTime until = SteadyTime::max());
 
     bool polls() const noexcept { return polls_; }
     const std::string& why_polls() const noexcept { return why_polls_; }

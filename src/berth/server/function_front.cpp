@@ -253,10 +253,12 @@ Task<HttpResponse> FunctionFront::run(HttpRequest& request, FunctionRef function
             refused = std::move(input.error());
         }
     }
-    const bool asks_async = options_.async && !raw && !route && (request.field("prefer").value_or("").find("respond-async") != std::string_view::npos || query_value(request.query, "async") == "1");
+    const bool asks_async = !raw && !route && (request.field("prefer").value_or("").find("respond-async") != std::string_view::npos || query_value(request.query, "async") == "1");
     Outcome outcome;
     if (refused) {
         outcome.error = std::move(refused);
+    } else if (asks_async && options_.async == nullptr) {
+        outcome.error = Error(Code::not_implemented, "this host takes no asynchronous calls: what it accepts would be lost with its memory (functions.records)");
     } else if (asks_async) {
         if (spool) {
             outcome.error = Error(Code::not_implemented, "files of an asynchronous call cannot be spooled; send uploads: inline");

@@ -15,6 +15,7 @@
 #include "berth/runtime/invoker.hpp"
 #include "berth/server/async_calls.hpp"
 #include "berth/server/authenticator.hpp"
+#include "berth/server/event_feed.hpp"
 #include "berth/server/function_routes.hpp"
 
 namespace berth {
@@ -26,6 +27,8 @@ struct FunctionFrontOptions {
     ExecutionRecords* records = nullptr;
     AsyncCalls* async = nullptr;
     FunctionLogs* logs = nullptr;
+    Bell* log_bell = nullptr;                              // rings for each new entry of the logs
+    EventFeed* events = nullptr;                           // what happens to functions
     std::function<std::shared_ptr<CallTokens>()> tokens;   // of running calls; empty: no internal API
     std::function<Task<Result<std::string>>()> reload;     // looks for functions again, answers with what changed as JSON
     std::function<std::string()> runtimes;                 // as JSON
@@ -64,7 +67,6 @@ private:
     HttpResponse list(bool admin) const;
     HttpResponse describe(const Function& function, bool admin) const;
     HttpResponse stats() const;
-    HttpResponse logs(const HttpRequest& request, std::string_view function) const;
     HttpResponse executions(const HttpRequest& request, std::string_view function, const Authenticator::Caller& caller) const;
     Result<Authenticator::Caller> admin(const HttpRequest& request) const;
     HttpResponse refuse(const HttpRequest& request, const Error& error, std::string details = {}) const;

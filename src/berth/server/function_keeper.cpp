@@ -4,13 +4,13 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <set>
 
 #include "berth/base/format.hpp"
 #include "berth/base/json.hpp"
 #include "berth/base/units.hpp"
 #include "berth/runtime/manifest.hpp"
-#include "berth/server/folder_watch.hpp"
 
 namespace berth {
 
@@ -20,6 +20,7 @@ namespace {
 
 constexpr auto quiet_time = std::chrono::milliseconds(100);
 constexpr auto longest_wait = std::chrono::seconds(1);
+constexpr auto half_written_time = std::chrono::milliseconds(300);
 
 std::string short_time(std::chrono::nanoseconds time) { return format("{} ms", std::chrono::duration_cast<std::chrono::milliseconds>(time).count()); }
 
@@ -71,6 +72,15 @@ void FunctionKeeper::stop() {
 }
 
 void FunctionKeeper::tell(std::string what, std::string function, std::string text) {
+    static constexpr std::pair<std::string_view, std::string_view> types[] = {{"added", "function.added"},     {"changed", "function.changed"}, {"removed", "function.removed"}, {"invalid", "function.invalid"}, {"valid", "function.valid"},
+                                                                              {"build", "build.started"},      {"built", "build.succeeded"},    {"failed", "build.failed"},      {"watch", "watch.degraded"}};
+    const auto type = std::find_if(std::begin(types), std::end(types), [&](const auto& one) { return one.first == what; });
+    if (type != std::end(types)) {
+        std::string details = function.empty() ? "" : "\"function\":" + json_quote(function);
+        if (const auto now = function.empty() ? nullptr : parts_.runtime.find(function); now && !now->version.empty()) details += ",\"version\":" + json_quote(now->version);
+        if (!text.empty()) details += (details.empty() ? "" : ",") + std::string("\"text\":") + json_quote(text);
+        parts_.events.publish(type->second, details);
+    }
     if (parts_.listener) parts_.listener({std::move(what), std::move(function), std::move(text)});
 }
 
@@ -101,42 +111,64 @@ Task<Result<std::string>> FunctionKeeper::reload() {
     co_return co_await awaiter;
 }
 
+FolderWatch::Event FunctionKeeper::wait(SteadyTime until) {
+    if (watch_) return watch_->wait(wake_.get(), quiet_time, longest_wait, until);
+    FolderWatch::Event event;
+    int timeout = -1;
+    if (until != SteadyTime::max()) timeout = static_cast<int>(std::max<std::int64_t>(0, std::chrono::duration_cast<std::chrono::milliseconds>(until - std::chrono::steady_clock::now()).count())) + 1;
+    pollfd one{wake_.get(), POLLIN, 0};
+    event.other = ::poll(&one, 1, timeout) > 0;
+    return event;
+}
+
 void FunctionKeeper::work() {
     if (watch_ && watch_->polls()) tell("watch", "", format("{}; looking once a second instead", watch_->why_polls()));
-    // What changed after the first scan and before the watch began.
-    bool look_once = watch_ != nullptr;
+    std::deque<Asked*> asked;               // who waits for the next look
+    std::set<fs::path> folders;             // that changed since the last one
+    bool due = watch_ != nullptr;           // what changed after the first scan and before the watch began
+    auto again = SteadyTime::max();         // when a manifest that seemed half-written is looked at once more
     while (true) {
-        FolderWatch::Event event;
-        if (look_once) {
-            event.changed = true;
-            look_once = false;
-        } else if (watch_) {
-            event = watch_->wait(wake_.get(), quiet_time, longest_wait);
-        } else {
-            pollfd one{wake_.get(), POLLIN, 0};
-            ::poll(&one, 1, -1);
-            event.other = true;
+        if (!due) {
+            auto event = wait(again);
+            std::uint64_t count = 0;
+            if (event.other) [[maybe_unused]] const auto got = ::read(wake_.get(), &count, sizeof count);
+            folders.merge(event.folders);
+            due = event.changed;
         }
-        std::uint64_t count = 0;
-        if (event.other) [[maybe_unused]] const auto got = ::read(wake_.get(), &count, sizeof count);
-        std::deque<Asked*> asked;
         bool stopping = false;
         {
             const std::lock_guard lock(mutex_);
-            asked.swap(asked_);
+            asked.insert(asked.end(), asked_.begin(), asked_.end());
+            asked_.clear();
             stopping = stopping_;
         }
-        Result<std::string> answer = stopping ? Result<std::string>(fail(Code::shutting_down, "the host is shutting down")) : std::string();
-        if (!stopping && (event.changed || !asked.empty())) answer = look(event.folders);
+        const bool last_try = std::chrono::steady_clock::now() >= again;
+        Result<std::optional<std::string>> answer = std::optional<std::string>();
+        if (stopping) {
+            answer = fail(Code::shutting_down, "the host is shutting down");
+        } else if (due || last_try || (!asked.empty() && again == SteadyTime::max())) {
+            answer = look(folders, last_try ? FunctionSet::HalfWritten::take : FunctionSet::HalfWritten::wait);
+            due = false;
+            if (answer && !*answer) {
+                if (again == SteadyTime::max()) again = std::chrono::steady_clock::now() + half_written_time;
+                continue;
+            }
+            again = SteadyTime::max();
+            folders.clear();
+        } else {
+            continue;
+        }
         for (auto* one : asked) {
-            one->answer = answer;
+            if (answer) one->answer = **answer;
+            else one->answer = fail(answer.error());
             one->reactor->post(one->waiting);
         }
+        asked.clear();
         if (stopping) return;
     }
 }
 
-Result<std::string> FunctionKeeper::look(const std::set<fs::path>& folders) {
+Result<std::optional<std::string>> FunctionKeeper::look(const std::set<fs::path>& folders, FunctionSet::HalfWritten patience) {
     auto* processes = parts_.functions.processes();
     if (processes) {
         // Calls of functions that are built wait for what comes of it.
@@ -152,34 +184,54 @@ Result<std::string> FunctionKeeper::look(const std::set<fs::path>& folders) {
         }
         processes->hold(built);
     }
-    auto change = parts_.functions.rescan(no_progress());
+    auto change = parts_.functions.rescan(no_progress(), patience);
+    failed_.store(!change, std::memory_order_relaxed);
     if (!change) {
         tell("watch", "", change.error().full_message());
         if (processes) processes->release();
         return fail(std::move(change.error()));
     }
+    if (change->half_written) {
+        if (processes) processes->release();
+        return std::optional<std::string>();
+    }
     parts_.runtime.refresh(parts_.functions.engines());
     parts_.front.refresh();
+    report(*change);
     JsonWriter json;
     json.begin_object().member("success", true).member("count", static_cast<std::uint64_t>(change->count));
     for (const auto& [key, names] : {std::pair{"added", &change->added}, std::pair{"changed", &change->changed}, std::pair{"removed", &change->removed}, std::pair{"invalid", &change->invalid}}) {
         json.key(key).begin_array();
+        for (const auto& name : *names) json.value(std::string_view(name));
+        json.end_array();
+    }
+    json.end_object();
+    return std::optional(json.take());
+}
+
+void FunctionKeeper::report(const FunctionSet::Change& change) {
+    for (const auto& [what, names] : {std::pair{"added", &change.added}, std::pair{"changed", &change.changed}, std::pair{"removed", &change.removed}, std::pair{"invalid", &change.invalid}}) {
         for (const auto& name : *names) {
-            json.value(std::string_view(name));
             std::string text;
             if (const auto function = parts_.runtime.find(name)) {
                 text = function->entry.lexically_relative(function->directory).string();
-                if (std::string_view(key) == "invalid" && !function->diagnostics.empty()) {
+                if (std::string_view(what) == "invalid" && !function->diagnostics.empty()) {
                     const auto& problem = function->diagnostics.front();
                     text = format("{}: {} [{}]", problem.place, problem.text, problem.number);
                 }
             }
-            tell(key, name, text);
+            tell(what, name, text);
+            if (std::string_view(what) == "changed" && invalid_.contains(name)) tell("valid", name, "");
         }
-        json.end_array();
     }
-    json.end_object();
-    return json.take();
+    invalid_.clear();
+    for (const auto& function : parts_.runtime.list()) {
+        if (function->state == FunctionState::invalid) invalid_.insert(function->name);
+    }
+    const auto total = change.added.size() + change.changed.size() + change.removed.size() + change.invalid.size();
+    if (total > 0) {
+        parts_.events.publish("reload.done", format(R"("count":{},"added":{},"changed":{},"removed":{},"invalid":{})", change.count, change.added.size(), change.changed.size(), change.removed.size(), change.invalid.size()));
+    }
 }
 
 }  // namespace berth

@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <string>
 #include <thread>
@@ -13,11 +14,11 @@
 #include "berth/app/function_set.hpp"
 #include "berth/async/reactor.hpp"
 #include "berth/runtime/runtime.hpp"
+#include "berth/server/event_feed.hpp"
+#include "berth/server/folder_watch.hpp"
 #include "berth/server/http_front.hpp"
 
 namespace berth {
-
-class FolderWatch;
 
 /// Looks for functions again while a server runs: when it is asked to, and when a file of them changes. One thread of its
 /// own does that, so that nothing that serves waits for a compiler. Everything it is made with outlives it.
@@ -35,6 +36,7 @@ public:
         Runtime& runtime;
         FunctionFront& front;
         Log& log;
+        EventFeed& events;
         Listener listener;      // called on the keeper's thread
         bool watch = false;
     };
@@ -44,6 +46,8 @@ public:
     /// Looks now; what changed, as JSON. Continues in the reactor it was awaited in.
     Task<Result<std::string>> reload();
     void stop();
+    /// Whether the last look failed, so that what is served is older than what lies in the folders.
+    bool failed() const noexcept { return failed_.load(std::memory_order_relaxed); }
 
 private:
     struct Asked {
@@ -52,7 +56,10 @@ private:
         Result<std::string> answer;
     };
     void work();
-    Result<std::string> look(const std::set<std::filesystem::path>& folders);
+    /// What changed, as JSON; nothing when a manifest seems to be written right now and `patience` allows to look again.
+    Result<std::optional<std::string>> look(const std::set<std::filesystem::path>& folders, FunctionSet::HalfWritten patience);
+    FolderWatch::Event wait(SteadyTime until);
+    void report(const FunctionSet::Change& change);
     void tell(std::string what, std::string function, std::string text);
 
     Parts parts_;
@@ -60,6 +67,8 @@ private:
     std::deque<Asked*> asked_;      // guarded by mutex_
     bool stopping_ = false;         // guarded by mutex_
     Descriptor wake_;
+    std::atomic<bool> failed_{false};
+    std::set<std::string> invalid_;  // names that were invalid at the last look; of the thread
     std::unique_ptr<FolderWatch> watch_;  // begun before anybody is told that the server is there; null without watching
     std::thread thread_;
 };

@@ -6,6 +6,7 @@
 #include "berth/base/units.hpp"
 #include "berth/runtime/manifest.hpp"
 #include "berth/server/function_front.hpp"
+#include "berth/server/log_routes.hpp"
 #include "berth/server/request_words.hpp"
 
 namespace berth {
@@ -128,8 +129,11 @@ HttpResponse FunctionFront::admin_route(HttpRequest& request, std::string_view p
     }
     if (second != "functions") return unknown();
     if (parts.size() == 3 && parts[2] == "stats" && options_.records) return stats();
-    if (parts.size() == 3 && parts[2] == "events") return refuse(request, Error(Code::not_implemented, "this build sends no events of reloads; POST /api/functions/reload answers with what changed"));
-    if (parts.size() == 4 && parts[3] == "logs" && options_.logs) return logs(request, parts[2]);
+    if (parts.size() == 3 && parts[2] == "events" && options_.events) return options_.events->follow(request);
+    if (parts.size() == 4 && parts[3] == "logs" && options_.logs && options_.log_bell) {
+        auto found = logs_response(*options_.logs, *options_.log_bell, request, parts[2]);
+        return found ? std::move(*found) : refuse(request, found.error());
+    }
     if (parts.size() == 4 && parts[3] == "executions" && options_.records) return executions(request, parts[2], *caller);
     return unknown();
 }
@@ -164,36 +168,6 @@ HttpResponse FunctionFront::stats() const {
         json.end_object();
     }
     json.end_array().key("pools").begin_array().end_array().end_object();
-    return json_response(200, json);
-}
-
-HttpResponse FunctionFront::logs(const HttpRequest& request, std::string_view function) const {
-    FunctionLogs::Filter filter;
-    filter.function = function;
-    filter.request_id = query_value(request.query, "request_id").value_or("");
-    filter.source = query_value(request.query, "source").value_or("");
-    if (const auto level = query_value(request.query, "level")) {
-        const auto read = parse_log_level(*level);
-        if (!read) return refuse(request, read.error());
-        filter.level = *read;
-    }
-    if (const auto limit = query_value(request.query, "limit")) filter.limit = std::min<std::size_t>(10'000, static_cast<std::size_t>(std::strtoul(limit->c_str(), nullptr, 10)));
-    if (const auto after = query_value(request.query, "after")) filter.after = std::strtoull(after->c_str(), nullptr, 10);
-    if (const auto since = query_value(request.query, "since")) {
-        const auto span = parse_duration(*since);
-        if (!span) return refuse(request, Error(Code::bad_input, format("since: {}", span.error().message())));
-        filter.since = std::chrono::system_clock::now() - *span;
-    }
-    if (query_value(request.query, "follow")) return refuse(request, Error(Code::not_implemented, "this build does not stream logs; ask again with after=SEQ"));
-    JsonWriter json;
-    json.begin_object().key("logs").begin_array();
-    for (const auto& one : options_.logs->read(filter)) {
-        json.begin_object().member("seq", one.seq).member("ts", std::string_view(timestamp(one.time))).member("function", std::string_view(one.function));
-        json.member("request_id", std::string_view(one.request_id)).member("source", one.source).member("level", std::string_view(one.entry.level)).member("message", std::string_view(one.entry.message));
-        if (!one.entry.data.empty()) json.key("data").raw(one.entry.data);
-        json.end_object();
-    }
-    json.end_array().end_object();
     return json_response(200, json);
 }
 

@@ -78,7 +78,8 @@ protected:
     }
 
     FakeInvoker invoker_;
-    HttpFront front_{invoker_, {.metrics_text = [] { return "m 1\n"; }}};
+    HostRoutes host_{{.metrics = [](MetricsForm form) { return form == MetricsForm::open_metrics ? "open 1\n" : "m 1\n"; }, .checks = {}}};
+    HttpFront front_{invoker_, host_, {}};
 };
 
 TEST_F(HttpFrontTest, RawFunctionsAnswerWithTheirBytes) {
@@ -175,10 +176,10 @@ TEST_F(HttpFrontTest, TheListHasWhatCanBeCalled) {
 TEST_F(HttpFrontTest, ReadinessFollowsTheLifeOfTheServer) {
     EXPECT_EQ(ask("GET", "/health/live").status, 200);
     EXPECT_EQ(ask("GET", "/ready").status, 503);
-    front_.set_ready();
+    host_.set_ready();
     EXPECT_EQ(ask("GET", "/health/ready").status, 200);
     EXPECT_TRUE(ask("GET", "/health").body.starts_with("{\"status\":\"ok\",\"uptime_s\":0,\"checks\":{}}"));
-    front_.drain();
+    host_.drain();
     EXPECT_EQ(ask("GET", "/health/ready").status, 503);
     EXPECT_EQ(ask("GET", "/health").status, 503);
     const auto call = ask("POST", "/api/functions/echo");

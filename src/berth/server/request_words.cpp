@@ -66,6 +66,21 @@ std::optional<std::string> query_value(std::string_view query, std::string_view 
     return {};
 }
 
+HttpResponse finished(HttpResponse response, const HttpRequest& request, std::string_view route) {
+    response.route = route;
+    if (response.request_id.empty()) response.request_id = sent_request_id(request);
+    if (response.request_id.empty()) response.request_id = new_call_id();
+    return response;
+}
+
+HttpResponse json_response(std::uint16_t status, std::string json) {
+    HttpResponse response;
+    response.status = status;
+    response.content_type = "application/json";
+    response.body = std::move(json);
+    return response;
+}
+
 HttpResponse options_answer(std::string_view allow) {
     HttpResponse response;
     response.status = 204;

@@ -33,6 +33,11 @@ std::optional<std::string> query_value(std::string_view query, std::string_view 
 
 inline bool reads(std::string_view method) noexcept { return method == "GET" || method == "HEAD"; }
 
+/// An answer with a request id, also when the caller sent none; `route` is static text.
+HttpResponse finished(HttpResponse response, const HttpRequest& request, std::string_view route);
+
+HttpResponse json_response(std::uint16_t status, std::string json);
+
 /// 204 with `Allow`.
 HttpResponse options_answer(std::string_view allow);
 /// 405 with `Allow`, or what OPTIONS asks for.

@@ -1,5 +1,6 @@
 #include "berth/server/serving.hpp"
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -12,6 +13,7 @@
 #include "berth/net/http_server.hpp"
 #include "berth/runtime/runtime.hpp"
 #include "berth/runtime/subprocess.hpp"
+#include "berth/server/admin_front.hpp"
 #include "berth/server/front_rules.hpp"
 #include "berth/server/http_front.hpp"
 
@@ -37,6 +39,16 @@ std::string runtimes_json(const FunctionSet& set) {
     return json.take();
 }
 
+/// Whether a file can be made and removed again in a folder.
+bool is_writable(const std::filesystem::path& folder) {
+    const auto file = folder / format("health-{}", ::getpid());
+    const int descriptor = ::open(file.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    if (descriptor < 0) return false;
+    const bool written = ::write(descriptor, "ok", 2) == 2;
+    ::close(descriptor);
+    return ::unlink(file.c_str()) == 0 && written;
+}
+
 }  // namespace
 
 Serving::Serving(Application& application, ServeOptions options) : application_(application), options_(std::move(options)) {}
@@ -48,9 +60,20 @@ Result<std::unique_ptr<Serving>> Serving::start(Application& application, ServeO
     // Everything is found and compiled before the port answers, so that the first request waits for nothing.
     FunctionSet::Request request{.paths = options_now.paths, .policy = options_now.policy, .settings = options_now.functions, .missing_is_empty = options_now.missing_is_empty};
     BERTH_TRY(serving->functions_, FunctionSet::find(application, std::move(request), *serving->reactors_, progress));
-    const auto& functions = options_now.functions;
-    const auto cores = std::max(1U, std::thread::hardware_concurrency());
-    serving->records_ = std::make_unique<ExecutionRecords>(application.clock(), functions.record_payloads);
+    serving->make_runtime();
+    serving->make_fronts();
+    BERTH_TRYV(serving->open_listeners());
+    serving->keeper_ = std::make_unique<FunctionKeeper>(FunctionKeeper::Parts{.functions = *serving->functions_, .runtime = *serving->runtime_, .front = serving->front_->functions(), .log = application.log(),
+        .events = *serving->events_, .listener = options_now.news, .watch = options_now.watch});
+    serving->host_->set_ready();
+    serving->server_->serve();
+    if (serving->admin_server_) serving->admin_server_->serve();
+    return serving;
+}
+
+void Serving::make_runtime() {
+    const auto& functions = options_.functions;
+    records_ = std::make_unique<ExecutionRecords>(application_.clock(), functions.record_payloads);
     const auto bounds = [functions](EngineKind kind) {
         auto bound = default_bounds(kind);
         if (kind != EngineKind::subprocess) return bound;
@@ -58,61 +81,102 @@ Result<std::unique_ptr<Serving>> Serving::start(Application& application, ServeO
         bound.waiting = functions.queue_depth;
         return bound;
     };
-    serving->runtime_ = std::make_unique<Runtime>(Runtime::Setup{.clock = application.clock(),
-                                                                 .metrics = application.metrics(),
-                                                                 .log = options_now.report_failures ? &application.log() : nullptr,
-                                                                 .observer = serving->records_.get(),
-                                                                 .spans = options_now.spans,
-                                                                 .receipts = options_now.receipts,
-                                                                 .receipt_each = options_now.receipt_each,
-                                                                 .reactors = serving->reactors_.get(),
-                                                                 .bounds = bounds},
-                                                  serving->functions_->engines());
-    const bool loopback = options_now.server.http.host == "127.0.0.1" || options_now.server.http.host == "::1" || options_now.server.http.host == "localhost";
-    serving->authenticator_ = std::make_unique<Authenticator>(Authenticator::Options{.jwt_secret = functions.jwt_secret,
-                                                                                      .admin_digest = functions.admin_token,
-                                                                                      .default_mode = functions.auth_mode,
-                                                                                      .local_is_admin = functions.development && loopback},
-                                                              application.clock());
-    serving->async_ = std::make_unique<AsyncCalls>(*serving->runtime_, *serving->records_, *serving->reactors_, functions.async_depth, std::size_t{4} * cores);
-    auto* set = serving->functions_.get();
-    auto* whole = serving.get();
-    FunctionFrontOptions front;
-    front.detail = options_now.expose_errors ? Detail::exposed : Detail::withheld;
-    front.authenticator = serving->authenticator_.get();
-    front.records = serving->records_.get();
-    front.async = serving->async_.get();
-    front.logs = &set->logs();
-    front.tokens = [set]() -> std::shared_ptr<CallTokens> { return set->processes() ? set->processes()->tokens() : nullptr; };
-    front.reload = [whole] { return whole->keeper_->reload(); };
-    front.runtimes = [set] { return runtimes_json(*set); };
-    front.max_body = functions.max_body;
-    front.usage_headers = options_now.server.usage_headers;
-    front.expose_trace = options_now.server.expose_trace;
-    front.ok_for_failures = functions.process.ok_for_failures;
-    if (!functions.process.state.empty()) front.spool = functions.process.state / "tmp" / std::to_string(::getpid());
-    serving->front_ = std::make_unique<HttpFront>(*serving->runtime_,
-                                                  HttpFrontOptions{.detail = options_now.expose_errors ? Detail::exposed : Detail::withheld,
-                                                                   .metrics_text = [&application] { return application.metrics().prometheus_text(); },
-                                                                   .checks = [] { return std::vector<std::pair<std::string, std::string>>{}; },
-                                                                   .functions = std::move(front)});
-    if (options_now.internal_only) serving->front_->functions().set_internal_only();
-    BERTH_TRYV(serving->set_rules(options_now.server));
-    auto http = options_now.server.http;
-    http.limits.body = functions.max_body;
-    BERTH_TRY(serving->server_, HttpServer::open(*serving->reactors_, http, *serving->front_, application.metrics()));
-    serving->functions_->set_url(functions.public_url.value_or(serving->server_->url()));
-    serving->keeper_ = std::make_unique<FunctionKeeper>(FunctionKeeper::Parts{.functions = *set, .runtime = *serving->runtime_, .front = serving->front_->functions(), .log = application.log(), .listener = options_now.news,
-        .watch = options_now.watch});
-    serving->front_->set_ready();
-    serving->server_->serve();
-    return serving;
+    runtime_ = std::make_unique<Runtime>(Runtime::Setup{.clock = application_.clock(),
+                                                        .metrics = application_.metrics(),
+                                                        .log = options_.report_failures ? &application_.log() : nullptr,
+                                                        .observer = records_.get(),
+                                                        .spans = options_.spans,
+                                                        .receipts = options_.receipts,
+                                                        .receipt_each = options_.receipt_each,
+                                                        .reactors = reactors_.get(),
+                                                        .bounds = bounds},
+                                         functions_->engines());
+    const auto cores = std::max(1U, std::thread::hardware_concurrency());
+    if (functions.async_calls) async_ = std::make_unique<AsyncCalls>(*runtime_, *records_, *reactors_, functions.async_depth, std::size_t{4} * cores);
 }
 
-Result<void> Serving::set_rules(const ServerSettings& settings) {
+Authenticator::Options Serving::who_may(const AuthSettings& settings, bool local_is_admin) const { return {.settings = settings, .local_is_admin = local_is_admin}; }
+
+void Serving::make_fronts() {
+    const auto& functions = options_.functions;
+    const auto& server = options_.server;
+    auto* set = functions_.get();
+    authenticator_ = std::make_unique<Authenticator>(who_may(functions.auth, functions.development && is_loopback_host(server.http.host)), application_.clock());
+    admin_authenticator_ = std::make_unique<Authenticator>(who_may(functions.auth, is_loopback_host(server.admin.host)), application_.clock());
+    metrics_page_ = std::make_unique<MetricsPage>(application_.metrics(), std::string(berth_version()), std::string(WasmEngine::version()));
+    host_ = std::make_unique<HostRoutes>(HostRoutes::Options{.metrics = [this](MetricsForm form) { return metrics_page_->text(form); }, .checks = [this] { return checks(); }});
+    events_ = std::make_unique<EventFeed>(application_.clock());
+    log_bell_ = std::make_unique<Bell>();
+    set->logs().set_listener([this] { log_bell_->ring(); });
+
+    FunctionFrontOptions front;
+    front.detail = server.expose_errors ? Detail::exposed : Detail::withheld;
+    front.authenticator = authenticator_.get();
+    front.records = records_.get();
+    front.async = async_.get();
+    front.logs = &set->logs();
+    front.log_bell = log_bell_.get();
+    front.events = events_.get();
+    front.tokens = [set]() -> std::shared_ptr<CallTokens> { return set->processes() ? set->processes()->tokens() : nullptr; };
+    front.reload = [this] { return keeper_->reload(); };
+    front.runtimes = [set] { return runtimes_json(*set); };
+    front.max_body = functions.max_body;
+    front.usage_headers = server.usage_headers;
+    front.expose_trace = server.expose_trace;
+    front.ok_for_failures = functions.process.ok_for_failures;
+    if (!functions.process.state.empty()) front.spool = functions.process.state / "tmp" / std::to_string(::getpid());
+    front_ = std::make_unique<HttpFront>(*runtime_, *host_, HttpFrontOptions{.detail = front.detail, .metrics = server.metrics == ServerSettings::MetricsOn::main, .functions = std::move(front)});
+    if (options_.internal_only) front_->functions().set_internal_only();
+    if (!server.admin.on) return;
+    admin_front_ = std::make_unique<AdminFront>(AdminFrontOptions{.host = *host_,
+                                                                  .authenticator = *admin_authenticator_,
+                                                                  .records = *records_,
+                                                                  .logs = set->logs(),
+                                                                  .log_bell = *log_bell_,
+                                                                  .events = *events_,
+                                                                  .log = application_.log(),
+                                                                  .metrics = server.metrics != ServerSettings::MetricsOn::off,
+                                                                  .reload = [this] { return reload(); },
+                                                                  .drain = [this] { host_->drain(); },
+                                                                  .in_flight = [this] { return runtime_->in_flight(); },
+                                                                  .revoke = [this](std::string_view call, Capability capability) { return runtime_->revoke(call, capability); }});
+}
+
+Result<void> Serving::open_listeners() {
+    const auto& server = options_.server;
+    if (server.admin.on && !is_loopback_host(server.admin.host) && !options_.functions.auth.has_administrator()) {
+        Error error(Code::config_error, format("admin.listen is {}:{}, which others can reach, but nobody can prove to be the administrator", server.admin.host, server.admin.port));
+        error.set_fix("set functions.admin_token to the SHA-256 of a token, or listen on 127.0.0.1");
+        return fail(std::move(error));
+    }
+    if (!server.tls.certificate.empty()) {
+        BERTH_TRY(tls_, TlsContext::load(server.tls));
+    }
+    BERTH_TRY(rules_, make_rules(server, access_sink_));
+    front_->set_rules(rules_);
+    auto http = server.http;
+    http.limits.body = options_.functions.max_body;
+    http.tls = tls_;
+    BERTH_TRY(server_, HttpServer::open(*reactors_, http, *front_, application_.metrics()));
+    functions_->set_url(options_.functions.public_url.value_or(server_->url()));
+    if (!admin_front_) return {};
+    auto admin = http;
+    admin.host = server.admin.host;
+    admin.port = server.admin.port;
+    admin.limits.body = 1 << 20;
+    auto opened = HttpServer::open(*reactors_, admin, *admin_front_, application_.metrics());
+    if (!opened && options_.admin_port_may_move && opened.error().code() == Code::cannot_bind) {
+        admin.port = 0;
+        opened = HttpServer::open(*reactors_, admin, *admin_front_, application_.metrics());
+    }
+    if (!opened) return fail(std::move(opened.error()));
+    admin_server_ = std::move(*opened);
+    return {};
+}
+
+Result<std::shared_ptr<const FrontRules>> Serving::make_rules(const ServerSettings& settings, std::shared_ptr<QueuedSink>& sink) const {
     const auto& log = settings.access_log;
     auto& dropped = application_.metrics().counters("berth_log_dropped_total", "Log records that their sink did not take.", {"sink"}).at({"access"});
-    auto sink = access_sink_;
     if (log.to == AccessLogSettings::To::nowhere) {
         sink = nullptr;
     } else if (!sink || !(log == options_.server.access_log)) {
@@ -122,38 +186,138 @@ Result<void> Serving::set_rules(const ServerSettings& settings) {
             BERTH_TRY(sink, QueuedSink::to_file(log.file, dropped) | note([] { return "server.access_log"; }));
         }
     }
-    access_sink_ = std::move(sink);
-    auto rules = FrontRules::any(settings) ? std::make_shared<const FrontRules>(FrontRules::Parts{.settings = settings,
-                                                                                                  .authenticator = authenticator_.get(),
-                                                                                                  .sink = access_sink_,
-                                                                                                  .redactor = application_.log().redactor(),
-                                                                                                  .clock = application_.clock(),
-                                                                                                  .metrics = application_.metrics(),
-                                                                                                  .before = rules_.get()})
-                                           : nullptr;
-    rules_ = rules;
-    front_->set_rules(std::move(rules));
-    return {};
+    if (!FrontRules::any(settings)) return nullptr;
+    return std::make_shared<const FrontRules>(FrontRules::Parts{.settings = settings,
+                                                                .authenticator = authenticator_.get(),
+                                                                .sink = sink,
+                                                                .redactor = application_.log().redactor(),
+                                                                .clock = application_.clock(),
+                                                                .metrics = application_.metrics(),
+                                                                .before = rules_.get()});
+}
+
+/// What a reload has read and checked, and not yet put in place.
+struct Serving::Prepared {
+    Reconfigured configuration;
+    std::shared_ptr<QueuedSink> sink;
+    std::shared_ptr<const FrontRules> rules;
+    std::shared_ptr<TlsContext> tls;
+};
+
+Result<Serving::Prepared> Serving::prepare() const {
+    Prepared prepared;
+    BERTH_TRY(prepared.configuration, options_.reconfigure());
+    auto& now = prepared.configuration;
+    prepared.sink = access_sink_;
+    BERTH_TRY(prepared.rules, make_rules(now.server, prepared.sink));
+    const bool wanted = !now.server.tls.certificate.empty();
+    if (wanted && tls_) {
+        BERTH_TRY(prepared.tls, TlsContext::load(now.server.tls));
+    } else if (wanted != (tls_ != nullptr)) {
+        // A listener does not change what it speaks.
+        auto& taken = now.change.taken;
+        for (const auto* key : {"server.tls.cert", "server.tls.key"}) {
+            if (std::erase(taken, key) != 0) now.change.needs_restart.emplace_back(key);
+        }
+    }
+    return prepared;
+}
+
+void Serving::commit(Prepared prepared) {
+    const bool same_log = prepared.sink == access_sink_;
+    access_sink_ = std::move(prepared.sink);
+    if (access_sink_ && same_log) {
+        if (const auto opened = access_sink_->reopen(); !opened) application_.log().write(LogLevel::warn, "server", opened.error().full_message());
+    }
+    rules_ = std::move(prepared.rules);
+    front_->set_rules(rules_);
+    auto& now = prepared.configuration;
+    authenticator_->set(who_may(now.auth, options_.functions.development && is_loopback_host(options_.server.http.host)));
+    admin_authenticator_->set(who_may(now.auth, is_loopback_host(options_.server.admin.host)));
+    if (prepared.tls) tls_->take(*prepared.tls);
+    options_.server.access_log = now.server.access_log;
+}
+
+Task<Result<std::string>> Serving::reload() {
+    if (reloading_.exchange(true)) co_return fail(Code::conflict, "a reload is running");
+    struct Done {
+        std::atomic<bool>& flag;
+        ~Done() { flag = false; }
+    } done{reloading_};
+    std::optional<Prepared> prepared;
+    if (options_.reconfigure) {
+        auto read = prepare();  // a few small files
+        if (!read) co_return fail(std::move(read.error()));
+        prepared = std::move(*read);
+    }
+    auto functions = co_await keeper_->reload();
+    if (!functions) co_return fail(std::move(functions.error()));
+    JsonWriter json;
+    json.begin_object().member("success", true).key("functions").raw(*functions).key("configuration").begin_object();
+    const ConfigChange change = prepared ? prepared->configuration.change : ConfigChange{};
+    for (const auto& [word, keys] : {std::pair{"changed", &change.taken}, std::pair{"needs_restart", &change.needs_restart}}) {
+        json.key(word).begin_array();
+        for (const auto& key : *keys) json.value(std::string_view(key));
+        json.end_array();
+    }
+    json.end_object().end_object();
+    if (prepared) commit(std::move(*prepared));
+    co_return json.take();
+}
+
+void Serving::start_reload(std::function<void(const Result<std::string>&)> done) {
+    reloads_.spawn(reactors_->next(), [](Serving& serving, std::function<void(const Result<std::string>&)> done) -> Task<void> {
+        const auto outcome = co_await serving.reload();
+        done(outcome);
+    }(*this, std::move(done)));
+}
+
+Task<HostRoutes::Checks> Serving::checks() {
+    constexpr auto longest = std::chrono::milliseconds(900);
+    HostRoutes::Checks found;
+    // Every loop turns: each counts itself, in its own time.
+    const auto turned = std::make_shared<std::atomic<unsigned>>(0);
+    for (unsigned i = 0; i < reactors_->count(); ++i) reactors_->at(i).call_soon([turned] { turned->fetch_add(1); });
+    auto* here = Reactor::current();
+    const auto until = std::chrono::steady_clock::now() + longest;
+    if (here != nullptr) {
+        co_await here->yield();
+        while (turned->load() < reactors_->count() && std::chrono::steady_clock::now() < until) co_await here->sleep_for(std::chrono::milliseconds(2));
+    }
+    found.emplace_back("loops", turned->load() == reactors_->count() ? "ok" : "degraded");
+    found.emplace_back("functions", keeper_ && keeper_->failed() ? "degraded" : "ok");
+    const auto& state = options_.functions.process.state;
+    std::error_code ignored;
+    if (functions_->processes() != nullptr && !state.empty() && std::filesystem::is_directory(state, ignored)) found.emplace_back("state", is_writable(state) ? "ok" : "unhealthy");
+    co_return found;
 }
 
 Serving::~Serving() {
     if (!stopped_ && server_) {
-        options_.grace = std::chrono::milliseconds(0);
+        options_.server.grace = std::chrono::milliseconds(0);
+        options_.server.drain_delay = std::chrono::milliseconds(0);
         stop();
     }
 }
 
 std::string Serving::url() const { return server_->url(); }
+std::string Serving::admin_url() const { return admin_server_ ? admin_server_->url() : std::string(); }
 std::vector<FunctionRef> Serving::functions() const { return runtime_->list(); }
 std::vector<std::string> Serving::notices() const { return functions_->notices(); }
 
 bool Serving::stop() {
     stopped_ = true;
-    front_->drain();
-    keeper_->stop();
-    const bool clean = sync_wait(server_->close(options_.grace));
-    sync_wait(runtime_->close(options_.grace));
-    sync_wait(async_->close());
+    const auto grace = options_.server.grace;
+    host_->drain();
+    // Not ready, but still there: whoever balances the load takes a moment to notice.
+    if (options_.server.drain_delay.count() > 0) sync_wait(reactors_->at(0).sleep_for(options_.server.drain_delay));
+    if (keeper_) keeper_->stop();
+    const bool clean = sync_wait(server_->close(grace));
+    if (admin_server_) sync_wait(admin_server_->close(std::chrono::milliseconds(500)));
+    sync_wait(runtime_->close(grace));
+    if (async_) sync_wait(async_->close());
+    sync_wait(reloads_.join());
+    functions_->logs().set_listener({});
     return clean;
 }
 

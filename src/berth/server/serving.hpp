@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
@@ -9,21 +10,35 @@
 
 #include "berth/app/application.hpp"
 #include "berth/app/function_set.hpp"
+#include "berth/app/config_change.hpp"
 #include "berth/app/server_settings.hpp"
+#include "berth/async/task_scope.hpp"
 #include "berth/runtime/execution_records.hpp"
 #include "berth/server/async_calls.hpp"
 #include "berth/server/authenticator.hpp"
+#include "berth/server/event_feed.hpp"
 #include "berth/server/function_keeper.hpp"
+#include "berth/server/host_routes.hpp"
 
 namespace berth {
 
 class FrontRules;
 class HttpFront;
 class HttpServer;
+class AdminFront;
+class MetricsPage;
 class QueuedSink;
 class ReceiptWriter;
 class Reactors;
+class TlsContext;
 class Runtime;
+
+/// The configuration as it is now, for a server that runs.
+struct Reconfigured {
+    ServerSettings server;
+    AuthSettings auth;
+    ConfigChange change;
+};
 
 struct ServeOptions {
     std::vector<std::filesystem::path> paths;  // folders of functions, or single files
@@ -31,8 +46,7 @@ struct ServeOptions {
     FunctionSettings functions;
     bool missing_is_empty = false;             // a path that does not exist is a notice, not a failure
     ServerSettings server;
-    std::chrono::milliseconds grace{10'000};   // for running calls at shutdown
-    bool expose_errors = false;
+    bool admin_port_may_move = false;          // a taken port of the administrator's listener is exchanged for a free one
     bool watch = false;                        // look again whenever a file of the functions changes
     bool report_failures = true;               // failed calls and what functions log go to the host's log
     bool internal_only = false;                // nothing but the internal API for functions that run
@@ -40,6 +54,8 @@ struct ServeOptions {
     const ReceiptWriter* receipts = nullptr;   // likewise. Null: no receipts are written
     bool receipt_each = false;                 // every call gets one, not only those of functions that want it
     FunctionKeeper::Listener news;             // told what happens to the functions, on a thread of its own
+    /// Reads the configuration again; empty: a reload only looks at the functions.
+    std::function<Result<Reconfigured>()> reconfigure;
 };
 
 /// A running server: functions found and compiled, behind one HTTP front. Made by `start`, which returns when requests
@@ -52,11 +68,18 @@ public:
     Serving& operator=(const Serving&) = delete;
 
     std::string url() const;
+    /// Of the administrator's listener; empty: there is none.
+    std::string admin_url() const;
     std::vector<FunctionRef> functions() const;
     std::vector<std::string> notices() const;  // what a person should know about the start
 
     /// Refuses new work, lets running calls end within the grace, then ends them. True when none had to be ended.
     bool stop();
+
+    /// Reads the configuration and the functions again, all or nothing; what changed, as JSON. In a reactor.
+    Task<Result<std::string>> reload();
+    /// The same from outside: started at once, its outcome is told to `done` on a thread of the server.
+    void start_reload(std::function<void(const Result<std::string>&)> done);
 
     /// Told of each call that has ended.
     void set_call_listener(ExecutionRecords::Listener listener) { records_->set_listener(std::move(listener)); }
@@ -67,8 +90,16 @@ public:
 private:
     Serving(Application& application, ServeOptions options);
 
-    /// Makes the rules of the front from these settings.
-    Result<void> set_rules(const ServerSettings& settings);
+    struct Prepared;
+    void make_runtime();
+    void make_fronts();
+    Result<void> open_listeners();
+    /// The rules of the front under these settings; null where nothing is on.
+    Result<std::shared_ptr<const FrontRules>> make_rules(const ServerSettings& settings, std::shared_ptr<QueuedSink>& sink) const;
+    Authenticator::Options who_may(const AuthSettings& settings, bool local_is_admin) const;
+    Result<Prepared> prepare() const;
+    void commit(Prepared prepared);
+    Task<HostRoutes::Checks> checks();
 
     Application& application_;
     ServeOptions options_;
@@ -77,12 +108,22 @@ private:
     std::unique_ptr<ExecutionRecords> records_;
     std::unique_ptr<Runtime> runtime_;
     std::unique_ptr<Authenticator> authenticator_;
+    std::unique_ptr<Authenticator> admin_authenticator_;   // of the administrator's listener
+    std::unique_ptr<MetricsPage> metrics_page_;
+    std::unique_ptr<HostRoutes> host_;
+    std::unique_ptr<EventFeed> events_;
+    std::unique_ptr<Bell> log_bell_;
     std::unique_ptr<AsyncCalls> async_;
     std::unique_ptr<HttpFront> front_;
+    std::unique_ptr<AdminFront> admin_front_;
+    std::shared_ptr<TlsContext> tls_;                   // with the listeners
     std::unique_ptr<HttpServer> server_;
+    std::unique_ptr<HttpServer> admin_server_;
     std::unique_ptr<FunctionKeeper> keeper_;
     std::shared_ptr<QueuedSink> access_sink_;           // with the rules that write to it
     std::shared_ptr<const FrontRules> rules_;           // with the front, while requests are under them
+    TaskScope reloads_;
+    std::atomic<bool> reloading_{false};
     bool stopped_ = false;
 };
 

@@ -1,27 +1,23 @@
+#include "berth/cli/dev_server.hpp"
+
 #include <CLI/CLI.hpp>
-#include <signal.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <atomic>
-#include <condition_variable>
+#include <map>
 #include <mutex>
 
 #include "berth/base/format.hpp"
 #include "berth/base/json.hpp"
-#include "berth/base/units.hpp"
 #include "berth/base/utf8.hpp"
 #include "berth/cli/fn_verb.hpp"
-#include "berth/cli/interrupt.hpp"
+#include "berth/cli/server_signals.hpp"
+#include "berth/cli/verbs.hpp"
 
 namespace berth::cli {
 
 namespace {
 
-struct Arguments {
-    std::string root, host, port;
-    bool no_watch = false;
-};
+constexpr std::string_view usual_admin = "127.0.0.1:9090";
 
 std::string clock_time() { return timestamp(std::chrono::system_clock::now()).substr(11, 8); }
 
@@ -53,43 +49,54 @@ std::string counted(const std::vector<FunctionRef>& functions) {
     return functions.empty() ? "0" : format("{} ({})", functions.size(), text);
 }
 
-Result<int> dev(Context& context, const Arguments& arguments) {
-    auto& console = context.console;
-    std::mutex mutex, output;
-    std::condition_variable wake;
-    bool stop = false;
-    std::atomic<bool> serving_now{false};
-    const Interrupt interrupt([&](int signal) {
-        if (!serving_now.load()) ::_exit(128 + signal);
-        {
-            const std::lock_guard lock(mutex);
-            stop = true;
-        }
-        wake.notify_all();
-    });
-    const auto flag = [&](std::string_view key, std::string_view name, const std::string& value) {
-        if (value.empty()) return;
-        context.flag_values.emplace_back(key, value);
-        context.flag_names.emplace_back(key, name);
+}  // namespace
+
+std::function<Result<Reconfigured>()> reconfigure(const Context& context, Application& application, std::string default_admin) {
+    return [&context, &application, default_admin = std::move(default_admin)]() -> Result<Reconfigured> {
+        BERTH_TRY(const auto before, context.configuration());
+        BERTH_TRY(const auto now, context.read_configuration());
+        Reconfigured read;
+        BERTH_TRY(read.server, ServerSettings::from(now, default_admin));
+        BERTH_TRY(auto functions, FunctionSettings::from(now, application));
+        read.auth = std::move(functions.auth);
+        read.change = config_change(before, now);
+        return read;
     };
-    flag("server.host", "--host", arguments.host);
-    flag("server.port", "--port", arguments.port);
+}
+
+void add_dev_flags(CLI::App& app, Context& context, DevArguments& arguments) {
+    app.add_option("dir", arguments.root, "folder of functions (functions.path)")->type_name("DIR");
+    app.add_option("--host", arguments.host, "address (127.0.0.1)")->type_name("ADDRESS");
+    app.add_option("--port", arguments.port, "port; 0: a free one (8080)")->type_name("PORT");
+    app.add_flag("--no-watch", arguments.no_watch, "do not look at files; POST /api/functions/reload does");
+    add_config_flags(app, context);
+}
+
+Result<int> run_dev(Context& context, const DevArguments& arguments) {
+    auto& console = context.console;
+    ServerSignals signals;
+    std::mutex output;
+    context.set_flag("server.host", "--host", arguments.host);
+    context.set_flag("server.port", "--port", arguments.port);
     BERTH_TRY(const auto configured, context.configuration());
-    if (configured.value("environment") == "production") return fail(Code::config_error, "berth fn dev is for development; serve production with berth serve");
+    if (configured.value("environment") == "production") return fail(Code::config_error, "berth dev is for development; serve production with berth serve");
     BERTH_TRY(auto application_options, context.application_options());
     if (!console.verbose) application_options.log_level = LogLevel::error;  // the console shows what functions log in its own form
     BERTH_TRY(const auto application, Application::create(std::move(application_options)));
     BERTH_TRY(auto options, fn_serve_options(context, *application, arguments.root));
-    BERTH_TRY(options.server, ServerSettings::from(configured));
-    BERTH_TRY(const auto grace, parse_duration(configured.value("server.grace")));
-    options.grace = std::chrono::duration_cast<std::chrono::milliseconds>(grace);
+    BERTH_TRY(options.server, ServerSettings::from(configured, usual_admin));
+    options.admin_port_may_move = configured.value("admin.listen").empty();
+    const auto wanted_admin = format("http://{}:{}", options.server.admin.host, options.server.admin.port);
     options.watch = !arguments.no_watch;
-    options.expose_errors = true;
+    options.server.expose_errors = true;
     options.report_failures = console.verbose;
+    options.reconfigure = reconfigure(context, *application, std::string(usual_admin));
     options.news = [&](const FunctionKeeper::News& news) { print_news(console, output, news.what, news.function, news.text); };
     const auto root = options.paths.front();
     BERTH_TRY(const auto serving, Serving::start(*application, std::move(options), console.progress()));
-    serving_now = true;
+    signals.serving([&] {
+        serving->start_reload([&](const Result<std::string>& done) { print_news(console, output, "reload", "", done ? std::string_view("done") : std::string_view(done.error().full_message())); });
+    });
     if (console.format == Format::json) {
         JsonWriter json;
         json.begin_object().member("$type", "berth.listening").member("url", std::string_view(serving->url())).end_object();
@@ -109,26 +116,27 @@ Result<int> dev(Context& context, const Arguments& arguments) {
         const auto status = outcome.error ? static_cast<int>(row(outcome.error->code()).http) : 200;
         print_news(console, output, "call", call.function, format("{}  {} ms  {}", status, std::chrono::duration_cast<std::chrono::milliseconds>(outcome.timing.total).count(), call.request_id));
     });
-    {
-        std::unique_lock lock(mutex);
-        wake.wait(lock, [&] { return stop; });
-    }
+    const auto admin = serving->admin_url();
+    console.notice(format("administrator {}{}", admin, admin == wanted_admin ? "" : format(" ({} was taken)", wanted_admin)));
+    signals.wait();
+    signals.stop_reloading();
     const bool clean = serving->stop();
     serving->function_set().logs().set_sink({});
-    if (Interrupt::seen() == SIGINT) return 130;
-    return clean ? 0 : 75;
+    return ServerSignals::status(clean);
+}
+
+namespace {
+
+void declare(CLI::App& app, Context& context, std::function<Result<int>()>& run) {
+    auto arguments = std::make_shared<DevArguments>();
+    add_dev_flags(app, context, *arguments);
+    run = [&context, arguments] { return run_dev(context, *arguments); };
 }
 
 }  // namespace
 
-void declare_fn_dev(CLI::App& app, Context& context, std::function<Result<int>()>& run) {
-    auto arguments = std::make_shared<Arguments>();
-    app.add_option("dir", arguments->root, "folder of functions (functions.path)")->type_name("DIR");
-    app.add_option("--host", arguments->host, "address (127.0.0.1)")->type_name("ADDRESS");
-    app.add_option("--port", arguments->port, "port; 0: a free one (8080)")->type_name("PORT");
-    app.add_flag("--no-watch", arguments->no_watch, "do not look at files; POST /api/functions/reload does");
-    add_config_flags(app, context);
-    run = [&context, arguments] { return dev(context, *arguments); };
-}
+const Verb dev_verb{"dev", "Serve functions, watch them and say what changes", declare};
+
+void declare_fn_dev(CLI::App& app, Context& context, std::function<Result<int>()>& run) { declare(app, context, run); }
 
 }  // namespace berth::cli

@@ -1,0 +1,31 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "berth/app/config.hpp"
+#include "berth/crypto/jose.hpp"
+
+namespace berth {
+
+/// Whose credentials are taken: the sections `server.auth` and part of `functions`, read and checked.
+struct AuthSettings {
+    std::string mode = "optional";                       // of functions that say nothing: none, optional, required
+    std::string admin_digest;                            // SHA-256 of the administrator's token in hexadecimal; empty: none
+    std::vector<std::pair<std::string, std::string>> tokens;  // names and SHA-256 digests of plain bearer tokens
+    std::shared_ptr<const std::vector<JoseKey>> keys;    // of signed tokens; null: none are accepted; with reloaded settings
+    std::vector<JoseAlgorithm> algorithms;               // that signed tokens may have
+    std::string issuer, audience;                        // compared when not empty
+
+    bool has_administrator() const noexcept { return !admin_digest.empty() || keys != nullptr; }
+
+    /// `secret` looks a secret up by its name. Fails with config_error or secret_missing.
+    static Result<AuthSettings> from(const Config& config, const std::function<std::optional<std::string>(std::string_view)>& secret);
+};
+
+}  // namespace berth

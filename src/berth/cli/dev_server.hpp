@@ -1,0 +1,23 @@
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "berth/cli/verb.hpp"
+#include "berth/server/serving.hpp"
+
+namespace berth::cli {
+
+/// What a server asks when it is told to reload: the configuration as the same flags and files give it now. `context` and
+/// `application` outlive the server.
+std::function<Result<Reconfigured>()> reconfigure(const Context& context, Application& application, std::string default_admin = {});
+
+/// `berth dev` and `berth fn dev`: a server that watches its functions, swaps versions and says what changed.
+struct DevArguments {
+    std::string root, host, port;
+    bool no_watch = false;
+};
+void add_dev_flags(CLI::App& app, Context& context, DevArguments& arguments);
+Result<int> run_dev(Context& context, const DevArguments& arguments);
+
+}  // namespace berth::cli
