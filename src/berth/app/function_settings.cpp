@@ -131,6 +131,12 @@ Result<FunctionSettings> FunctionSettings::from(const Config& config, Applicatio
     BERTH_TRY(const auto payloads, one_of(config, "functions.record_payloads", {"auto", "none", "all"}));
     const bool production = config.value("environment") == "production";
     settings.record_payloads = payloads == "all";
+    BERTH_TRY(const auto isolation, one_of(config, "functions.isolation", {"fresh", "pooled"}));
+    if (isolation == "pooled") {
+        const auto calls = number_of(config.value("functions.pooled_calls"));
+        if (calls == 0 || calls > 1'000'000'000) return fail(Code::config_error, "functions.pooled_calls is a number from 1 to 1000000000");
+        settings.pooled = static_cast<std::uint32_t>(calls);
+    }
     if (const auto& url = config.value("functions.public_url"); !url.empty()) settings.public_url = url;
 
     const auto secrets = secret_folders(config, environment);
@@ -139,6 +145,7 @@ Result<FunctionSettings> FunctionSettings::from(const Config& config, Applicatio
         const auto value = process.secret(name);
         if (!value || value->size() < 32) return fail(Code::secret_missing, format("server.auth.hs_secret names the secret {}, which is not there or shorter than 32 bytes", name));
         settings.jwt_secret = *value;
+        application.log().redactor().add(name, *value);
     }
     if (const auto* allow = config.section("functions.secrets_allow")) {
         if (!allow->node.is_mapping()) return wrong(*allow, allow->node, "functions.secrets_allow is a mapping of functions to lists of names");

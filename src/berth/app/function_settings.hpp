@@ -29,6 +29,7 @@ struct FunctionSettings {
     std::uint64_t async_depth = 10'000;
     bool record_payloads = false;
     std::optional<std::string> public_url;
+    std::uint32_t pooled = 0;                      // calls that one instance of a wasm function serves; 0: one each
     SubprocessOptions process;                     // environment, defaults, metrics and the like are set by who uses it
 
     /// Reads them. Fails with config_error that names file and line.
