@@ -70,6 +70,11 @@ GOALS = {
     "fn-mixed-descriptors": ("<=", 0, "", "A62 descriptors they leave"),
     "fn-mixed-children": ("<=", 0, "", "A62 processes they leave"),
     "fn-mixed-calls": ("info", None, "", "A62 calls"),
+    "soak-memory-mib": ("<=", 5, "MiB", "memory that mixed calls, half of them faults, leave after the first tenth"),
+    "soak-descriptors": ("<=", 0, "", "descriptors they leave"),
+    "soak-threads": ("<=", 0, "", "threads they leave"),
+    "soak-failures": ("<=", 0, "", "calls that did not end as they must"),
+    "soak-calls": ("info", None, "", "calls"),
     "revoke-wait-p999-ms": ("<=", 10, "ms", "a sleep under a revoked grant, from the revocation to the end of the call, 99.9th percentile"),
     "revoke-wait-p50-ms": ("info", None, "ms", "the same, median"),
     "revoke-late-effects": ("<=", 0, "", "effects of host calls that started after the revocation"),
@@ -80,7 +85,8 @@ GOALS = {
 # Figures that count for an acceptance row only when measured at full length.
 FULL_LENGTH = {"stops-failures": ("stops-count", 1_000_000), "markers-found": ("markers-calls", 1_000_000),
                "fn-mixed-memory-mb": ("fn-mixed-calls", 100_000), "fn-mixed-descriptors": ("fn-mixed-calls", 100_000), "fn-mixed-children": ("fn-mixed-calls", 100_000),
-               "revoke-wait-p999-ms": ("revoke-tries", 1_000_000), "revoke-late-effects": ("revoke-tries", 1_000_000)}
+               "revoke-wait-p999-ms": ("revoke-tries", 1_000_000), "revoke-late-effects": ("revoke-tries", 1_000_000),
+               "soak-memory-mib": ("soak-calls", 1_000_000), "soak-descriptors": ("soak-calls", 1_000_000), "soak-threads": ("soak-calls", 1_000_000)}
 
 
 def say(text):
@@ -133,6 +139,9 @@ class Bench:
 
     def revoke(self):
         return rows_of([self.build / "bench/revoke_bench", "1000000" if self.long else "10000"])
+
+    def soak(self):
+        return rows_of([self.build / "bench/soak_bench", "1000000" if self.long else "20000"])
 
     def metering(self):
         return rows_of([self.build / "bench/metering_bench", root / "tests/kernels"])
@@ -232,7 +241,7 @@ class Bench:
             theirs.wait()
 
 
-PARTS = ["engine", "windows", "stops", "markers", "revoke", "metering", "start", "journal", "http", "serving", "functions"]
+PARTS = ["engine", "windows", "stops", "markers", "revoke", "soak", "metering", "start", "journal", "http", "serving", "functions"]
 
 
 def verdict(relation, goal, value):

@@ -56,9 +56,11 @@ commands = [
     ("policy explain denied.bj", "refusal"),
     ("policy suggest a.bj denied.bj", "policy_suggestion"),
     ("check --determinism fixtures/kit.wat add 2 40", "determinism"),
+    ("faults run plan.yaml", "fault faults"),
     ("cache warm fixtures/kit.wat", "cache_warm"),
     ("cache list", "cache_entry"),
     ("cache clear", "cache_clear"),
+    ("new fresh -t go", "created"),
     ("fn new hello --runtime python", "created"),
     ("fn list --dir fixtures/functions", "function"),
     ("fn runtimes", "runtime"),
@@ -115,6 +117,7 @@ with tempfile.TemporaryDirectory(prefix="berth-documents-") as temporary:
     (folder / "home").mkdir()
     (folder / "narrow.yaml").write_text("policy: 1\ngrants: {log.write: {}}\n")
     (folder / "wide.yaml").write_text("policy: 1\ngrants: {log.write: {}, time.now: {}}\n")
+    (folder / "plan.yaml").write_text("plan: 1\nrun: {file: fixtures/kit.wat, call: add, arguments: [2, 40]}\nfaults: {fuel: 2, memory: 2}\n")
     environment = {"PATH": os.environ["PATH"], "HOME": str(folder / "home"), "LC_ALL": "C.UTF-8"}
 
     def run(words):
@@ -127,7 +130,7 @@ with tempfile.TemporaryDirectory(prefix="berth-documents-") as temporary:
         fails = line.startswith("!")
         words = line.lstrip("!").split()
         # Flags of Berth come before the file; what is behind it may be the guest's.
-        at = 2 if words[0] in ("policy", "trace", "cache", "fn", "world") else 1
+        at = 2 if words[0] in ("policy", "trace", "cache", "fn", "world", "faults") else 1
         done = run([*words[:at], "--format", "json", *words[at:]])
         text, said = done.stdout.decode(), done.stderr.decode()
         if (done.returncode != 0) != fails and words[:2] not in (["policy", "diff"], ["trace", "diff"], ["doctor"]):

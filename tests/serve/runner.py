@@ -66,6 +66,131 @@ def every_call_is_recorded_and_replays():
 
 
 @case
+def receipts_of_served_calls_hold_on_another_machine():
+    with tempfile.TemporaryDirectory(prefix="berth-receipts-") as folder:
+        home, receipts, journals = Path(folder) / "signer", Path(folder) / "receipts", Path(folder) / "journals"
+        home.mkdir()
+        environment = {"PATH": os.environ["PATH"], "HOME": str(home), "LC_ALL": "C.UTF-8"}
+        with serving(str(root / "examples/functions"), "--port", "0", "--receipt", str(receipts)) as server:
+            equal(server.wait(timeout=60), 66)  # nobody could sign
+        key = subprocess.run([binary, "keygen", "--no-passphrase", str(home / "a.key")], capture_output=True, text=True, env=environment)
+        equal(key.returncode, 0)
+        did = key.stdout.strip()
+        with serving(str(root / "examples/functions"), "--port", "0", "--receipt", str(receipts), "--record", str(journals), "--key", str(home / "a.key")) as server:
+            for name in ("hello-wasm", "hello-python"):
+                equal(post(server.url + f"/api/functions/{name}", '{"name":"Ada"}')[0], 200)
+            text = get(server.url + "/metrics")[1]
+            assert 'berth_receipts_total{world="wasi"} 1\n' in text, text
+        found = sorted(receipts.glob("*.receipt"))
+        equal(len(found), 2)
+        # Another machine: another home with no key and no cache, another preset's binary where there is one.
+        builds = [binary, *sorted(each for each in binary.parent.parent.parent.glob("*/bin/berth") if each.resolve() != binary)]
+        other = {"PATH": os.environ["PATH"], "HOME": str(Path(folder) / "verifier"), "LC_ALL": "C.UTF-8"}
+        worlds = set()
+        for receipt in found:
+            journal = journals / (receipt.stem + ".bj")
+            shown = json.loads(subprocess.run([binary, "verify-receipt", receipt, "--signer", did, "--json"], capture_output=True, text=True, env=other).stdout)
+            worlds.add(shown["world"])
+            if shown["world"] != "wasi":
+                continue
+            module = next((journals / "modules").glob("*.wasm"))
+            for build in builds:
+                words = [build, "verify-receipt", receipt, "--rerun", "--journal", journal, "--module", module]
+                again = subprocess.run(words, capture_output=True, text=True, env=other)
+                assert again.returncode == 0 and "ran again" in again.stdout, (build, again.stdout, again.stderr)
+            wrong = subprocess.run([*words, "--allow", "fs.read=x"], capture_output=True, text=True, env=other)
+            assert wrong.returncode == 76 and "policy" in wrong.stderr, wrong.stderr
+            block = bytearray(receipt.read_bytes())
+            block[len(block) // 2] ^= 1
+            receipt.write_bytes(block)
+            equal(subprocess.run([binary, "verify-receipt", receipt], capture_output=True, env=other).returncode, 65)
+        equal(worlds, {"wasi", "subprocess"})
+
+
+@case
+def a_function_may_ask_for_receipts_itself():
+    with tempfile.TemporaryDirectory(prefix="berth-receipts-") as folder:
+        functions, receipts = Path(folder) / "functions", Path(folder) / "receipts"
+        functions.mkdir()
+        guest = (root / "examples/functions/hello-wasm/main.wat").read_text()
+        for name in ("plain", "asks"):
+            (functions / f"{name}.wat").write_text(guest)
+        (functions / "asks.yaml").write_text("receipts: true\n")
+        with serving(str(functions), "--port", "0") as server:
+            equal(post(server.url + "/api/functions/plain", "{}")[0], 200)
+            status, text, *_ = post(server.url + "/api/functions/asks", "{}")
+            assert status >= 500, (status, text)
+        environment = {"PATH": os.environ["PATH"], "HOME": folder}
+        equal(subprocess.run([binary, "keygen", "--no-passphrase", f"{folder}/a.key"], capture_output=True, env=environment).returncode, 0)
+        with serving(str(functions), "--port", "0", "--set", f"functions.receipts_dir={receipts}", "--key", f"{folder}/a.key") as server:
+            for name in ("plain", "asks"):
+                equal(post(server.url + f"/api/functions/{name}", "{}")[0], 200)
+        equal(len(list(receipts.glob("*.receipt"))), 1)
+
+
+@case
+def pooled_instances_serve_several_calls_and_go_after_a_fault():
+    guest = """(module (global $n (mut i32) (i32.const 0))
+      (func (export "next") (param i32) (result i32)
+        (if (i32.eqz (local.get 0)) (then (unreachable)))
+        (global.set $n (i32.add (global.get $n) (i32.const 1))) (global.get $n)))"""
+    with tempfile.TemporaryDirectory(prefix="berth-pooled-") as folder:
+        (Path(folder) / "count.wat").write_text(guest)
+        (Path(folder) / "count.yaml").write_text("entry: next\n")
+        (Path(folder) / "command.wat").write_text('(module (memory (export "memory") 1) (func (export "_start")))')
+
+        def calls(server, *inputs):
+            return [post(server.url + "/api/functions/count", each) for each in inputs]
+
+        with serving(folder, "--port", "0") as server:
+            equal([answer[1] for answer in calls(server, "[1]", "[1]")], ["1", "1"])
+        with serving(folder, "--port", "0", "--set", "functions.isolation=pooled", "--set", "functions.pooled_calls=3") as server:
+            equal([answer[1] for answer in calls(server, "[1]", "[1]", "[1]", "[1]")], ["1", "2", "3", "1"])
+            assert calls(server, "[0]")[0][0] >= 500
+            equal(calls(server, "[1]")[0][1], "1")
+            assert post(server.url + "/api/functions/command", "{}")[0] >= 400  # a command cannot be entered twice
+            assert any("a command and a component have a fresh instance" in line for line in server.errors), server.errors
+
+
+@case
+def a_policy_that_is_widened_reaches_no_instance_that_runs():
+    guest = """(module
+      (import "wasi_snapshot_preview1" "clock_time_get" (func $now (param i32 i64 i32) (result i32))) (memory (export "memory") 1)
+      (func (export "now") (result i32) (call $now (i32.const 0) (i64.const 0) (i32.const 64))))"""
+    with tempfile.TemporaryDirectory(prefix="berth-widened-") as folder:
+        functions, policy = Path(folder) / "functions", Path(folder) / "policy.yaml"
+        functions.mkdir()
+        (functions / "clock.wat").write_text(guest)
+        (functions / "clock.yaml").write_text("entry: now\n")
+        policy.write_text("policy: 1\ngrants: {}\n")
+        with serving(str(functions), "--port", "0", "--policy", str(policy), "--set", "functions.isolation=pooled") as server:
+            equal(post(server.url + "/api/functions/clock", "[]")[1], "76")
+            policy.write_text("policy: 1\ngrants: {time.now: {}}\n")
+            equal(post(server.url + "/api/functions/clock", "[]")[1], "76")
+        with serving(str(functions), "--port", "0", "--policy", str(policy)) as server:
+            equal(post(server.url + "/api/functions/clock", "[]")[1], "0")
+
+
+@case
+def credentials_of_the_environment_are_shown_nowhere():
+    guest = """(module
+      (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+      (import "wasi_snapshot_preview1" "environ_get" (func $environ (param i32 i32) (result i32))) (memory (export "memory") 1)
+      (data (i32.const 0) "\\00\\02\\00\\00\\30\\00\\00\\00")
+      (func (export "_start")
+        (drop (call $environ (i32.const 256) (i32.const 512)))
+        (drop (call $write (i32.const 2) (i32.const 0) (i32.const 1) (i32.const 64)))))"""
+    with tempfile.TemporaryDirectory(prefix="berth-credentials-") as folder:
+        (Path(folder) / "tells.wat").write_text(guest)
+        with serving(folder, "--port", "0", "--env", "DB_PASSWORD=correct-horse-battery", "--allow", "log.write") as server:
+            equal(post(server.url + "/api/functions/tells", "{}")[0], 200)
+            shown = get(server.url + "/metrics")[1]
+        text = "".join(server.errors) + shown
+        assert "correct-horse" not in text, text
+        assert "[redacted:DB_PASSWORD]" in text, text
+
+
+@case
 def ports_come_from_flag_then_environment():
     with serving(str(root / "examples/functions/hello-wasm/main.wat"), env={"PORT": "0"}) as server:
         assert server.url.startswith("http://127.0.0.1:"), server.first_line

@@ -76,6 +76,18 @@ Result<Bytes> read_file(const std::filesystem::path& file, std::uint64_t max_siz
     return bytes;
 }
 
+bool is_credential_name(std::string_view name) noexcept {
+    std::string upper;
+    for (const char c : name) upper += c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c;
+    for (const std::string_view place : {"_DIR", "_DIRS", "_FILE", "_PATH"}) {
+        if (upper.ends_with(place)) return false;  // says where they are, not what
+    }
+    for (const std::string_view word : {"PASSWORD", "PASSWD", "PASSPHRASE", "SECRET", "TOKEN", "API_KEY", "APIKEY", "ACCESS_KEY", "PRIVATE_KEY", "CREDENTIAL"}) {
+        if (upper.find(word) != std::string::npos) return true;
+    }
+    return false;
+}
+
 Result<void> refuse_in_production(const std::vector<std::string>& problems) {
     if (problems.empty()) return {};
     std::string text = "production does not start with";
@@ -171,7 +183,17 @@ Application::Application(ApplicationOptions options)
         cache_ = std::make_unique<CodeCache>(CodeCache::Options{.directory = on_disk ? options_.folders.cache / "code" : std::filesystem::path(),
                                                                 .key_file = on_disk ? options_.folders.state / "cache.key" : std::filesystem::path()});
     }
-    for (char** variable = environ; variable != nullptr && *variable != nullptr; ++variable) environment_.emplace_back(*variable);
+    for (char** variable = environ; variable != nullptr && *variable != nullptr; ++variable) {
+        environment_.emplace_back(*variable);
+        const std::string_view text = environment_.back();
+        const auto name = text.substr(0, text.find('='));
+        if (is_credential_name(name) && name.size() < text.size()) hide(name, text.substr(name.size() + 1));
+    }
+}
+
+void Application::hide(std::string_view name, std::string_view value) {
+    if (value.empty() || log_.redactor().add(name, value)) return;
+    log_.write(LogLevel::warn, "log", "a secret of fewer than 4 bytes is not replaced in the log", {{"secret", name}});
 }
 
 Application::~Application() = default;
@@ -310,6 +332,11 @@ Result<std::shared_ptr<const WasmProgram>> Application::load(const std::filesyst
     WasmProgramOptions options;
     options.settle = [&](World world) -> Result<ProgramTerms> {
         BERTH_TRY(auto settled, settle(request, world, name));
+        if (settled.terms.policy) {
+            for (const auto& [variable, value] : settled.terms.policy->environment) {
+                if (is_credential_name(variable)) hide(variable, value);
+            }
+        }
         if (preset != nullptr) *preset = settled.preset;
         if (settled.terms.deterministic) {
             BERTH_TRY(settled.terms.engine, this->engine(true));

@@ -113,6 +113,8 @@ public:
 
 private:
     explicit Application(ApplicationOptions options);
+    /// From now on the value is replaced wherever Berth writes it.
+    void hide(std::string_view name, std::string_view value);
 
     ApplicationOptions options_;
     SystemClock clock_;
@@ -133,6 +135,9 @@ private:
 
 /// The bytes of a file, or file_not_found; a directory or an unreadable file says so.
 Result<Bytes> read_file(const std::filesystem::path& file, std::uint64_t max_size = std::uint64_t{1} << 32);
+
+/// Whether a variable of this name holds a password, token or key, so that its value is shown nowhere.
+bool is_credential_name(std::string_view name) noexcept;
 
 /// Fails with config_error that lists every problem; succeeds when there is none.
 Result<void> refuse_in_production(const std::vector<std::string>& problems);

@@ -28,7 +28,7 @@ Result<void> keep_module(const std::filesystem::path& folder, const std::filesys
 }
 
 /// Loads one wasm function; what is wrong with it becomes its diagnostics.
-WasmFunctions::Served load_wasm(Application& application, DiscoveredFunction found, const PolicyRequest& policy, Progress& progress, std::string& preset) {
+WasmFunctions::Served load_wasm(Application& application, DiscoveredFunction found, const PolicyRequest& policy, Progress& progress, std::string& preset, std::uint32_t pooled) {
     WasmFunctions::Served served;
     auto function = std::make_shared<Function>(std::move(found.function));
     const auto invalid = [&](std::string_view number, std::string text) {
@@ -53,8 +53,13 @@ WasmFunctions::Served load_wasm(Application& application, DiscoveredFunction fou
             invalid("M031", "entry: a component is called by wasi:http/incoming-handler or wasi:cli/run; leave it out");
         } else if (const auto entry = served.entry.empty() ? Result<WasmProgram::Entry>() : (*program)->entry(served.entry); !entry) {
             invalid("M008", entry.error().full_message());
+        } else if (pooled != 0 && served.entry.empty()) {
+            invalid("M031", "functions.isolation: pooled: a command and a component have a fresh instance for each call; leave it out, or name an export of a module as entry");
+        } else if (pooled != 0 && !application.options().record_folder.empty()) {
+            invalid("M031", "functions.isolation: pooled: this build does not record calls into instances that stay; leave --record out, or functions.isolation");
         } else {
             served.program = *program;
+            served.pooled = pooled;
             if (const auto& folder = application.options().record_folder; !folder.empty()) {
                 if (const auto kept = keep_module(folder, function->entry, (*program)->digest()); !kept) invalid(name(kept.error().code()), kept.error().full_message());
             }
@@ -171,7 +176,7 @@ void FunctionSet::take_wasm(std::vector<DiscoveredFunction> found, Progress& pro
     std::string under_preset;
     for (auto& one : found) {
         std::string preset;
-        served.push_back(load_wasm(application_, std::move(one), request_.policy, progress, preset));
+        served.push_back(load_wasm(application_, std::move(one), request_.policy, progress, preset, request_.settings.pooled));
         keep_good(served.back(), change);
         if (!preset.empty()) under_preset += (under_preset.empty() ? "" : ", ") + served.back().function->name;
     }

@@ -132,11 +132,18 @@ Result<FunctionSettings> FunctionSettings::from(const Config& config, Applicatio
     BERTH_TRY(const auto records, one_of(config, "functions.records", {"auto", "memory", "off"}));
     settings.async_calls = records == "memory" || (records == "auto" && !production);
     settings.records_in_memory_written = records == "memory";
+    BERTH_TRY(const auto isolation, one_of(config, "functions.isolation", {"fresh", "pooled"}));
+    if (isolation == "pooled") {
+        const auto calls = number_of(config.value("functions.pooled_calls"));
+        if (calls == 0 || calls > 1'000'000'000) return fail(Code::config_error, "functions.pooled_calls is a number from 1 to 1000000000");
+        settings.pooled = static_cast<std::uint32_t>(calls);
+    }
     if (const auto& url = config.value("functions.public_url"); !url.empty()) settings.public_url = url;
 
     const auto secrets = secret_folders(config, environment);
     process.secret = [secrets, environment](std::string_view name) { return secret_of(secrets, environment, name); };
     BERTH_TRY(settings.auth, AuthSettings::from(config, process.secret));
+    if (const auto& name = config.value("server.auth.hs_secret"); !name.empty()) application.log().redactor().add(name, *process.secret(name));
     if (const auto* allow = config.section("functions.secrets_allow")) {
         if (!allow->node.is_mapping()) return wrong(*allow, allow->node, "functions.secrets_allow is a mapping of functions to lists of names");
         for (const auto& [function, names] : allow->node.members) {

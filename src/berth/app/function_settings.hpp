@@ -30,6 +30,7 @@ struct FunctionSettings {
     bool async_calls = true;                       // calls may be asynchronous; their records live in memory
     bool records_in_memory_written = false;        // somebody asked for that, whatever the environment
     std::optional<std::string> public_url;
+    std::uint32_t pooled = 0;                      // calls that one instance of a wasm function serves; 0: one each
     SubprocessOptions process;                     // environment, defaults, metrics and the like are set by who uses it
 
     /// Reads them. Fails with config_error that names file and line.

@@ -60,7 +60,7 @@ Result<void> Context::finish_parsing() {
     if (json) output_format = "json";
     if (output_format == "json") console.format = Format::json;
     if (no_color || output_format == "json") console.colour = false;
-    if (isolation == "pooled") return fail(Code::not_implemented, "--isolation pooled is not offered by this build; every call gets a fresh instance");
+    if (isolation == "pooled") return fail(Code::not_implemented, "--isolation pooled is not offered for this; serve takes functions.isolation: pooled from the configuration");
     if (mode == "native") return fail(Code::not_implemented, "--mode native is not offered by this build; use --mode wasm");
     return {};
 }

@@ -2,7 +2,9 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
+#include <charconv>
 
 #include "berth/async/cancel.hpp"
 #include "berth/async/sync_wait.hpp"
@@ -27,7 +29,25 @@ struct Arguments {
     std::string file;
     std::string entry;
     std::vector<std::string> rest;
+    std::string kill_at;
 };
+
+/// `POINT:N`: where in its host calls the process kills itself; what `berth faults run` starts.
+Result<CallFaults> faults_of(const std::string& kill_at) {
+    constexpr std::array<std::pair<std::string_view, RecordPoint>, 5> points{{{"before", RecordPoint::before_call},
+                                                                              {"call", RecordPoint::call_written},
+                                                                              {"effect", RecordPoint::effect_done},
+                                                                              {"done", RecordPoint::done_written},
+                                                                              {"seen", RecordPoint::seen_written}}};
+    CallFaults faults;
+    const auto colon = kill_at.find(':');
+    const auto* point = std::find_if(points.begin(), points.end(), [&](const auto& each) { return each.first == kill_at.substr(0, colon); });
+    const auto digits = colon == std::string::npos ? std::string() : kill_at.substr(colon + 1);
+    const auto [end, problem] = std::from_chars(digits.data(), digits.data() + digits.size(), faults.kill_at);
+    if (point == points.end() || problem != std::errc() || end != digits.data() + digits.size() || faults.kill_at == 0) return fail(Code::usage, "--kill-at: write POINT:N, with before, call, effect, done or seen");
+    faults.kill_point = point->second;
+    return faults;
+}
 
 /// Tells a person at once about every denied call, each kind once.
 class DenialPrinter final : public DenialListener {
@@ -110,6 +130,12 @@ Result<int> run(Context& context, const Arguments& arguments) {
     }
     call.mode = &mode;
     Bytes module;
+    CallFaults faults;
+    if (!arguments.kill_at.empty()) {
+        if (mode.record.empty()) return fail(Code::usage, "--kill-at needs --record");
+        BERTH_TRY(faults, faults_of(arguments.kill_at));
+        mode.faults = &faults;
+    }
     if (!mode.record.empty()) {
         BERTH_TRY(module, read_file(arguments.file));
         mode.module = &module;
@@ -142,6 +168,7 @@ void declare(CLI::App& app, Context& context, std::function<Result<int>()>& acti
     auto arguments = std::make_shared<Arguments>();
     app.add_option("file", arguments->file, "a .wasm or .wat file")->required()->type_name("FILE");
     app.add_option("--call", arguments->entry, "export to call instead of _start")->type_name("NAME");
+    app.add_option("--kill-at", arguments->kill_at, "kill this process there")->type_name("POINT:N")->group("");
     app.add_flag("--stats", context.stats, "print fuel, memory and time on standard error");
     add_guest_flags(app, context);
     add_call_flags(app, context);

@@ -22,6 +22,7 @@ extern const Verb help_verb;
 extern const Verb completion_verb;
 extern const Verb new_verb;
 extern const Verb faults_verb;
+extern const Verb new_verb;
 extern const Verb check_verb;
 extern const Verb invoke_verb;
 extern const Verb replay_verb;

@@ -2,6 +2,8 @@
 
 #include <gmock/gmock.h>
 
+#include <filesystem>
+#include <iterator>
 #include <thread>
 
 #include "support/temp_dir.hpp"
@@ -146,6 +148,41 @@ TEST_F(EmbedHost, ACallCanBeCancelledFromOutside) {
     Elsewhere call(program, "spin");
     EXPECT_TRUE(program.cancel("the-call"));
     EXPECT_EQ(call.end().error->code(), Code::cancelled);
+}
+
+std::size_t entries(const char* folder) {
+    const std::filesystem::directory_iterator all(folder);
+    return static_cast<std::size_t>(std::distance(begin(all), end(all)));
+}
+
+TEST_F(EmbedHost, MixedCallsHalfOfThemFaultsLeaveNoDescriptorsAndThreads) {
+    auto program = load(sleeper, {.allow = {"time.now", "time.sleep"}});
+    auto tight = load(sleeper, {.limits = {"fuel=2000"}});
+    auto counting = load(counter);
+    std::size_t descriptors = 0, threads = 0;
+    for (int i = 0; i < 300; ++i) {
+        ASSERT_TRUE(program.call({.entry = "clock"}));
+        ASSERT_EQ(tight.call({.entry = "spin"}).error->code(), Code::cpu_limit);
+        ASSERT_EQ(tight.call({.entry = "clock"}).output, "76");
+        ASSERT_EQ(counting.call({.entry = "fail"}).error->code(), Code::trap);
+        auto instance = std::move(*counting.instantiate());
+        ASSERT_EQ(instance.call({.entry = "next"}).output, "1");
+        ASSERT_EQ(instance.call({.entry = "fail"}).error->code(), Code::trap);
+        if (i % 10 == 0) {
+            Elsewhere revoked(program, "nap");
+            ASSERT_TRUE(*program.revoke("the-call", "time.sleep"));
+            ASSERT_EQ(revoked.end().output, "76");
+            Elsewhere cancelled(program, "spin");
+            ASSERT_TRUE(program.cancel("the-call"));
+            ASSERT_EQ(cancelled.end().error->code(), Code::cancelled);
+        }
+        if (i == 31) {  // no other thread of the test is near its end
+            descriptors = entries("/proc/self/fd");
+            threads = entries("/proc/self/task");
+        }
+    }
+    EXPECT_EQ(entries("/proc/self/fd"), descriptors);
+    EXPECT_LE(entries("/proc/self/task"), threads);
 }
 
 TEST_F(EmbedHost, TheTimeOfACallIsBounded) {

@@ -72,12 +72,13 @@ HostJournal::Next HostCallRecorder::before(std::string_view function, const Host
     entry_.arguments.assign(arguments.begin(), arguments.end());
     uses_.clear();
     stream_ = stream_bytes_ = 0;
-    if (is_value_) return Next::execute;
+    const auto done = number_ == fails_at_ ? Next::unknown : Next::execute;
+    if (is_value_) return done;
     entry_.capability = capability_text(row);
     entry_.key = row.row.keyed ? format("{}-{}", key_prefix_, number_) : std::string();
     const auto next = append(entry_, true);
     reach(RecordPoint::call_written);
-    return next;
+    return next == Next::execute ? done : next;
 }
 
 void HostCallRecorder::take_up(const JournalEntry& call) {

@@ -30,6 +30,8 @@ public:
     std::function<void(RecordPoint, std::uint64_t)> at_point;
     /// Operations of this journal that were recorded before; the next one has the number behind it.
     void continue_after(std::uint64_t number) noexcept { number_ = number; }
+    /// This operation does not happen, and its outcome is said to be unknown; 0: none.
+    void fail_at(std::uint64_t number) noexcept { fails_at_ = number; }
     /// Begins the idempotency keys of this call: `PREFIX-NUMBER`. Different for every call, the same when it is recovered.
     void set_key_prefix(std::string prefix) { key_prefix_ = std::move(prefix); }
 
@@ -68,6 +70,7 @@ private:
     JournalWriter& writer_;
     bool durable_;
     std::uint64_t number_ = 0;
+    std::uint64_t fails_at_ = 0;
     std::string key_prefix_;
     JournalEntry entry_;          // of the call in progress
     bool is_value_ = false;       // it is a `val`

@@ -95,6 +95,7 @@ public:
     Result<void> take(std::span<const Mount> mounts) { return files_.take(mounts); }
     void set_tape(std::unique_ptr<CallTape> tape) { tape_ = std::move(tape); }
 
+    VirtualClock& virtual_clock() { return clock_; }
     GuestClock& clock() override { return clock_; }
     FileProvider& files() override { return files_; }
     RandomSource& random() override { return random_; }
@@ -134,7 +135,7 @@ Result<std::unique_ptr<CallConditions>> CallConditions::create(const WasmProgram
     }
     auto conditions = std::make_unique<VirtualConditions>(program.host_table().world(), limits, mode, streams);
     if (program.policy() != nullptr) BERTH_TRYV(conditions->take(program.policy()->mounts));
-    if (recorded) conditions->set_tape(std::make_unique<RecordTape>(program, mode, mode.clock_start));
+    if (recorded) conditions->set_tape(std::make_unique<RecordTape>(program, mode, mode.clock_start, &conditions->virtual_clock()));
     return conditions;
 }
 

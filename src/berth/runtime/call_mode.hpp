@@ -1,10 +1,12 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <optional>
 
 #include "berth/base/cid.hpp"
+#include "berth/host/record_host_calls.hpp"
 #include "berth/host/replay_host_calls.hpp"
 
 namespace berth {
@@ -25,6 +27,15 @@ struct CallTrace {
     Bytes args;                     // in the world's encoding
 };
 
+/// What is made to go wrong in one recorded call; for trying out how guests and the host bear it.
+struct CallFaults {
+    std::uint64_t fail_operation = 0;   // this host call happens not; the guest is told that its outcome is unknown. 0: none
+    std::uint64_t jump_at = 0;          // before this host call the virtual clock jumps
+    std::chrono::nanoseconds jump{0};
+    std::uint64_t kill_at = 0;          // at `kill_point` of this host call the process is killed
+    RecordPoint kill_point = RecordPoint::before_call;
+};
+
 /// Under which conditions one call runs, beside its policy and limits.
 struct CallMode {
     bool deterministic = false;        // virtual clock, seeded randomness, files in memory
@@ -35,6 +46,7 @@ struct CallMode {
     std::filesystem::path record;      // journal of the call; empty: none is kept
     const Bytes* module = nullptr;     // the module's bytes, kept beside the journal so that it can be replayed; null: not
     CallTrace* trace = nullptr;        // filled in; a call with it has a journal even if none is kept
+    const CallFaults* faults = nullptr;  // only of a recorded call, and jumps only of a deterministic one; outlives it. Null: none
     const Journal* replay = nullptr;   // serve the outcomes of this one instead of letting anything happen
     HostCallReplayer::Setup replay_setup;
 };

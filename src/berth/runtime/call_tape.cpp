@@ -1,10 +1,13 @@
 #include "berth/runtime/call_tape.hpp"
 
+#include <signal.h>
+
 #include <algorithm>
 
 #include "berth/base/format.hpp"
 #include "berth/engine/instrument.hpp"
 #include "berth/host/guest_world.hpp"
+#include "berth/host/providers/guest_clock.hpp"
 #include "berth/runtime/wasm_program.hpp"
 
 namespace berth {
@@ -46,7 +49,8 @@ Result<Limits> limits_of(const JournalOpen& open) {
     return limits;
 }
 
-RecordTape::RecordTape(const WasmProgram& program, const CallMode& mode, std::int64_t clock_start) : program_(program), mode_(mode), clock_start_(clock_start) {}
+RecordTape::RecordTape(const WasmProgram& program, const CallMode& mode, std::int64_t clock_start, VirtualClock* virtual_clock)
+    : program_(program), mode_(mode), clock_start_(clock_start), virtual_clock_(virtual_clock) {}
 
 Result<void> RecordTape::begin(std::string_view entry, const Bytes& args, const Limits& limits) {
     if (mode_.record.empty()) {
@@ -55,7 +59,16 @@ Result<void> RecordTape::begin(std::string_view entry, const Bytes& args, const 
         BERTH_TRY(writer_, JournalWriter::create(mode_.record));
         if (mode_.module != nullptr) BERTH_TRYV(writer_->blocks()->put(Cid(Cid::Codec::raw, program_.digest()), *mode_.module));
     }
-    recorder_ = std::make_unique<HostCallRecorder>(*writer_);
+    // Where the process is killed on purpose, what was acknowledged has to be on the medium.
+    recorder_ = std::make_unique<HostCallRecorder>(*writer_, mode_.faults != nullptr && mode_.faults->kill_at != 0);
+    if (mode_.faults != nullptr) {
+        recorder_->fail_at(mode_.faults->fail_operation);
+        recorder_->at_point = [this](RecordPoint point, std::uint64_t number) {
+            const auto& faults = *mode_.faults;
+            if (point == RecordPoint::before_call && number == faults.jump_at && virtual_clock_ != nullptr) virtual_clock_->advance(faults.jump);
+            if (number == faults.kill_at && point == faults.kill_point) ::raise(SIGKILL);
+        };
+    }
     const auto& world = program_.host_table().world();
     auto opening = JournalEntry::of(JournalKind::open);
     const auto policy = policy_digest(program_.policy() != nullptr ? *program_.policy() : Policy{}, world.missing);

@@ -14,6 +14,7 @@
 
 namespace berth {
 
+class VirtualClock;
 class WasmProgram;
 
 /// The names of the schedules by which a program is metered: `berth-fuel-1`, with exact depth `berth-fuel-1 berth-depth-1`.
@@ -44,7 +45,8 @@ public:
 /// Writes the journal of a call. Of a call without a file the root is known afterwards, and nothing is kept.
 class RecordTape final : public CallTape {
 public:
-    RecordTape(const WasmProgram& program, const CallMode& mode, std::int64_t clock_start);
+    /// `virtual_clock` is the one that the guest has; null: the machine's.
+    RecordTape(const WasmProgram& program, const CallMode& mode, std::int64_t clock_start, VirtualClock* virtual_clock = nullptr);
 
     Result<void> begin(std::string_view entry, const Bytes& args, const Limits& limits) override;
     HostJournal& host_calls() override { return *recorder_; }
@@ -56,6 +58,7 @@ private:
     const WasmProgram& program_;
     const CallMode& mode_;
     std::int64_t clock_start_;
+    VirtualClock* virtual_clock_;
     std::unique_ptr<JournalWriter> writer_;
     std::unique_ptr<HostCallRecorder> recorder_;
     std::unique_ptr<RecordedOutput> output_;

@@ -19,11 +19,11 @@ CallAttachment::CallAttachment(RunningCall* running, CallControl& control, Runni
     const std::lock_guard lock(running_->mutex_);
     running_->control_ = &control;
     running_->state_ = state;
+    if (running_->cancelled_ != CancelCause::none) control.cancel(running_->cancelled_);
     if (state == RunningState::waiting) return;  // nothing is granted to a call that has not started
     for (std::size_t i = 0; i < capability_count; ++i) {
         if ((running_->revoked_ >> i & 1) != 0) control.revoke(static_cast<Capability>(i));
     }
-    if (running_->cancelled_ != CancelCause::none) control.cancel(running_->cancelled_);
 }
 
 CallAttachment::~CallAttachment() {
