@@ -34,6 +34,7 @@ constexpr std::array asked_table{
     Asked{"wasi:filesystem/types@", Capability::fs_delete, false},
     Asked{"wasi:sockets/tcp@", Capability::net_connect, false},
     Asked{"wasi:sockets/tcp@", Capability::net_listen, false},
+    Asked{"wasi:sockets/ip-name-lookup@", Capability::net_connect, false},
     Asked{"wasi:sockets/udp@", Capability::net_datagram, false},
 };
 

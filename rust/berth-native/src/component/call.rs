@@ -214,6 +214,10 @@ unsafe fn run(program: &Program, setup: &Setup, request: Option<&Request>, repor
     report.peak_memory = ended.limits.peak;
     report.denied_memory = ended.limits.denied_memory;
     report.denied_table = ended.limits.denied_table;
+    if waits.is_ended() {
+        report.outcome = Outcome::HostTrapped; // while its answer was taken, which may be after the guest has ended
+        return Ok(());
+    }
     let Err(error) = ended.ran else {
         report.outcome = Outcome::Returned;
         return Ok(());
