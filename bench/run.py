@@ -70,11 +70,17 @@ GOALS = {
     "fn-mixed-descriptors": ("<=", 0, "", "A62 descriptors they leave"),
     "fn-mixed-children": ("<=", 0, "", "A62 processes they leave"),
     "fn-mixed-calls": ("info", None, "", "A62 calls"),
+    "revoke-wait-p999-ms": ("<=", 10, "ms", "a sleep under a revoked grant, from the revocation to the end of the call, 99.9th percentile"),
+    "revoke-wait-p50-ms": ("info", None, "ms", "the same, median"),
+    "revoke-late-effects": ("<=", 0, "", "effects of host calls that started after the revocation"),
+    "revoke-failures": ("<=", 0, "", "revocations that were not answered with a denial"),
+    "revoke-tries": ("info", None, "", "revocations"),
     "memory-growth": ("<=", 1.05, "x", "resident memory after 10^6 requests to that after 10^3"),
 }
 # Figures that count for an acceptance row only when measured at full length.
 FULL_LENGTH = {"stops-failures": ("stops-count", 1_000_000), "markers-found": ("markers-calls", 1_000_000),
-               "fn-mixed-memory-mb": ("fn-mixed-calls", 100_000), "fn-mixed-descriptors": ("fn-mixed-calls", 100_000), "fn-mixed-children": ("fn-mixed-calls", 100_000)}
+               "fn-mixed-memory-mb": ("fn-mixed-calls", 100_000), "fn-mixed-descriptors": ("fn-mixed-calls", 100_000), "fn-mixed-children": ("fn-mixed-calls", 100_000),
+               "revoke-wait-p999-ms": ("revoke-tries", 1_000_000), "revoke-late-effects": ("revoke-tries", 1_000_000)}
 
 
 def say(text):
@@ -124,6 +130,9 @@ class Bench:
 
     def markers(self):
         return rows_of([self.build / "bench/engine_bench", "--markers", "1000000" if self.long else "20000"])
+
+    def revoke(self):
+        return rows_of([self.build / "bench/revoke_bench", "1000000" if self.long else "10000"])
 
     def metering(self):
         return rows_of([self.build / "bench/metering_bench", root / "tests/kernels"])
@@ -223,7 +232,7 @@ class Bench:
             theirs.wait()
 
 
-PARTS = ["engine", "windows", "stops", "markers", "metering", "start", "journal", "http", "serving", "functions"]
+PARTS = ["engine", "windows", "stops", "markers", "revoke", "metering", "start", "journal", "http", "serving", "functions"]
 
 
 def verdict(relation, goal, value):

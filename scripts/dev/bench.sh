@@ -36,7 +36,7 @@ functions." "$@"
   done
   set_up
   need_packages "${test_packages[@]}" "${bench_packages[@]}"
-  build engine_bench engine_peer metering_bench http_floor fn_bench
+  build engine_bench engine_peer metering_bench http_floor fn_bench revoke_bench
   build_binary
   mkdir -p "$peers"
   [ -z "$with_peers" ] || install_peers

@@ -348,3 +348,23 @@ def what_a_program_printed_is_shown_only_to_those_who_may_see():
         assert "Hello world" in json.dumps(found), found
         record = server.get("/api/executions?function_id=probe")[1]["executions"][0]
         assert "Hello world" in json.dumps(record), record
+
+
+@case
+def the_doctor_finds_groups_of_dead_hosts():
+    with tempfile.TemporaryDirectory(prefix="berth-edge-") as temporary:
+        _, out, _ = run("doctor", cwd=temporary)
+        below = [line.split("control groups below ")[1].split()[0] for line in out.splitlines() if "control groups below " in line]
+        if not below:
+            assert "by process group:" in out, out
+            return
+        gone = subprocess.Popen(["true"])
+        gone.wait()
+        leaf = Path(below[0]) / f"berth-fn-{gone.pid}-7"
+        leaf.mkdir()
+        status, out, _ = run("doctor", cwd=temporary)
+        equal(status, 1)
+        assert any("problem" in line and "leaves" in line and str(leaf) in line for line in out.splitlines()), out
+        _, out, _ = run("doctor", "--fix", cwd=temporary)
+        assert any("fixed" in line and "leaves" in line for line in out.splitlines()), out
+        assert not leaf.exists()

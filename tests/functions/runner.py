@@ -11,6 +11,7 @@ import support
 support.binary = Path(sys.argv[1]).resolve()
 out_file = Path(sys.argv[2])
 only = sys.argv[3] if len(sys.argv) > 3 else ""
+import codes
 import edges
 import faults
 import front
@@ -20,7 +21,7 @@ import verbs
 
 passed = failed = 0
 outcomes = {}
-for suite in (verbs, faults, edges, front, languages, reload):
+for suite in (verbs, codes, faults, edges, front, languages, reload):
     for name, case in suite.cases.items():
         if only and only not in name:
             continue

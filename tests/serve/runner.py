@@ -1,6 +1,5 @@
 #!/usr/bin/env python3
 """Starts `berth serve` on free ports and looks at it as clients do. Prints a line a failure and last `N passed, N failed`."""
-import contextlib
 import json
 import os
 import re
@@ -9,101 +8,12 @@ import socket
 import subprocess
 import sys
 import tempfile
-import threading
-import urllib.error
-import urllib.request
 from pathlib import Path
 
-binary, out_file = Path(sys.argv[1]).resolve(), Path(sys.argv[2])
-root = Path(__file__).resolve().parent.parent.parent
-cases = {}
+import front  # noqa: F401: its cases join the list
+from harness import binary, case, cases, equal, get, large_module, post, root, running, serving
 
-
-def case(function):
-    cases[function.__name__.replace("_", "-")] = function
-    return function
-
-
-@contextlib.contextmanager
-def serving(*arguments, env=None):
-    with tempfile.TemporaryDirectory(prefix="berth-serve-") as home:
-        inherited = {name: os.environ[name] for name in ("PATH", "BERTH_ENGINE_RESTORE") if name in os.environ}
-        environment = inherited | {"HOME": home, "LC_ALL": "C.UTF-8"} | (env or {})
-        process = subprocess.Popen([binary, "serve", *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment, text=True)
-        errors = []
-        reader = threading.Thread(target=lambda: errors.extend(process.stderr), daemon=True)
-        reader.start()
-        try:
-            first = process.stdout.readline()
-            process.first_line, process.errors = first, errors
-            process.url = first.removeprefix("Listening on ").strip()
-            yield process
-        finally:
-            if process.poll() is None:
-                process.send_signal(signal.SIGTERM)
-                process.wait(timeout=60)
-            reader.join(timeout=60)
-            process.stdout.close()
-            process.stderr.close()
-
-
-def leb(number):
-    out = b""
-    while True:
-        number, low = number >> 7, number & 0x7F
-        out += bytes([low | (0x80 if number else 0)])
-        if not number:
-            return out
-
-
-def large_module(functions):
-    """A reactor of many functions of 600 bytes each: something that takes a while to compile."""
-
-    def section(kind, content):
-        return bytes([kind]) + leb(len(content)) + content
-
-    body = b"\x00\x41\x01" + b"\x41\x03\x6a" * 200 + b"\x0b"
-    return (
-        b"\0asm\1\0\0\0"
-        + section(1, b"\x02\x60\x00\x01\x7f\x60\x00\x00")
-        + section(3, leb(functions + 1) + b"\x01" + b"\x00" * functions)
-        + section(7, b"\x01\x06_start\x00\x00")
-        + section(10, leb(functions + 1) + b"\x02\x00\x0b" + (leb(len(body)) + body) * functions)
-    )
-
-
-@contextlib.contextmanager
-def running(*arguments, home):
-    """`berth run`, with what it writes to either stream readable as it comes."""
-    environment = {"PATH": os.environ["PATH"], "HOME": str(home), "TMPDIR": str(home), "LC_ALL": "C.UTF-8"}
-    process = subprocess.Popen([binary, "run", *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment)
-    try:
-        yield process
-    finally:
-        if process.poll() is None:
-            process.kill()
-        process.communicate()
-
-
-def post(url, body, content_type="application/json"):
-    request = urllib.request.Request(url, data=body.encode(), headers={"Content-Type": content_type})
-    try:
-        with urllib.request.urlopen(request, timeout=60) as answer:
-            return answer.status, answer.read().decode(), dict(answer.headers)
-    except urllib.error.HTTPError as error:
-        return error.code, error.read().decode(), dict(error.headers)
-
-
-def get(url):
-    try:
-        with urllib.request.urlopen(url, timeout=60) as answer:
-            return answer.status, answer.read().decode()
-    except urllib.error.HTTPError as error:
-        return error.code, error.read().decode()
-
-
-def equal(found, expected):
-    assert found == expected, f"{found!r} is not {expected!r}"
+out_file = Path(sys.argv[2])
 
 
 @case

@@ -49,6 +49,9 @@ public:
             bytes.remove_prefix(static_cast<std::size_t>(sent));
         }
     }
+    int descriptor() const noexcept { return descriptor_; }
+    /// Forgets what has arrived.
+    void drop() noexcept { buffer_.clear(); }
     void end_sending() { ::shutdown(descriptor_, SHUT_WR); }
 
     /// The next answer; nothing when the server closed instead. `head_only` for answers to HEAD.

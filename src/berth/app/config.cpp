@@ -22,6 +22,29 @@ constexpr std::array known_keys{
     ConfigKey{"server.port", ConfigType::port, "8080", "PORT", "port to listen on; 0: a free one"},
     ConfigKey{"server.grace", ConfigType::duration, "10s", "", "time for running calls at shutdown"},
     ConfigKey{"server.expose_errors", ConfigType::flag, "false", "", "show details of 5xx errors to callers"},
+    ConfigKey{"server.drain_delay", ConfigType::duration, "0s", "", "time between not being ready and closing the port"},
+    ConfigKey{"server.access_log", ConfigType::text, "off", "", "off, stderr or file:PATH: a record of each request"},
+    ConfigKey{"server.trusted_proxies", ConfigType::list, "", "", "addresses whose Forwarded and X-Forwarded-For are taken"},
+    ConfigKey{"server.cors.origins", ConfigType::list, "", "", "origins whose pages may read answers, or *"},
+    ConfigKey{"server.cors.methods", ConfigType::list, "GET, HEAD, POST, PUT, PATCH, DELETE", "", "methods such pages may use"},
+    ConfigKey{"server.cors.headers", ConfigType::list, "Content-Type, Authorization, X-Request-Id, Prefer, traceparent, tracestate", "", "headers such pages may send"},
+    ConfigKey{"server.cors.credentials", ConfigType::flag, "false", "", "such pages may send cookies and credentials"},
+    ConfigKey{"server.cors.max_age", ConfigType::duration, "10m", "", "how long a browser may remember these rules"},
+    ConfigKey{"server.compress", ConfigType::flag, "false", "", "gzip answers over 1 KiB for those who accept it"},
+    ConfigKey{"server.rate", ConfigType::text, "", "", "requests of one sender, such as 100/s, 60/m or 1000/h"},
+    ConfigKey{"server.burst", ConfigType::count, "0", "", "requests at once; 0: the count of server.rate"},
+    ConfigKey{"server.rate_key", ConfigType::text, "ip", "", "ip, principal, global or header:NAME: who one sender is"},
+    ConfigKey{"server.rate_store", ConfigType::text, "", "", "not offered by this build"},
+    ConfigKey{"server.max_header_bytes", ConfigType::size, "16KiB", "", "largest head of a request"},
+    ConfigKey{"server.max_headers", ConfigType::count, "100", "", "most headers of a request"},
+    ConfigKey{"server.max_uri", ConfigType::size, "8KiB", "", "longest target of a request"},
+    ConfigKey{"server.header_timeout", ConfigType::duration, "10s", "", "time for the head of a request"},
+    ConfigKey{"server.body_timeout", ConfigType::duration, "30s", "", "time for the body of a request"},
+    ConfigKey{"server.idle_timeout", ConfigType::duration, "60s", "", "time between requests of a connection"},
+    ConfigKey{"server.max_connections", ConfigType::count, "10000", "", "connections at once; further ones wait"},
+    ConfigKey{"server.max_requests_per_connection", ConfigType::count, "1000", "", "then the connection is closed"},
+    ConfigKey{"telemetry.usage_headers", ConfigType::flag, "false", "", "answers say Berth-Fuel and Berth-Memory-Peak"},
+    ConfigKey{"telemetry.expose_trace", ConfigType::flag, "false", "", "answers carry traceparent"},
     ConfigKey{"log.level", ConfigType::log_level, "info", "LOG_LEVEL", "debug, info, warn or error"},
     ConfigKey{"functions.path", ConfigType::text, "functions", "", "folder of functions that serve looks at"},
     ConfigKey{"functions.enabled", ConfigType::flag, "true", "", "serve functions that are programs"},
@@ -48,6 +71,15 @@ constexpr std::array known_keys{
     ConfigKey{"functions.expose_debug", ConfigType::flag, "false", "", "show what functions wrote in answers about their failures"},
     ConfigKey{"server.auth.hs_secret", ConfigType::text, "", "", "name of the secret that HS256 credentials are signed with"},
     ConfigKey{"network.ca_file", ConfigType::text, "", "", "certificates (PEM) that outgoing TLS trusts beside the system's"},
+    ConfigKey{"functions.receipts", ConfigType::flag, "false", "", "a signed receipt of every call, not only where a manifest asks"},
+    ConfigKey{"functions.receipts_dir", ConfigType::text, "", "", "folder that receipts are written to; empty: none are"},
+    ConfigKey{"telemetry.service", ConfigType::text, "berth", "OTEL_SERVICE_NAME", "name of this service in exported telemetry"},
+    ConfigKey{"telemetry.otlp.endpoint", ConfigType::text, "", "OTEL_EXPORTER_OTLP_ENDPOINT", "http:// address of a collector; empty: none"},
+    ConfigKey{"telemetry.otlp.file", ConfigType::text, "", "", "file that telemetry is written to instead, one request a line"},
+    ConfigKey{"telemetry.otlp.interval", ConfigType::duration, "10s", "", "time between exports of metrics"},
+    ConfigKey{"telemetry.otlp.traces", ConfigType::flag, "true", "", "export a span of each call"},
+    ConfigKey{"telemetry.otlp.metrics", ConfigType::flag, "true", "", "export the metrics"},
+    ConfigKey{"telemetry.otlp.logs", ConfigType::flag, "true", "", "export the records of the log"},
     ConfigKey{"engine.restore", ConfigType::flag, "true", "", "put used instances back in place"},
 };
 
@@ -96,6 +128,10 @@ Result<void> check_value(std::string_view name, std::string_view text) {
             return {};
         }
         case ConfigType::flag: return text == "true" || text == "false" ? Result<void>() : Result<void>(fail(Code::bad_input, format("\"{}\" is not true, false, on or off", text)));
+        case ConfigType::list: {
+            const auto parts = split_list(text);
+            return std::find(parts.begin(), parts.end(), "") == parts.end() ? Result<void>() : Result<void>(fail(Code::bad_input, "an empty part between two commas"));
+        }
         case ConfigType::log_level: {
             BERTH_TRYV(parse_log_level(text));
             return {};
@@ -163,6 +199,8 @@ public:
                 sections_.try_emplace(name, Config::Section{value, file.string()});
             } else if (value.is_mapping()) {
                 take_file(value, file, name + ".", policies);
+            } else if (const auto* known = find_key(name); known != nullptr && known->type == ConfigType::list && value.is_sequence()) {
+                take(name, joined(value, name, file), format("{}:{}", file.filename().string(), value.place.line), place);
             } else if (!value.is_scalar()) {
                 problems_.push_back(format("{}: {} is one value, not a list", place, name));
             } else {
@@ -172,12 +210,36 @@ public:
     }
 
 private:
+    /// A list of YAML as the text of a list.
+    std::string joined(const YamlNode& list, std::string_view name, const std::filesystem::path& file) {
+        std::string text;
+        for (const auto& item : list.items) {
+            if (!item.is_scalar() || item.text.empty() || item.text.find(',') != std::string::npos) problems_.push_back(format("{}: {} is a list of words without commas", place_text(file.string(), item.place), name));
+            else text += (text.empty() ? "" : ", ") + item.text;
+        }
+        return text;
+    }
+
     std::map<std::string, std::vector<Config::Found>, std::less<>>& found_;
     std::map<std::string, Config::Section, std::less<>>& sections_;
     std::vector<std::string>& problems_;
 };
 
 }  // namespace
+
+std::vector<std::string> split_list(std::string_view text) {
+    std::vector<std::string> parts;
+    if (text.find_first_not_of(" \t") == std::string_view::npos) return parts;
+    while (true) {
+        const auto comma = text.find(',');
+        auto part = text.substr(0, comma);
+        const auto first = part.find_first_not_of(" \t");
+        part = first == std::string_view::npos ? std::string_view() : part.substr(first, part.find_last_not_of(" \t") - first + 1);
+        parts.emplace_back(part);
+        if (comma == std::string_view::npos) return parts;
+        text.remove_prefix(comma + 1);
+    }
+}
 
 std::span<const ConfigKey> config_keys() { return known_keys; }
 std::span<const std::string_view> config_sections() { return known_sections; }

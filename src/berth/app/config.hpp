@@ -15,7 +15,7 @@
 namespace berth {
 
 /// How the text of a key is read.
-enum class ConfigType : std::uint8_t { text, port, duration, size, count, flag, log_level, environment };
+enum class ConfigType : std::uint8_t { text, port, duration, size, count, flag, log_level, environment, list };
 
 struct ConfigKey {
     std::string_view name;
@@ -27,6 +27,9 @@ struct ConfigKey {
 
 /// Every key that this build gives meaning to. Keys of the form `limits.<world>.<limit>` come on top.
 std::span<const ConfigKey> config_keys();
+
+/// The parts of the value of a key that is a list: separated by commas, without the spaces around them.
+std::vector<std::string> split_list(std::string_view text);
 
 /// Keys whose value is a mapping or a list; only files hold them.
 std::span<const std::string_view> config_sections();

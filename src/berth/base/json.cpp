@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "berth/base/format.hpp"
+#include "berth/base/json_text.hpp"
 #include "berth/base/utf8.hpp"
 
 namespace berth {
@@ -14,22 +15,15 @@ void skip_space(std::string_view text, std::size_t& at) noexcept {
     while (at < text.size() && is_space(text[at])) ++at;
 }
 
-/// End of the string that starts at `at` (a quote), in checked text.
-std::size_t string_end(std::string_view text, std::size_t at) noexcept {
-    ++at;
-    while (text[at] != '"') at += text[at] == '\\' ? 2 : 1;
-    return at + 1;
-}
-
 /// End of the value that starts at `at`, in checked text.
 std::size_t value_end(std::string_view text, std::size_t at) noexcept {
-    if (text[at] == '"') return string_end(text, at);
+    if (text[at] == '"') return json_string_end(text, at);
     if (text[at] == '{' || text[at] == '[') {
         std::size_t depth = 0;
         while (true) {
             const char c = text[at];
             if (c == '"') {
-                at = string_end(text, at);
+                at = json_string_end(text, at);
                 continue;
             }
             if (c == '{' || c == '[') ++depth;
@@ -122,16 +116,32 @@ JsonKind json_kind(std::string_view value) noexcept {
     }
 }
 
+std::size_t json_string_end(std::string_view text, std::size_t at) noexcept {
+    const auto start = at + 1;
+    for (at = start;; ++at) {
+        at = text.find('"', at);
+        if (at == std::string_view::npos) return text.size();
+        auto escapes = at;
+        while (escapes > start && text[escapes - 1] == '\\') --escapes;
+        if ((at - escapes) % 2 == 0) return at + 1;
+    }
+}
+
 Result<std::vector<JsonMember>> json_members(std::string_view text) {
     BERTH_TRYV(check_json(text));
     text = trimmed(text);
     if (json_kind(text) != JsonKind::object) return fail(Code::bad_input, "a JSON object was expected");
+    return checked_json_members(text);
+}
+
+std::vector<JsonMember> checked_json_members(std::string_view text) {
+    text = trimmed(text);
     std::vector<JsonMember> members;
     std::size_t at = 1;
     while (true) {
         skip_space(text, at);
         if (text[at] == '}') return members;
-        const auto key_end = string_end(text, at);
+        const auto key_end = json_string_end(text, at);
         JsonMember member{decode(text.substr(at, key_end - at)), {}};
         at = key_end;
         skip_space(text, at);

@@ -1,4 +1,9 @@
+#include <bit>
 #include <cstring>
+
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
 #include "berth/base/format.hpp"
 #include "berth/base/json.hpp"
@@ -14,6 +19,23 @@ int hex_value(unsigned char c) noexcept {
     if (c >= 'a' && c <= 'f') return c - 'a' + 10;
     if (c >= 'A' && c <= 'F') return c - 'A' + 10;
     return -1;
+}
+
+bool is_plain(unsigned char c) noexcept { return c >= 0x20 && c < 0x80 && c != '"' && c != '\\'; }
+
+/// Where the first byte at or after `at` stands that is not plain ASCII inside a string.
+std::size_t end_of_plain(std::string_view text, std::size_t at) noexcept {
+#ifdef __SSE2__
+    const auto quote = _mm_set1_epi8('"'), escape = _mm_set1_epi8('\\'), space = _mm_set1_epi8(0x20);
+    for (; text.size() - at >= 16; at += 16) {
+        const auto bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(text.data() + at));
+        // Bytes from 0x80 on are negative, so they are less than a space too.
+        const auto other = _mm_or_si128(_mm_or_si128(_mm_cmpeq_epi8(bytes, quote), _mm_cmpeq_epi8(bytes, escape)), _mm_cmplt_epi8(bytes, space));
+        if (const auto found = static_cast<unsigned>(_mm_movemask_epi8(other)); found != 0) return at + static_cast<unsigned>(std::countr_zero(found));
+    }
+#endif
+    while (at < text.size() && is_plain(static_cast<unsigned char>(text[at]))) ++at;
+    return at;
 }
 
 }  // namespace
@@ -209,22 +231,63 @@ bool JsonChecker::take(unsigned char byte) noexcept {
 }
 
 bool JsonChecker::feed(std::string_view part) noexcept {
-    for (std::size_t i = 0; i < part.size(); ++i) {
-        if (state_ == State::string && continuation_ == 0) {
-            // Plain ASCII inside a string is most of most inputs.
-            std::size_t end = i;
-            while (end < part.size()) {
-                const auto c = static_cast<unsigned char>(part[end]);
-                if (c < 0x20 || c >= 0x80 || c == '"' || c == '\\') break;
-                ++end;
-            }
-            position_ += end - i;
-            i = end;
-            if (i == part.size()) break;
+    const auto size = part.size();
+    const auto begin = position_;
+    std::size_t i = 0;
+    const auto byte = [&] { return static_cast<unsigned char>(part[i]); };
+    while (i < size) {
+        // Most of most inputs is plain ASCII inside strings, numbers and indentation; `take` knows the rest.
+        switch (state_) {
+            case State::string:
+                if (continuation_ == 0) i = end_of_plain(part, i);
+                break;
+            case State::integer:
+            case State::fraction:
+            case State::exponent_digits:
+                while (i < size && is_digit(byte())) ++i;
+                if (i < size && byte() == ',' && depth_ != 0) {
+                    state_ = in_object() ? State::key : State::value;
+                    ++i;
+                    continue;
+                }
+                if (i < size && byte() == '.' && state_ == State::integer) {
+                    state_ = State::point;
+                    ++i;
+                    continue;
+                }
+                break;
+            case State::value:
+                while (i < size && is_space(byte())) ++i;
+                if (i < size && byte() >= '1' && byte() <= '9') {
+                    state_ = State::integer;
+                    ++i;
+                    continue;
+                }
+                break;
+            case State::point:
+                if (is_digit(byte())) {
+                    state_ = State::fraction;
+                    ++i;
+                    continue;
+                }
+                break;
+            case State::key:
+            case State::first_key:
+            case State::first_element:
+            case State::after_value:
+            case State::done:
+                while (i < size && is_space(byte())) ++i;
+                break;
+            default: break;
         }
-        if (!take(static_cast<unsigned char>(part[i]))) return false;
-        ++position_;
+        if (i == size) break;
+        if (!take(byte())) {
+            position_ = begin + i;
+            return false;
+        }
+        ++i;
     }
+    position_ = begin + i;
     return true;
 }
 

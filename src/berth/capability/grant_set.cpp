@@ -21,9 +21,11 @@ Error Denial::to_error() const {
     return error;
 }
 
+GrantSet::GrantSet(const GrantSet& settled, ForCall) noexcept : bits_(settled.bits_.load(std::memory_order_acquire)), revoked_(settled.revoked()), settled_(settled.settled_) {}
+
 Result<std::unique_ptr<GrantSet>> GrantSet::resolve(std::span<const AskedCapability> asked, const Policy* policy, Missing world_default) {
     std::unique_ptr<GrantSet> set(new GrantSet());
-    set->rule_ = policy == nullptr ? "no policy matches" : policy->from;
+    set->own_->rule = policy == nullptr ? "no policy matches" : policy->from;
     std::uint64_t bits = 0;
     std::vector<Denial> refused;
     for (const auto& [capability, why, required] : asked) {
@@ -37,7 +39,7 @@ Result<std::unique_ptr<GrantSet>> GrantSet::resolve(std::span<const AskedCapabil
             continue;
         }
         bits |= bit(capability);
-        set->scopes_[static_cast<std::size_t>(capability)] = granted->scope;
+        set->own_->scopes[static_cast<std::size_t>(capability)] = granted->scope;
     }
     set->bits_.store(bits, std::memory_order_release);
     const auto missing = policy == nullptr ? world_default : policy->missing.value_or(world_default);
@@ -50,17 +52,17 @@ Result<std::unique_ptr<GrantSet>> GrantSet::resolve(std::span<const AskedCapabil
         fixes += (fixes.empty() ? "" : "; ") + denial.fix;
     }
     Error error(Code::capability_denied, format("not granted but required: {}", names));
-    error.set_from(set->rule_).set_fix(fixes);
+    error.set_from(set->own_->rule).set_fix(fixes);
     return fail(std::move(error));
 }
 
 std::unique_ptr<GrantSet> GrantSet::of(std::span<const Capability> capabilities) {
     std::unique_ptr<GrantSet> set(new GrantSet());
-    set->rule_ = "the grants given by the embedder";
+    set->own_->rule = "the grants given by the embedder";
     std::uint64_t bits = 0;
     for (const auto capability : capabilities) {
         bits |= bit(capability);
-        set->scopes_[static_cast<std::size_t>(capability)].patterns = {"*"};
+        set->own_->scopes[static_cast<std::size_t>(capability)].patterns = {"*"};
     }
     set->bits_.store(bits, std::memory_order_release);
     return set;
@@ -83,17 +85,19 @@ bool GrantSet::reaches(Capability capability, std::string_view directory) const 
     return holds(capability) && scope_reaches(scope(capability), directory);
 }
 
-void GrantSet::revoke(Capability capability) noexcept {
+bool GrantSet::revoke(Capability capability) noexcept {
     const auto before = bits_.fetch_and(~bit(capability), std::memory_order_acq_rel);
-    if ((before & bit(capability)) != 0) revoked_.fetch_or(bit(capability), std::memory_order_acq_rel);
+    if ((before & bit(capability)) == 0) return false;
+    revoked_.fetch_or(bit(capability), std::memory_order_acq_rel);
+    return true;
 }
 
 Denial GrantSet::denial(Capability capability, std::string_view value) const {
-    Denial denial{capability, std::string(value), rule_, grant_line(capability, value)};
+    Denial denial{capability, std::string(value), settled_->rule, grant_line(capability, value)};
     if (was_revoked(capability)) {
-        denial.rule = format("revoked while running (granted by {})", rule_);
+        denial.rule = format("revoked while running (granted by {})", settled_->rule);
     } else if (holds(capability)) {
-        denial.rule = format("{} grants {} on {} only", rule_, name(capability), [&] {
+        denial.rule = format("{} grants {} on {} only", settled_->rule, name(capability), [&] {
             std::string list;
             for (const auto& pattern : scope(capability).patterns) list += (list.empty() ? "" : ", ") + pattern;
             return list;

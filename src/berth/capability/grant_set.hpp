@@ -39,6 +39,9 @@ struct Denial {
 /// Safe from any thread; owned by the instance, so it outlives every call it guards.
 class GrantSet {
 public:
+    /// The same grants for one call, revoked apart from those of others. `settled` outlives it.
+    enum class ForCall : std::uint8_t { one };
+    GrantSet(const GrantSet& settled, ForCall) noexcept;
     GrantSet(const GrantSet&) = delete;
     GrantSet& operator=(const GrantSet&) = delete;
 
@@ -57,23 +60,29 @@ public:
     bool holds(Capability capability, std::string_view value) const noexcept;
     /// Whether anything below the directory could be granted: what opening or listing it needs.
     bool reaches(Capability capability, std::string_view directory) const noexcept;
-    const Scope& scope(Capability capability) const noexcept { return scopes_[static_cast<std::size_t>(capability)]; }
+    const Scope& scope(Capability capability) const noexcept { return settled_->scopes[static_cast<std::size_t>(capability)]; }
 
     /// Effective for calls that start after this returns; of a call past its check the result is replaced.
-    /// Revoking what was not granted does nothing.
-    void revoke(Capability capability) noexcept;
+    /// Revoking what was not granted, or is no longer, does nothing and gives false.
+    bool revoke(Capability capability) noexcept;
+    /// Bit n is Capability(n).
+    std::uint64_t revoked() const noexcept { return revoked_.load(std::memory_order_acquire); }
     bool was_revoked(Capability capability) const noexcept { return (revoked_.load(std::memory_order_acquire) >> static_cast<unsigned>(capability) & 1) != 0; }
 
     /// Why `capability` (on `value`) is refused, with the line to add.
     Denial denial(Capability capability, std::string_view value) const;
 
 private:
-    GrantSet() = default;
+    struct Settled {
+        std::array<Scope, capability_count> scopes{};
+        std::string rule;                    // what decided: a policy, a preset or their absence
+    };
+    GrantSet() : own_(std::make_unique<Settled>()), settled_(own_.get()) {}
 
     std::atomic<std::uint64_t> bits_{0};     // bit n is Capability(n)
     std::atomic<std::uint64_t> revoked_{0};  // the same for what was taken away
-    std::array<Scope, capability_count> scopes_{};
-    std::string rule_;                       // what decided: a policy, a preset or their absence
+    std::unique_ptr<Settled> own_;           // null: those of another set
+    const Settled* settled_;
 };
 
 }  // namespace berth

@@ -21,7 +21,11 @@ Result<int> warm(Context& context, const std::vector<std::string>& files) {
     BERTH_TRYV(cache_of(*application));
     for (const auto& file : files) {
         BERTH_TRY(const auto program, application->load(file, std::filesystem::path(file).stem().string(), request, context.console.progress()));
-        context.console.line(format("{}: {}", file, program->from_cache() ? "was there" : "compiled"));
+        if (context.console.format == Format::json) {
+            context.console.line(JsonWriter().begin_object().member("$type", "berth.cache_warm").member("file", file).member("compiled", !program->from_cache()).end_object().text());
+        } else {
+            context.console.line(format("{}: {}", file, program->from_cache() ? "was there" : "compiled"));
+        }
     }
     return 0;
 }
@@ -51,7 +55,11 @@ Result<int> clear(Context& context) {
     BERTH_TRY(const auto application, Application::create(std::move(options)));
     BERTH_TRY(auto* cache, cache_of(*application));
     BERTH_TRY(const auto removed, cache->clear());
-    context.console.line(format("removed {} entries", removed));
+    if (context.console.format == Format::json) {
+        context.console.line(JsonWriter().begin_object().member("$type", "berth.cache_clear").member("removed", static_cast<std::uint64_t>(removed)).end_object().text());
+    } else {
+        context.console.line(format("removed {} entries", removed));
+    }
     return 0;
 }
 

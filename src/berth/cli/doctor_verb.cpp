@@ -12,6 +12,7 @@
 #include "berth/cli/verbs.hpp"
 #include "berth/engine/code_cache.hpp"
 #include "berth/engine/wasm_engine.hpp"
+#include "berth/process/tree_group.hpp"
 
 namespace berth::cli {
 namespace {
@@ -94,6 +95,20 @@ void look_at_leftovers(std::vector<Finding>& findings) {
                         }});
 }
 
+/// How process trees are kept together, and what hosts that were killed have left of them.
+void look_at_groups(std::vector<Finding>& findings) {
+    const auto stale = TreeGroups::stale();
+    std::string reason;
+    if (!stale.empty()) {
+        findings.push_back({Level::problem, "leaves", format("{} control groups of hosts that are gone, the first {}", stale.size(), stale.front()), "end what runs in them and remove them; the next host does that when it starts",
+                            [] { return TreeGroups::clear_stale(); }});
+    } else if (const auto groups = TreeGroups::open(reason)) {
+        findings.push_back({Level::good, "tree kill", format("control groups below {}", groups->folder()), ""});
+    } else {
+        findings.push_back({Level::note, "tree kill", format("by process group: {}", reason), "with control groups a function cannot leave what is ended with it"});
+    }
+}
+
 void look_at_advisories(const Application& application, std::vector<Finding>& findings) {
     const auto version = WasmEngine::version();
     const auto found = advisories_for(application.options().folders.share, version);
@@ -136,6 +151,7 @@ Result<int> run(Context& context, const std::string& runtime, bool fix) {
         look_at_advisories(*application, findings);
         look_at_cache(application->options(), findings);
         look_at_leftovers(findings);
+        look_at_groups(findings);
         const auto preset = read_preset("wasi", application->options().folders.share / "policies");
         findings.push_back(preset ? Finding{Level::good, "presets", application->options().folders.share.string(), ""}
                                   : Finding{Level::problem, "presets", preset.error().full_message(), "install share/berth beside the binary's folder"});

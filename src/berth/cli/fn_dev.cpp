@@ -80,8 +80,7 @@ Result<int> dev(Context& context, const Arguments& arguments) {
     if (!console.verbose) application_options.log_level = LogLevel::error;  // the console shows what functions log in its own form
     BERTH_TRY(const auto application, Application::create(std::move(application_options)));
     BERTH_TRY(auto options, fn_serve_options(context, *application, arguments.root));
-    options.host = configured.value("server.host");
-    options.port = static_cast<std::uint16_t>(std::stoul(configured.value("server.port")));
+    BERTH_TRY(options.server, ServerSettings::from(configured));
     BERTH_TRY(const auto grace, parse_duration(configured.value("server.grace")));
     options.grace = std::chrono::duration_cast<std::chrono::milliseconds>(grace);
     options.watch = !arguments.no_watch;

@@ -127,7 +127,7 @@ Result<int> invoke(Context& context, const Arguments& arguments) {
     if (!console.verbose) application_options.log_level = LogLevel::error;  // what functions log is printed in its own form
     BERTH_TRY(const auto application, Application::create(std::move(application_options)));
     BERTH_TRY(auto options, fn_serve_options(context, *application, arguments.root));
-    options.port = 0;
+    options.server.http.port = 0;
     options.internal_only = true;
     options.report_failures = false;
     options.functions.process.show_output = true;

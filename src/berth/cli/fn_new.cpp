@@ -6,6 +6,7 @@
 #include <iterator>
 
 #include "berth/base/format.hpp"
+#include "berth/base/json.hpp"
 #include "berth/cli/fn_verb.hpp"
 #include "berth/runtime/entry_rules.hpp"
 #include "berth/runtime/function.hpp"
@@ -65,7 +66,11 @@ Result<void> write_file(Console& console, const fs::path& to, std::string_view t
     file.close();
     if (!file) return fail(Code::cannot_create, format("{} cannot be written", to.string()));
     if (executable) ::chmod(to.c_str(), 0755);
-    console.line(format("created {}", to.string()));
+    if (console.format == Format::json) {
+        console.line(JsonWriter().begin_object().member("$type", "berth.created").member("file", to.string()).end_object().text());
+    } else {
+        console.line(format("created {}", to.string()));
+    }
     return {};
 }
 
@@ -126,6 +131,7 @@ Result<int> create(Context& context, const Arguments& arguments) {
         if (fs::exists(to, ignored)) return fail(Code::conflict, format("{} exists already; nothing is overwritten", to.string()));
     }
     for (const auto& [from, to] : copies) BERTH_TRYV(write_file(console, to, with_name(read_text_file(from, 16 << 20), arguments.name), looks_executable(from)));
+    if (console.format == Format::json) return 0;
     console.line(arguments.chosen == "upload" ? format("try: berth fn dev, then curl -F file=@README.md localhost:8080/api/functions/{}", arguments.name)
                                               : format("try: berth fn invoke {} -d '{{\"name\":\"Ada\"}}'", arguments.name));
     return 0;

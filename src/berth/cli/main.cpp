@@ -13,7 +13,7 @@ namespace berth::cli {
 
 const std::vector<Verb>& verbs() {
     static const std::vector<Verb> all{run_verb, invoke_verb, serve_verb, fn_verb, replay_verb, trace_verb, receipt_verb, keygen_verb, sign_verb, verify_verb, check_verb,
-                                       inspect_verb, world_verb, policy_verb, limits_verb, config_verb, doctor_verb, cache_verb, version_verb, help_verb};
+                                       inspect_verb, world_verb, policy_verb, limits_verb, config_verb, doctor_verb, cache_verb, version_verb, completion_verb, help_verb};
     return all;
 }
 
@@ -21,7 +21,7 @@ namespace {
 
 /// Verbs of later parts: known, so that their answer is not "no such verb".
 constexpr std::array later_verbs{"new",    "build", "fmt",    "test",   "dev",   "calls", "logs", "queue",
-                                 "bench",  "faults", "completion", "glyph", "stark", "vudo",  "dol",    "icn",   "repl"};
+                                 "bench",  "faults", "glyph", "stark", "vudo",  "dol",    "icn",   "repl"};
 
 struct Link {
     std::string_view name;

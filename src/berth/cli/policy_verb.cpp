@@ -33,7 +33,11 @@ Result<int> check(Context& context, const std::vector<std::string>& files) {
         }
     }
     if (first) return fail(std::move(*first));
-    context.console.line(format("{} policies, no problem", count));
+    if (context.console.format == Format::json) {
+        context.console.line(JsonWriter().begin_object().member("$type", "berth.policy_check").member("policies", static_cast<std::uint64_t>(count)).end_object().text());
+    } else {
+        context.console.line(format("{} policies, no problem", count));
+    }
     return 0;
 }
 
@@ -121,6 +125,13 @@ Result<int> suggest(Context& context, const std::vector<std::string>& files) {
         if (table == nullptr) return fail(Code::not_implemented, format("policies are suggested for the worlds wasi, bare and component, not for {}", world_name));
         BERTH_TRY(const auto policy, suggest_policy(journals, *table));
         texts.push_back(policy_text(policy));
+    }
+    if (context.console.format == Format::json) {
+        JsonWriter json;
+        json.begin_object().member("$type", "berth.policy_suggestion").key("policies").begin_array();
+        for (const auto& text : texts) json.value(text);
+        context.console.line(json.end_array().end_object().text());
+        return 0;
     }
     // Several are a sequence: every line of each is indented, its first has the dash.
     for (const auto& text : texts) {

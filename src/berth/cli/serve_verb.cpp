@@ -11,7 +11,10 @@
 #include "berth/base/json.hpp"
 #include "berth/base/units.hpp"
 #include "berth/base/utf8.hpp"
+#include "berth/app/otlp_settings.hpp"
 #include "berth/cli/interrupt.hpp"
+#include "berth/cli/signing.hpp"
+#include "berth/runtime/spans.hpp"
 #include "berth/cli/verbs.hpp"
 #include "berth/server/serving.hpp"
 
@@ -63,10 +66,15 @@ Result<int> run(Context& context, const Arguments& arguments) {
     flag("server.port", "--port", arguments.port);
     flag("server.grace", "--grace", arguments.grace);
     flag("server.expose_errors", "--expose-errors", arguments.expose_errors ? "true" : "");
+    if (!context.receipt.empty()) {
+        flag("functions.receipts_dir", "--receipt", context.receipt);
+        flag("functions.receipts", "--receipt", "true");
+    }
     BERTH_TRY(const auto configured, context.configuration());
+    context.receipt = configured.value("functions.receipts_dir");
+    if (context.receipt.empty() && configured.value("functions.receipts") == "true") return fail(Code::config_error, "functions.receipts: receipts need a folder; set functions.receipts_dir, or give --receipt DIR");
     ServeOptions options;
-    options.port = static_cast<std::uint16_t>(std::stoul(configured.value("server.port")));
-    options.host = configured.value("server.host");
+    BERTH_TRY(options.server, ServerSettings::from(configured));
     BERTH_TRY(options.policy, context.policy_request());
     BERTH_TRY(const auto grace, parse_duration(configured.value("server.grace")));
     options.grace = std::chrono::duration_cast<std::chrono::milliseconds>(grace);
@@ -85,7 +93,24 @@ Result<int> run(Context& context, const Arguments& arguments) {
         std::filesystem::create_directories(context.record, error);
         if (error) return fail(Code::cannot_create, format("{} cannot be made: {}", context.record, error.message()));
     }
+    std::optional<ReceiptWriter> receipts;
+    if (!context.receipt.empty()) {
+        std::error_code error;
+        std::filesystem::create_directories(context.receipt, error);
+        if (error) return fail(Code::cannot_create, format("{} cannot be made: {}", context.receipt, error.message()));
+        BERTH_TRY(auto key, open_signing_key(context));
+        receipts.emplace(std::move(key), context.receipt);
+        options.receipts = &*receipts;
+        options.receipt_each = configured.value("functions.receipts") == "true";
+    }
     BERTH_TRY(const auto application, Application::create(std::move(application_options)));
+    BERTH_TRY(const auto exporter, make_otlp_exporter(configured, *application));
+    std::optional<CallSpans> spans;
+    std::optional<LogExport> log_export;
+    if (exporter != nullptr) {
+        log_export.emplace(*application, *exporter);
+        if (exporter->traces()) options.spans = &spans.emplace(application->clock(), *exporter);
+    }
     BERTH_TRY(options.functions, FunctionSettings::from(configured, *application));
     console.notice(format("environment {}", configured.value("environment")));
     if (options.policy.production) {
@@ -122,6 +147,8 @@ void declare(CLI::App& app, Context& context, std::function<Result<int>()>& acti
     app.add_option("--grace", arguments->grace, "time for running calls at the end")->type_name("D");
     app.add_flag("--expose-errors", arguments->expose_errors, "show details of 5xx errors");
     app.add_option("--record", context.record, "folder for the journal of every call")->envname("BERTH_RECORD")->type_name("DIR");
+    app.add_option("--receipt", context.receipt, "folder for a signed receipt of every call")->envname("BERTH_RECEIPT")->type_name("DIR");
+    add_key_flags(app, context);
     add_guest_flags(app, context);
     action = [&context, arguments] { return run(context, *arguments); };
 }

@@ -6,8 +6,7 @@
 #include "berth/base/cid.hpp"
 #include "berth/cli/verb.hpp"
 #include "berth/crypto/ed25519.hpp"
-#include "berth/runtime/outcome.hpp"
-#include "berth/runtime/receipt.hpp"
+#include "berth/runtime/receipt_writer.hpp"
 
 namespace berth::cli {
 
@@ -19,13 +18,7 @@ Result<SigningKey> open_signing_key(const Context& context);
 /// That variable; empty when it is not set.
 std::string key_passphrase();
 
-/// The fields of a receipt that the call determines. The output of a call that is no command is in `outcome`.
-Receipt receipt_of(const CallTrace& trace, const Outcome& outcome, std::optional<Cid> input, std::optional<Cid> output);
-
-/// The same, signed and written as a block.
+/// receipt_of, signed and written as a block.
 Result<void> write_receipt(const std::filesystem::path& file, const CallTrace& trace, const Outcome& outcome, std::optional<Cid> input, std::optional<Cid> output, const SigningKey& key);
-
-/// Writes a file whole, replacing one of the same name.
-Result<void> write_file(const std::filesystem::path& file, ByteView bytes);
 
 }  // namespace berth::cli

@@ -28,13 +28,14 @@ void write_outcome(JsonWriter& json, ByteView result) {
         std::string_view message;
         if (in.text(code) && in.text(message)) json.member("ended", code).member("message", message);
     }
+    if (outcome->kind == OutcomeKind::revoked) json.member("revoked", true);
     if (outcome->kind == OutcomeKind::answered) json.member("r", to_hex(outcome->outcome.subspan(1)));
 }
 
 /// One entry as a JSON object, bytes in hexadecimal.
 std::string entry_json(const JournalEntry& entry) {
     JsonWriter json;
-    json.begin_object().member("t", name(entry.kind));
+    json.begin_object().member("$type", "berth.trace_entry").member("t", name(entry.kind));
     if (entry.summon) json.member("s", *entry.summon);
     switch (entry.kind) {
         case JournalKind::open: {

@@ -63,7 +63,8 @@ bool CallRecord::mark(StopCause cause) noexcept {
     auto none = static_cast<std::uint32_t>(StopCause::none);
     if (!cause_.compare_exchange_strong(none, static_cast<std::uint32_t>(cause), std::memory_order_acq_rel)) return false;
     stop_.store(1, std::memory_order_seq_cst);
-    syscall(SYS_futex, &stop_, FUTEX_WAKE_PRIVATE, INT_MAX, nullptr, nullptr, 0);
+    wakes_.fetch_add(1, std::memory_order_seq_cst);
+    syscall(SYS_futex, &wakes_, FUTEX_WAKE_PRIVATE, INT_MAX, nullptr, nullptr, 0);
     const std::lock_guard lock(waker_mutex_);
     if (waker_) (*waker_)();
     return true;
@@ -84,19 +85,31 @@ bool CallRecord::request_stop(StopCause cause) noexcept {
     return true;
 }
 
+void CallRecord::wake() noexcept {
+    wakes_.fetch_add(1, std::memory_order_seq_cst);
+    syscall(SYS_futex, &wakes_, FUTEX_WAKE_PRIVATE, INT_MAX, nullptr, nullptr, 0);
+    // A wait for input sits in another system call, which the signal interrupts; running guests take no notice.
+    berth_record_kick(reinterpret_cast<const berth_record*>(this));
+}
+
 CallRecord::Wait CallRecord::wait_for(std::chrono::nanoseconds duration) noexcept {
     constexpr std::chrono::nanoseconds longest = std::chrono::hours(24 * 365);
     const auto end = Clock::now() + std::min(duration, longest);
     for (;;) {
         // An outer call on this thread ends this one too; its signal interrupts the wait.
+        const auto wakes = wakes_.load(std::memory_order_seq_cst);
         if (stopped() || berth_current_stopped()) return Wait::stopped;
+        if (wakes != wakes_seen_) {
+            wakes_seen_ = wakes;
+            return Wait::woken;
+        }
         const auto rest = end - Clock::now();
         if (rest <= std::chrono::nanoseconds::zero()) return Wait::elapsed;
         const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(rest);
         timespec timeout{};
         timeout.tv_sec = seconds.count();
         timeout.tv_nsec = std::chrono::nanoseconds(rest - seconds).count();
-        syscall(SYS_futex, &stop_, FUTEX_WAIT_PRIVATE, 0, &timeout, nullptr, 0);
+        syscall(SYS_futex, &wakes_, FUTEX_WAIT_PRIVATE, wakes, &timeout, nullptr, 0);
     }
 }
 
@@ -105,6 +118,8 @@ void CallRecord::reset() noexcept {
     stop_.store(0, std::memory_order_relaxed);
     redirects_.store(0, std::memory_order_relaxed);
     cause_.store(0, std::memory_order_relaxed);
+    wakes_.store(0, std::memory_order_relaxed);
+    wakes_seen_ = 0;
     deadline_.store(0, std::memory_order_relaxed);
 }
 

@@ -25,7 +25,7 @@ std::string_view name(StopCause cause) noexcept;
 class CallRecord {
 public:
     using Clock = std::chrono::steady_clock;
-    enum class Wait : std::uint8_t { elapsed, stopped };
+    enum class Wait : std::uint8_t { elapsed, stopped, woken };
 
     CallRecord() noexcept = default;
     ~CallRecord();
@@ -48,8 +48,11 @@ public:
     /// afterwards it is not called any more.
     void set_waker(std::shared_ptr<std::function<void()>> waker) noexcept;
 
-    /// For a host function that blocks: sleeps, and wakes at once when the call must end.
+    /// For a host function that blocks: sleeps, and wakes at once when the call must end. A `wake` that came since the last
+    /// wait ends it as well, or the next one: then look again at what the wait was for.
     Wait wait_for(std::chrono::nanoseconds duration) noexcept;
+    /// Ends a wait of the call without ending the call. Any thread.
+    void wake() noexcept;
 
     /// How often running guest code was interrupted for it.
     std::uint32_t redirects() const noexcept { return redirects_.load(std::memory_order_relaxed); }
@@ -65,12 +68,14 @@ private:
     bool mark(StopCause cause) noexcept;
 
     // Layout of berth_record.
-    std::atomic<std::uint32_t> stop_{0};  // also the word that wait_for sleeps on
+    std::atomic<std::uint32_t> stop_{0};
     std::atomic<std::int32_t> thread_{0};
     std::atomic<std::uint32_t> redirects_{0};
     std::uint32_t reserved_ = 0;
     // Only here.
     std::atomic<std::uint32_t> cause_{0};
+    std::atomic<std::uint32_t> wakes_{0};             // the word that wait_for sleeps on; counts stops and wakes
+    std::uint32_t wakes_seen_ = 0;                    // by the thread of the call
     std::atomic<std::int64_t> deadline_{0};           // nanoseconds of Clock
     std::atomic<WatchdogSlot*> slot_{nullptr};        // while armed
     std::mutex waker_mutex_;

@@ -77,12 +77,16 @@ struct GuestIncoming : GuestIovecs {};
 /// How a parameter type is read. A new kind of parameter is a specialisation with its own tests.
 ///
 /// `write_argument` puts what the guest handed over into a journal, without addresses. A type that hands something back has
-/// `write_outcome` and `restore` as well: what was stored after a call that did, and the same again in a replay.
+/// `write_outcome` and `restore` as well: what was stored after a call that did, and the same again in a replay. One that hands
+/// back what a grant gave access to has `wipe`, for a call whose grant was taken away meanwhile; it depends on the arguments alone.
 template <class T>
 struct Boundary;
 
 template <class T>
 concept HandsBack = requires(JournalGet& in, HostCall& call, const T& argument) { Boundary<T>::restore(in, call, argument); };
+
+template <class T>
+concept Wipes = requires(const T& argument) { Boundary<T>::wipe(argument); };
 
 template <class T, ValueType Type>
 struct ScalarBoundary {
@@ -150,6 +154,7 @@ struct Boundary<GuestBuffer> {
         call.count_out(bytes.size());
         return true;
     }
+    static void wipe(const GuestBuffer& value) noexcept { std::fill(value.bytes.begin(), value.bytes.end(), std::uint8_t{0}); }
 };
 
 template <class T>
@@ -169,6 +174,7 @@ struct Boundary<GuestOut<T>> {
         std::memcpy(value.place(), bytes.data(), sizeof(T));
         return true;
     }
+    static void wipe(const GuestOut<T>& value) noexcept { std::memset(value.place(), 0, sizeof(T)); }
 };
 
 template <class T>
@@ -204,6 +210,9 @@ struct Boundary<GuestIncoming> {
     static void write_argument(JournalPut& out, const GuestIncoming& value) { out.length(value.total()); }
     static void write_outcome(JournalPut& out, const HostCall& call, const GuestIncoming& value);
     static bool restore(JournalGet& in, HostCall& call, const GuestIncoming& value) noexcept;
+    static void wipe(const GuestIncoming& value) noexcept {
+        for (const auto& part : value.parts()) std::fill(part.begin(), part.end(), std::uint8_t{0});
+    }
 };
 
 }  // namespace berth

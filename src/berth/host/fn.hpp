@@ -81,7 +81,7 @@ struct Thunk<Body> {
         if (!call.charge_before()) return call.out_of_fuel();
         if (fault != ArgumentFault::none) return call.lower(fault, values);
         const bool journaled = call.journal() != nullptr && !call.function().row.pure;
-        const auto status = journaled ? through_journal(call, values, arguments) : perform(call, values, arguments);
+        const auto status = journaled ? through_journal(call, values, arguments) : perform_granted(call, values, arguments);
         if (status != HostStatus::proceed) return status;
         if (!call.charge_after()) return call.out_of_fuel();
         if (journaled) [[unlikely]] return call.told(call.journal()->seen(call.function()));
@@ -89,6 +89,14 @@ struct Thunk<Body> {
     }
 
 private:
+    /// As `perform`; what it came to is replaced by the denial when a grant that it used was taken away meanwhile.
+    static HostStatus perform_granted(HostCall& call, RawValue* values, ArgumentTuple& arguments) {
+        const auto status = perform(call, values, arguments);
+        if (!call.was_revoked()) [[likely]] return status;
+        std::apply([](const auto&... each) { (wipe(each), ...); }, arguments);
+        return call.lower_revoked(values);
+    }
+
     static HostStatus perform(HostCall& call, RawValue* values, ArgumentTuple& arguments) {
         std::remove_cvref_t<CallType> view(call);
         const auto body = [&]() -> Return {
@@ -125,16 +133,19 @@ private:
             case HostJournal::Next::failed: return call.trap(call.journal()->failure());
             case HostJournal::Next::served: return serve(call, values, arguments, outcome);
             case HostJournal::Next::unknown: status = call.lower(Error(Code::unknown_outcome, "the host stopped while this was under way; whether it happened is not known"), values); break;
-            case HostJournal::Next::execute: status = perform(call, values, arguments); break;
+            case HostJournal::Next::execute: status = perform_granted(call, values, arguments); break;
         }
         // A body may end the call and still have to return something of its type.
         if (call.failure() != nullptr) status = HostStatus::trap;
         written.clear();
         JournalPut out(written);
         if (status == HostStatus::proceed) {
-            out.plain(OutcomeKind::answered);
+            const bool revoked = call.is_replaced();
+            out.plain(revoked ? OutcomeKind::revoked : OutcomeKind::answered);
             call.write_results(out, values);
-            if (results.empty() || call.stores_outputs(values[0])) {
+            if (revoked) {
+                // Nothing was stored; the replay clears the same places.
+            } else if (results.empty() || call.stores_outputs(values[0])) {
                 std::apply([&](const auto&... each) { (write_outcome(out, call, each), ...); }, arguments);
             }
         } else {
@@ -147,9 +158,11 @@ private:
         JournalGet in(outcome);
         OutcomeKind kind{};
         if (!in.plain(kind)) return call.unreadable();
-        if (kind != OutcomeKind::answered) return call.restore_end(in);
+        if (kind != OutcomeKind::answered && kind != OutcomeKind::revoked) return call.restore_end(in);
         if (!call.restore_results(in, values)) return call.unreadable();
-        if (results.empty() || call.stores_outputs(values[0])) {
+        if (kind == OutcomeKind::revoked) {
+            std::apply([](const auto&... each) { (wipe(each), ...); }, arguments);
+        } else if (results.empty() || call.stores_outputs(values[0])) {
             bool whole = true;
             std::apply([&](const auto&... each) { ((whole = whole && restore(in, call, each)), ...); }, arguments);
             if (!whole) return call.unreadable();
@@ -167,6 +180,10 @@ private:
     static bool restore(JournalGet& in, HostCall& call, const T& argument) {
         if constexpr (HandsBack<T>) return Boundary<T>::restore(in, call, argument);
         return true;
+    }
+    template <class T>
+    static void wipe(const T& argument) noexcept {
+        if constexpr (Wipes<T>) Boundary<T>::wipe(argument);
     }
     template <class T>
     static void replay_output(HostCall& call, const T& argument) {

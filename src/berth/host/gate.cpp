@@ -1,7 +1,11 @@
 #include "berth/host/gate.hpp"
 
+#include <bit>
+#include <thread>
+
 #include "berth/base/format.hpp"
 #include "berth/base/limits.hpp"
+#include "berth/engine/watchdog.hpp"
 #include "berth/host/providers/guest_clock.hpp"
 
 namespace berth {
@@ -50,6 +54,53 @@ HostStatus Gate::quota_exceeded() {
 
 HostStatus Gate::enter(HostContext& context, std::uint32_t index, RawValue* values) noexcept {
     auto& gate = context.state_as<Gate>();
+    return gate.setup_.revocations == nullptr ? gate.perform(context, index, values) : gate.guarded_enter(context, index, values);
+}
+
+HostStatus Gate::guarded_enter(HostContext& context, std::uint32_t index, RawValue* values) noexcept {
+    const auto& watchdog = Watchdog::instance();
+    const auto leave = [&] {
+        inside_.store(0, std::memory_order_release);
+        watchdog.light_barrier();
+    };
+    const auto come_in = [&] {
+        inside_.store(1, std::memory_order_relaxed);
+        watchdog.light_barrier();
+        while (revoking_.load(std::memory_order_acquire) != 0) [[unlikely]] std::this_thread::yield();
+        if (untold_.load(std::memory_order_relaxed) != 0) [[unlikely]] tell_revoked();
+    };
+    come_in();
+    const auto status = perform(context, index, values);
+    leave();
+    // What was revoked meanwhile was left to this thread.
+    while (untold_.load(std::memory_order_acquire) != 0) [[unlikely]] {
+        come_in();
+        leave();
+    }
+    return status;
+}
+
+bool Gate::revoke(Capability capability) noexcept {
+    if (!setup_.grants->revoke(capability)) return false;
+    untold_.fetch_or(std::uint64_t{1} << static_cast<unsigned>(capability), std::memory_order_relaxed);
+    revoking_.store(1, std::memory_order_relaxed);
+    Watchdog::instance().heavy_barrier();
+    // The guest is outside and waits when it comes in, or it is inside and looks when it leaves.
+    if (inside_.load(std::memory_order_acquire) == 0) tell_revoked();
+    revoking_.store(0, std::memory_order_release);
+    return true;
+}
+
+void Gate::tell_revoked() noexcept {
+    const auto revoked = untold_.exchange(0, std::memory_order_acq_rel);
+    if (revoked == 0) return;
+    setup_.revocations->revoked(revoked);
+    if (setup_.journal == nullptr || setup_.journal->replays()) return;
+    for (auto rest = revoked; rest != 0; rest &= rest - 1) setup_.journal->revoked(static_cast<Capability>(std::countr_zero(rest)));
+}
+
+HostStatus Gate::perform(HostContext& context, std::uint32_t index, RawValue* values) noexcept {
+    auto& gate = *this;
     HostCall call(gate, context, index);
     const auto& function = call.function();
     if (++gate.host_calls_ > gate.setup_.max_host_calls) return gate.quota_exceeded();
@@ -95,6 +146,7 @@ Result<void> HostCall::require(Capability capability, std::string_view value) {
     if (gate_.setup_.journal != nullptr && !function_.row.needs.checked_by_gate()) [[unlikely]] gate_.setup_.journal->used(capability, value, allowed);
     if (allowed) [[likely]] {
         ++gate_.used_[at];
+        used_ |= std::uint64_t{1} << at;
         return {};
     }
     return fail(denied(capability, value));
@@ -109,6 +161,12 @@ Error HostCall::denied(Capability capability, std::string_view value) {
     auto error = denial.to_error();
     error.set_where(qualified_name());
     return error;
+}
+
+HostStatus HostCall::lower_revoked(RawValue* values) {
+    replaced_ = true;
+    const auto capability = static_cast<Capability>(std::countr_zero(gate_.setup_.grants->revoked() & used_));
+    return lower(denied(capability, {}), values);
 }
 
 HostStatus HostCall::trap(Error error) {

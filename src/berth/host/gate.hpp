@@ -1,6 +1,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -25,6 +26,15 @@ class DenialListener {
 public:
     virtual ~DenialListener() = default;
     virtual void denied(std::string_view world, std::string_view function, const Denial& denial) = 0;
+};
+
+/// Told of capabilities that were taken away while the guest runs: closes what was opened under them. Called while the
+/// guest is in no host call, or on its own thread.
+class RevocationListener {
+public:
+    virtual ~RevocationListener() = default;
+    /// Bit n is Capability(n).
+    virtual void revoked(std::uint64_t capabilities) noexcept = 0;
 };
 
 /// How a host call went, as it is counted.
@@ -59,6 +69,7 @@ public:
         HostMetrics* metrics = nullptr;
         DenialListener* denials = nullptr;
         HostJournal* journal = nullptr;          // records or replays the calls; null in ordinary calls
+        RevocationListener* revocations = nullptr;  // null: grants are not revoked while the guest runs
         const GuestClock* clock = nullptr;       // a virtual one, whose time may run out; null: none does
     };
     explicit Gate(const Setup& setup);
@@ -69,6 +80,12 @@ public:
     /// The engine's entry for every host function of every world.
     static HostStatus enter(HostContext& context, std::uint32_t function, RawValue* values) noexcept;
 
+    /// Takes a capability away, from any thread but one at a time, with a listener only. When it returns, host calls that
+    /// start later are denied, the result of one in progress will be replaced by the denial, and the listener has been told,
+    /// or will be by the thread of the guest before its host call in progress returns. Does not wake what waits. False when
+    /// it was not held.
+    bool revoke(Capability capability) noexcept;
+
     /// Why a host function ended the call, after CallOutcome::host_trapped; empty when the guest ended itself.
     const std::optional<Error>& failure() const noexcept { return failure_; }
     bool out_of_fuel() const noexcept { return out_of_fuel_; }
@@ -78,9 +95,15 @@ public:
 private:
     friend class HostCall;
     HostStatus quota_exceeded();
+    HostStatus guarded_enter(HostContext& context, std::uint32_t index, RawValue* values) noexcept;
+    HostStatus perform(HostContext& context, std::uint32_t index, RawValue* values) noexcept;
+    void tell_revoked() noexcept;
     HostStatus refuse(HostCall& call, const Error& error, RawValue* values);
 
     Setup setup_;
+    std::atomic<std::uint32_t> inside_{0};    // the guest's thread is in a host call; ordered against the next two by barriers
+    std::atomic<std::uint32_t> revoking_{0};  // another thread tells the listener
+    std::atomic<std::uint64_t> untold_{0};    // revoked and not told to the listener
     std::uint64_t host_calls_ = 0;
     std::uint64_t denied_calls_ = 0;
     bool out_of_fuel_ = false;
@@ -116,6 +139,14 @@ public:
     /// For functions whose need depends on the arguments: an error (counted and told to the listener) when it is not
     /// granted on `value`.
     Result<void> require(Capability capability, std::string_view value = {});
+
+    /// What this host call was allowed so far; bit n is Capability(n).
+    std::uint64_t used() const noexcept { return used_; }
+    /// Whether something that it was allowed has been taken away since: a body that waits ends its wait then.
+    bool was_revoked() const noexcept { return (gate_.setup_.grants->revoked() & used_) != 0; }
+    /// Lowers the denial of what was taken away, instead of the result of the body.
+    HostStatus lower_revoked(RawValue* values);
+    bool is_replaced() const noexcept { return replaced_; }
 
     /// Bytes of the arguments that crossed; called by boundary types.
     void count_in(std::uint64_t bytes) noexcept { bytes_in_ += bytes; }
@@ -160,6 +191,8 @@ private:
     const HostFunction& function_;
     std::uint64_t bytes_in_ = 0;
     std::uint64_t bytes_out_ = 0;
+    std::uint64_t used_ = 0;
+    bool replaced_ = false;
     bool counted_ = false;
 };
 

@@ -10,6 +10,7 @@
 #include "berth/base/limits.hpp"
 #include "berth/capability/grant_set.hpp"
 #include "berth/engine/memory_account.hpp"
+#include "berth/host/gate.hpp"
 #include "berth/host/host_world.hpp"
 #include "berth/host/providers/console.hpp"
 #include "berth/host/providers/files.hpp"
@@ -34,15 +35,16 @@ struct GuestStart {
 };
 
 /// What a world keeps of one guest beside its memory, and how the guest ended. One thread at a time.
-class GuestState {
+class GuestState : public RevocationListener {
 public:
-    virtual ~GuestState() = default;
     /// What bodies of host functions get as the state of their call.
     virtual void* world_state() noexcept = 0;
     /// The status with which the guest ended itself, if it did.
     virtual std::optional<std::uint32_t> exit_status() const noexcept = 0;
     /// The signal that the guest raised to end itself, if it did.
     virtual std::optional<std::uint32_t> raised_signal() const noexcept = 0;
+    /// Closes what was opened under these; see RevocationListener.
+    void revoked(std::uint64_t capabilities) noexcept override = 0;
 };
 
 /// One world as the runtime sees it. Immutable, any thread; owned by the application.

@@ -41,6 +41,8 @@ public:
     virtual void used(Capability capability, std::string_view scope, bool allowed) = 0;
     /// Recording, after the effect: what the guest is about to be given.
     virtual Next after(const HostFunction& row, ByteView outcome) = 0;
+    /// Recording: a capability was taken away. Failing to write it shows at the next operation.
+    virtual void revoked(Capability capability) = 0;
     /// Replaying: bytes that the call handed out, of which as many as were recorded went to an output of the guest.
     virtual void output(ByteView bytes) = 0;
     /// The guest has been given the outcome.
@@ -128,6 +130,7 @@ enum class OutcomeKind : std::uint8_t {
     answered,  // results, and what was stored in the guest's memory
     ended,     // the host ended the guest: code and message
     refused,   // the gate refused it: the capability
+    revoked,   // results as for `answered`, but a grant was taken away meanwhile: nothing is left in the guest's memory
 };
 
 }  // namespace berth

@@ -56,6 +56,12 @@ HostJournal::Next HostCallRecorder::refused(std::string_view function, Capabilit
     return append(entry_, false);
 }
 
+void HostCallRecorder::revoked(Capability capability) {
+    auto entry = JournalEntry::of(JournalKind::revoke);
+    entry.capability = name(capability);
+    static_cast<void>(append(entry, false));  // a writer that failed fails again at the next entry
+}
+
 HostJournal::Next HostCallRecorder::before(std::string_view function, const HostFunction& row, ByteView arguments, ByteView&) {
     ++number_;
     reach(RecordPoint::before_call);

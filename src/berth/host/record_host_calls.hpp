@@ -36,6 +36,7 @@ public:
     bool replays() const noexcept override { return false; }
     std::optional<Capability> refusal(std::string_view) override { return std::nullopt; }
     Next refused(std::string_view function, Capability capability) override;
+    void revoked(Capability capability) override;
     Next before(std::string_view function, const HostFunction& row, ByteView arguments, ByteView& outcome) override;
     void used(Capability capability, std::string_view scope, bool allowed) override;
     Next after(const HostFunction& row, ByteView outcome) override;

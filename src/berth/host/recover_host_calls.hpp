@@ -19,6 +19,7 @@ public:
     Next refused(std::string_view function, Capability capability) override { return recorder_.refused(function, capability); }
     Next before(std::string_view function, const HostFunction& row, ByteView arguments, ByteView& outcome) override;
     void used(Capability capability, std::string_view scope, bool allowed) override;
+    void revoked(Capability capability) override { recorder_.revoked(capability); }
     Next after(const HostFunction& row, ByteView outcome) override { return recorder_.after(row, outcome); }
     void output(ByteView bytes) override { replayer_.output(bytes); }
     Next seen(const HostFunction& row) override;

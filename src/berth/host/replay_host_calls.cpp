@@ -56,7 +56,7 @@ Result<RecordedOutcome> RecordedOutcome::parse(ByteView result) {
     if (!in.length(outcome.stream) || outcome.stream > 2) return unreadable();
     if (outcome.stream != 0 && !in.length(outcome.stream_bytes)) return unreadable();
     outcome.outcome = in.rest();
-    if (!in.plain(outcome.kind) || outcome.kind > OutcomeKind::refused) return unreadable();
+    if (!in.plain(outcome.kind) || outcome.kind > OutcomeKind::revoked) return unreadable();
     return outcome;
 }
 

@@ -57,6 +57,7 @@ public:
     Next refused(std::string_view, Capability) override { return Next::failed; }
     Next before(std::string_view function, const HostFunction& row, ByteView arguments, ByteView& outcome) override;
     void used(Capability, std::string_view, bool) override {}
+    void revoked(Capability) override {}
     Next after(const HostFunction&, ByteView) override { return Next::failed; }
     void output(ByteView bytes) override;
     Next seen(const HostFunction& row) override;

@@ -20,10 +20,29 @@ constexpr std::size_t small_chunk = 4 * 1024;
 constexpr std::size_t large_chunk = 128 * 1024;
 constexpr std::size_t read_ahead = 64 * 1024;  // of further requests while one is handled
 constexpr std::size_t linger_bytes = 1 << 20;
+constexpr std::size_t most_unsent = 256 * 1024;  // of what TLS says by itself to a client that does not read
+constexpr std::size_t sealed_at_once = 128 * 1024;
+
+/// The label of berth_http_rejected_total.
+std::string_view rejection_reason(Code code) noexcept {
+    switch (code) {
+        case Code::payload_too_large: return "body_size";
+        case Code::headers_too_large:
+        case Code::uri_too_long: return "headers";
+        case Code::request_timeout: return "timeout";
+        default: return "malformed";
+    }
+}
 
 }  // namespace
 
-HttpConnection::HttpConnection(HttpLane& lane, int descriptor) : lane_(lane), socket_(io_context_of(lane.reactor)) {
+HttpConnection::HttpConnection(HttpLane& lane, int descriptor, const PeerAddress& peer) : lane_(lane), socket_(io_context_of(lane.reactor)) {
+    request_.peer = peer;
+    if (lane.server.options.tls) {
+        tls_ = lane.server.options.tls->session();
+        request_.secure = true;
+        ended_ = !tls_;
+    }
     boost::system::error_code ignored;
     socket_.assign(boost::asio::ip::tcp::v4(), descriptor, ignored);
     socket_.non_blocking(true, ignored);
@@ -55,10 +74,25 @@ void HttpConnection::on_read(const boost::system::error_code& error, std::size_t
         ended_ = true;
         if (phase_ == Phase::handling) cancel_.cancel(CancelCause::client_gone);
     } else {
-        arrived_.append(chunk_.get(), bytes);
+        if (tls_) take_sealed(bytes);
+        else arrived_.append(chunk_.get(), bytes);
         if (phase_ == Phase::handling && arrived_.size() < read_ahead) start_read();
     }
     if (const auto waiting = std::exchange(waiting_, {})) resume_in_loop(waiting);
+}
+
+void HttpConnection::take_sealed(std::size_t bytes) {
+    const auto before = arrived_.size();
+    auto state = tls_->take({chunk_.get(), bytes}, arrived_, sealed_);
+    // A request that comes together with the word that it is the last one is answered first.
+    if (state == TlsSession::State::ended && arrived_.size() > before) state = TlsSession::State::open;
+    if (state == TlsSession::State::broken || sealed_.size() > most_unsent) broken_ = true;
+    if (state != TlsSession::State::open || broken_) {
+        ended_ = true;
+        if (phase_ == Phase::handling) cancel_.cancel(CancelCause::client_gone);
+    }
+    std::string_view nothing;  // what the handshake says; the rest of it goes when the socket takes it
+    if (!sealed_.empty() && send_sealed(nothing) == Sent::broken) broken_ = true;
 }
 
 auto HttpConnection::more() {
@@ -102,6 +136,7 @@ void HttpConnection::check(SteadyTime now) {
 }
 
 void HttpConnection::drain() {
+    if (endless_) cancel_.cancel(CancelCause::shutting_down);
     if (phase_ != Phase::idle) return;
     const auto now = std::chrono::steady_clock::now();
     // One that was just accepted may have a request on the way.
@@ -111,7 +146,7 @@ void HttpConnection::drain() {
 
 void HttpConnection::cancel(CancelCause cause) {
     if (phase_ == Phase::handling) {
-        if (cause == CancelCause::shutting_down) lane_.server.cut.store(true, std::memory_order_relaxed);
+        if (cause == CancelCause::shutting_down && !endless_) lane_.server.cut.store(true, std::memory_order_relaxed);
         cancel_.cancel(cause);
         return;
     }
@@ -125,6 +160,11 @@ void HttpConnection::cancel(CancelCause cause) {
 Task<void> HttpConnection::run(std::unique_ptr<HttpConnection> connection) {
     auto& lane = connection->lane_;
     co_await connection->serve();
+    if (connection->tls_ && !connection->broken_) {
+        connection->tls_->end(connection->sealed_);
+        std::string_view nothing;
+        connection->send_sealed(nothing);
+    }
     boost::system::error_code ignored;
     connection->socket_.close(ignored);
     co_await connection->read_stopped();
@@ -144,6 +184,7 @@ Task<void> HttpConnection::serve() {
         auto step = next_step();
         while (step == Step::more) {
             const auto read = co_await more();
+            if (!sealed_.empty() && !co_await send_rest({}, {})) co_return;
             if (read == Read::ended) co_return;
             if (read == Read::timed_out) {
                 if (broken_ || phase_ == Phase::idle) co_return;
@@ -173,7 +214,8 @@ Task<void> HttpConnection::serve() {
         server.metrics.in_flight.add(-1);
         ++served_;
 
-        const bool stays = framing_.keep_alive && !response.close && !cancel_.requested() && served_ < server.options.max_requests_per_connection &&
+        const bool delimited = !response.source || request_.minor_version == 1;
+        const bool stays = delimited && framing_.keep_alive && !response.close && !cancel_.requested() && served_ < server.options.max_requests_per_connection &&
                            !server.draining.load(std::memory_order_relaxed);
         out_.clear();
         const bool whole = write_head(response, {.keep_alive = stays, .head_only = request_.method == "HEAD", .minor_version = request_.minor_version}, out_);
@@ -183,6 +225,7 @@ Task<void> HttpConnection::serve() {
         const auto sent = send_some(rest);
         if (sent == Sent::broken) co_return;
         if ((sent == Sent::part || !whole) && !co_await send_rest(rest, whole ? std::string_view() : std::string_view(response.body))) co_return;
+        if (response.source && !co_await send_source(*response.source, request_.method == "HEAD")) co_return;
         if (!stays) {
             if (!arrived_.empty()) co_await linger();
             co_return;
@@ -194,7 +237,7 @@ void HttpConnection::begin_request() {
     const auto& options = lane_.server.options;
     scanner_.reset();
     if (arrived_.empty()) {
-        enter(Phase::idle, options.idle_timeout);
+        enter(Phase::idle, tls_ && !tls_->is_established() ? options.header_timeout : options.idle_timeout);
         if (lane_.server.draining.load(std::memory_order_relaxed)) drain();
     } else {
         enter(Phase::head, options.header_timeout);
@@ -260,15 +303,62 @@ HttpConnection::Step HttpConnection::take_body() {
 
 Task<void> HttpConnection::refuse() {
     timed_out_ = false;
-    lane_.server.metrics.rejected.at({name(refusal_->code())}).add();
+    lane_.server.metrics.rejected.at({rejection_reason(refusal_->code())}).add();
     const auto response = error_response(*refusal_, new_call_id(), Detail::exposed);
+    lane_.server.handler.refused(request_.peer, response);
     out_.clear();
     write_head(response, {.keep_alive = false}, out_);
     enter(Phase::writing, lane_.server.options.write_timeout);
     if (co_await send_rest(out_, {})) co_await linger();
 }
 
+HttpConnection::Sent HttpConnection::send_sealed(std::string_view& data) {
+    while (true) {
+        if (sealed_.empty()) {
+            if (data.empty()) return Sent::all;
+            const auto part = data.substr(0, sealed_at_once);
+            if (!tls_->seal(part, sealed_)) return Sent::broken;
+            data.remove_prefix(part.size());
+        }
+        const auto sent = ::send(socket_.native_handle(), sealed_.data(), sealed_.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (sent > 0) {
+            sealed_.erase(0, static_cast<std::size_t>(sent));
+        } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
+            return Sent::part;
+        } else if (errno != EINTR) {
+            return Sent::broken;
+        }
+    }
+}
+
+Task<bool> HttpConnection::send_source(HttpBodySource& source, bool head_only) {
+    if (head_only) co_return true;
+    endless_ = source.is_endless();
+    if (endless_ && lane_.server.draining.load(std::memory_order_relaxed)) cancel_.cancel(CancelCause::shutting_down);
+    while (true) {
+        phase_ = Phase::handling;  // a client that goes away, or a server that closes, tells the source
+        deadline_ = SteadyTime::max();
+        if (ended_) cancel_.cancel(CancelCause::client_gone);
+        start_read();
+        auto part = co_await source.next(cancel_.token());
+        enter(Phase::writing, lane_.server.options.write_timeout);
+        if (!part || ended_) co_return false;
+        out_.clear();
+        const bool last = part->empty();
+        if (request_.minor_version == 1) write_chunk(*part, out_);
+        else out_ = std::move(*part);
+        std::string_view rest = out_;
+        const auto sent = send_some(rest);
+        if (sent == Sent::broken || (sent == Sent::part && !co_await send_rest(rest, {}))) co_return false;
+        if (last) {
+            endless_ = false;
+            co_return true;
+        }
+    }
+}
+
 HttpConnection::Sent HttpConnection::send_some(std::string_view& data) {
+    if (tls_) return send_sealed(data);
     while (!data.empty()) {
         const auto sent = ::send(socket_.native_handle(), data.data(), data.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
         if (sent > 0) {

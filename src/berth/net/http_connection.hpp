@@ -13,6 +13,7 @@
 #include "berth/net/http_head.hpp"
 #include "berth/net/http_lane.hpp"
 #include "berth/net/http_message.hpp"
+#include "berth/net/tls.hpp"
 
 namespace berth {
 
@@ -22,7 +23,7 @@ namespace berth {
 /// noticed at once, at no cost in system calls.
 class HttpConnection {
 public:
-    HttpConnection(HttpLane& lane, int descriptor);
+    HttpConnection(HttpLane& lane, int descriptor, const PeerAddress& peer);
     HttpConnection(const HttpConnection&) = delete;
     HttpConnection& operator=(const HttpConnection&) = delete;
 
@@ -56,6 +57,10 @@ private:
     Task<void> refuse();
     /// True when the connection goes on.
     Sent send_some(std::string_view& data);
+    Sent send_sealed(std::string_view& data);
+    /// Sends the body that a source makes. True when it is whole.
+    Task<bool> send_source(HttpBodySource& source, bool head_only);
+    void take_sealed(std::size_t bytes);
     Task<bool> send_rest(std::string_view first, std::string_view second);
     Task<void> linger();
 
@@ -87,6 +92,9 @@ private:
     HttpFraming framing_;
     std::optional<Error> refusal_;
     std::string out_;
+    std::unique_ptr<TlsSession> tls_;  // null: none
+    std::string sealed_;               // for the wire, with TLS
+    bool endless_ = false;             // what is being sent goes on until it is stopped
     std::uint32_t served_ = 0;
 };
 

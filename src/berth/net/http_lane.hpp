@@ -76,7 +76,7 @@ struct HttpServer::Body {
 
     Task<void> accept();
     bool accept_ready();
-    void place(int descriptor);
+    void place(int descriptor, const PeerAddress& peer);
     void connection_ended();
     /// Calls `what` for every connection, in the loop each lives in.
     Task<void> visit(void (*what)(HttpConnection& connection));

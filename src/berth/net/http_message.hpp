@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -12,6 +13,7 @@
 #include "berth/async/task.hpp"
 #include "berth/base/clock.hpp"
 #include "berth/base/error.hpp"
+#include "berth/net/peer_address.hpp"
 
 namespace berth {
 
@@ -30,9 +32,23 @@ struct HttpRequest {
     CancelToken cancel;                // fires when the client goes or the server's grace is over
     SteadyTime received;               // its head was complete
     std::uint8_t minor_version = 1;
+    bool secure = false;               // came over TLS
+    PeerAddress peer;                    // the other end of the connection; a proxy's, when one is in between
 
     /// The first field of that name (lower case), whatever case it came in.
     std::optional<std::string_view> field(std::string_view lower_name) const noexcept;
+};
+
+/// A body that is made while it is sent. Asked for the next part when the one before is on its way, in the loop of the
+/// connection; the parts make one body. Destroyed when the answer is over.
+class HttpBodySource {
+public:
+    virtual ~HttpBodySource() = default;
+    /// The next part; empty: that was all. `gone` fires when the client goes or the server stops: then it returns soon.
+    /// After a failure the connection ends, so that nobody takes the body for whole.
+    virtual Task<Result<std::string>> next(CancelToken gone) = 0;
+    /// Whether it goes on until somebody stops it: a server that closes does not wait for it.
+    virtual bool is_endless() const noexcept { return false; }
 };
 
 /// One answer. `Date`, `Content-Length`, `Connection` and `X-Content-Type-Options` are added by the connection.
@@ -45,6 +61,7 @@ struct HttpResponse {
     std::vector<std::pair<std::string_view, std::string>> fields;  // further ones; names static, values checked for line ends
     std::vector<std::pair<std::string, std::string>> guest_fields;  // of a guest that answers itself; instead of `content_type`
     std::string body;
+    std::unique_ptr<HttpBodySource> source;  // makes the body instead of `body`; null: it does not
     bool close = false;                // end the connection after it
 };
 
@@ -54,6 +71,11 @@ class HttpHandler {
 public:
     virtual ~HttpHandler() = default;
     virtual Task<HttpResponse> handle(HttpRequest& request) = 0;
+    /// Told of what was answered without asking the handler: what is no request, is too large or did not come in time.
+    virtual void refused(const PeerAddress& peer, const HttpResponse& response) noexcept {
+        static_cast<void>(peer);
+        static_cast<void>(response);
+    }
 };
 
 /// The answer for a failure: status of the code, JSON body with code, message, origin and what else is known. The

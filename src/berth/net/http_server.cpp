@@ -66,7 +66,7 @@ HttpServer::Body::Body(Reactors& reactors, HttpServerOptions options, HttpHandle
     for (unsigned i = 0; i < reactors.count(); ++i) lanes.push_back(std::make_unique<HttpLane>(*this, reactors.at(i)));
 }
 
-void HttpServer::Body::place(int descriptor) {
+void HttpServer::Body::place(int descriptor, const PeerAddress& peer) {
     auto* lane = lanes[0].get();
     auto fewest = lane->count.load(std::memory_order_relaxed);
     for (const auto& other : lanes) {
@@ -78,8 +78,8 @@ void HttpServer::Body::place(int descriptor) {
     lane->count.fetch_add(1, std::memory_order_relaxed);
     count.fetch_add(1, std::memory_order_relaxed);
     metrics.connections.add();
-    tasks.spawn(lane->reactor, [](HttpLane& lane, int descriptor) -> Task<void> {
-        auto connection = std::make_unique<HttpConnection>(lane, descriptor);
+    tasks.spawn(lane->reactor, [](HttpLane& lane, int descriptor, PeerAddress peer) -> Task<void> {
+        auto connection = std::make_unique<HttpConnection>(lane, descriptor, peer);
         connection->slot = lane.connections.size();
         lane.connections.push_back(connection.get());
         if (!lane.sweeping) {
@@ -87,7 +87,7 @@ void HttpServer::Body::place(int descriptor) {
             lane.server.tasks.spawn(lane.reactor, lane.sweep());
         }
         co_await HttpConnection::run(std::move(connection));
-    }(*lane, descriptor));
+    }(*lane, descriptor, peer));
 }
 
 void HttpServer::Body::connection_ended() {
@@ -99,9 +99,11 @@ void HttpServer::Body::connection_ended() {
 /// descriptors, not because the queue is empty.
 bool HttpServer::Body::accept_ready() {
     while (count.load(std::memory_order_seq_cst) < options.max_connections) {
-        const int descriptor = ::accept4(listener.descriptor(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        sockaddr_storage address{};
+        socklen_t size = sizeof address;
+        const int descriptor = ::accept4(listener.descriptor(), reinterpret_cast<sockaddr*>(&address), &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (descriptor >= 0) {
-            place(descriptor);
+            place(descriptor, PeerAddress::of(reinterpret_cast<const sockaddr*>(&address)));
             continue;
         }
         if (errno == EINTR || errno == ECONNABORTED) continue;
@@ -147,7 +149,7 @@ Result<std::unique_ptr<HttpServer>> HttpServer::open(Reactors& reactors, HttpSer
 }
 
 std::uint16_t HttpServer::port() const noexcept { return body_->listener.port(); }
-std::string HttpServer::url() const { return "http://" + body_->listener.address(); }
+std::string HttpServer::url() const { return (body_->options.tls ? "https://" : "http://") + body_->listener.address(); }
 std::size_t HttpServer::connections() const noexcept { return body_->count.load(std::memory_order_relaxed); }
 
 void HttpServer::serve() { body_->acceptor.spawn(body_->lanes[0]->reactor, body_->accept()); }

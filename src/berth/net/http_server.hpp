@@ -14,6 +14,7 @@
 namespace berth {
 
 class MetricRegistry;
+class TlsContext;
 
 /// What bounds a server.
 struct HttpServerOptions {
@@ -27,6 +28,7 @@ struct HttpServerOptions {
     std::uint64_t slowest_body = 1024;                      // bytes a second, looked at after the first 5 seconds
     std::size_t max_connections = 10'000;                   // further ones wait in the system's queue
     std::uint32_t max_requests_per_connection = 1'000;  // then the connection is closed after the answer
+    std::shared_ptr<TlsContext> tls;                    // with its reload; null: no TLS
 };
 
 /// The HTTP/1.1 and 1.0 front of every server verb: keep-alive, pipelining in order, chunked bodies, strict parsing.
@@ -42,7 +44,7 @@ public:
     HttpServer& operator=(const HttpServer&) = delete;
 
     std::uint16_t port() const noexcept;
-    /// `http://127.0.0.1:8080`.
+    /// `http://127.0.0.1:8080`, or `https`.
     std::string url() const;
 
     /// Starts accepting connections. Once.

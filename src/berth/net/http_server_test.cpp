@@ -253,7 +253,7 @@ TEST_F(HttpServerTest, RequestsAreCountedByMethodRouteAndStatus) {
     const auto text = metrics_.prometheus_text();
     EXPECT_NE(text.find("berth_http_requests_total{method=\"GET\",route=\"/echo\",status=\"200\"} 1"), std::string::npos) << text;
     EXPECT_NE(text.find("berth_http_requests_total{method=\"_other\",route=\"/echo\",status=\"200\"} 1"), std::string::npos);
-    EXPECT_NE(text.find("berth_http_rejected_total{reason=\"bad_input\"} 1"), std::string::npos);
+    EXPECT_NE(text.find("berth_http_rejected_total{reason=\"malformed\"} 1"), std::string::npos);
 }
 
 TEST(Listener, AHeldPortNamesItsHolder) {

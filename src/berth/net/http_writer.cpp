@@ -101,9 +101,13 @@ bool write_head(const HttpResponse& response, const HttpWriting& how, std::strin
     out.append(" ").append(reason_phrase(response.status)).append("\r\nDate: ").append(http_date()).append("\r\n");
     if (!bodiless) {
         if (!response.content_type.empty()) append_field(out, "Content-Type", response.content_type);
-        out.append("Content-Length: ");
-        append_number(out, response.body.size());
-        out.append("\r\n");
+        if (response.source) {
+            if (how.minor_version == 1) out.append("Transfer-Encoding: chunked\r\n");
+        } else {
+            out.append("Content-Length: ");
+            append_number(out, response.body.size());
+            out.append("\r\n");
+        }
     }
     out.append("X-Content-Type-Options: nosniff\r\n");
     if (!response.request_id.empty()) append_field(out, "X-Request-Id", response.request_id);
@@ -116,10 +120,16 @@ bool write_head(const HttpResponse& response, const HttpWriting& how, std::strin
         out.append("Connection: keep-alive\r\n");
     }
     out.append("\r\n");
-    if (bodiless || how.head_only || response.body.empty()) return true;
+    if (bodiless || how.head_only || response.source || response.body.empty()) return true;
     if (response.body.size() > inline_body) return false;
     out.append(response.body);
     return true;
+}
+
+void write_chunk(std::string_view part, std::string& out) {
+    std::array<char, 16> digits;
+    const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), part.size(), 16).ptr;
+    out.append(digits.data(), end).append("\r\n").append(part).append("\r\n");
 }
 
 HttpResponse error_response(const Error& error, std::string request_id, Detail detail, std::string_view function) {

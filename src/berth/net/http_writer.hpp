@@ -15,6 +15,9 @@ struct HttpWriting {
     std::uint8_t minor_version = 1;
 };
 
+/// Appends one part of a body whose length is not known, as a chunk; an empty one is its end.
+void write_chunk(std::string_view part, std::string& out);
+
 /// Appends the head of the answer to `out`, and its body when it is small; a larger one is sent after it by itself.
 /// Returns whether the body is in `out`. Line ends in field values become spaces: no value starts a line of its own.
 bool write_head(const HttpResponse& response, const HttpWriting& how, std::string& out);

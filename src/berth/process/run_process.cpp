@@ -142,9 +142,11 @@ Task<void> read_output(RunRef run) {
         // Waiting first keeps memory from being set aside for a process that says nothing.
         const auto ready = co_await asio_op([&run](auto handler) { run->output.async_wait(PipeEnd::wait_read, handler); });
         if (ready.error) break;
-        run->out.resize(before + room);
-        const auto got = ::read(run->output.native_handle(), run->out.data() + before, room);
-        run->out.resize(before + static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
+        ssize_t got = 0;
+        run->out.resize_and_overwrite(before + room, [&](char* data, std::size_t) {
+            got = ::read(run->output.native_handle(), data + before, room);
+            return before + static_cast<std::size_t>(std::max<ssize_t>(got, 0));
+        });
         if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR)) break;
         if (run->plan.output_kept > 0) {
             run->kept_output.add(run->out);

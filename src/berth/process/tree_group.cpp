@@ -9,6 +9,7 @@
 #include <charconv>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <sstream>
 
 #include "berth/base/format.hpp"
@@ -92,24 +93,43 @@ bool can_make(const std::string& folder) {
     return true;
 }
 
-/// Ends and removes what hosts that are gone have left.
-void clear_stale(const std::string& folder) {
+/// The leaves of this user below a folder, whose host is gone.
+std::vector<std::string> stale_below(const std::string& folder) {
+    constexpr std::string_view prefix = "berth-fn-";
+    std::vector<std::string> found;
     std::error_code ignored;
     for (const auto& entry : fs::directory_iterator(folder, ignored)) {
         const auto name = entry.path().filename().string();
-        constexpr std::string_view prefix = "berth-fn-";
         if (!name.starts_with(prefix)) continue;
         const auto pid = number_of(std::string_view(name).substr(prefix.size()));
-        if (!pid || ::kill(static_cast<pid_t>(*pid), 0) == 0 || errno == EPERM) continue;
-        const auto path = entry.path().string();
-        for (int round = 0; round < 50 && ::rmdir(path.c_str()) != 0 && errno == EBUSY; ++round) {
-            if (!write_path(path + "/cgroup.kill", "1")) {
-                std::istringstream all(read_path(path + "/cgroup.procs"));
-                for (pid_t left = 0; all >> left;) ::kill(left, SIGKILL);
-            }
-            ::usleep(1000);
-        }
+        struct stat raw{};
+        const bool gone = pid && ::kill(static_cast<pid_t>(*pid), 0) != 0 && errno != EPERM;
+        if (gone && ::lstat(entry.path().c_str(), &raw) == 0 && raw.st_uid == ::geteuid()) found.push_back(entry.path().string());
     }
+    return found;
+}
+
+/// Ends what runs in a leaf and removes it.
+bool clear(const std::string& path) {
+    for (int round = 0; round < 50; ++round) {
+        if (::rmdir(path.c_str()) == 0 || errno == ENOENT) return true;
+        if (errno != EBUSY) return false;
+        if (!write_path(path + "/cgroup.kill", "1")) {
+            std::istringstream all(read_path(path + "/cgroup.procs"));
+            for (pid_t left = 0; all >> left;) ::kill(left, SIGKILL);
+        }
+        ::usleep(1000);
+    }
+    return false;
+}
+
+/// Where this process may make groups: of the version 2 hierarchy, and of version 1 controllers.
+std::vector<std::string> folders_for_groups() {
+    std::vector<std::string> folders;
+    for (const auto& [type, controller] : {std::pair{"cgroup2", ""}, std::pair{"cgroup", "memory"}, std::pair{"cgroup", "pids"}}) {
+        if (const auto mount = mount_of(type, controller); !mount.empty()) folders.push_back(own_folder(mount, controller));
+    }
+    return folders;
 }
 
 }  // namespace
@@ -196,17 +216,32 @@ std::shared_ptr<TreeGroups> TreeGroups::open(std::string& reason) {
     const auto controllers = read_path(groups->base_ + "/cgroup.subtree_control");
     groups->memory_in_base_ = controllers.find("memory") != std::string::npos;
     groups->pids_in_base_ = controllers.find("pids") != std::string::npos;
-    clear_stale(groups->base_);
+    for (const auto& path : stale_below(groups->base_)) clear(path);
     for (const auto& [controller, base, inside] : {std::tuple{"memory", &groups->memory_base_, groups->memory_in_base_}, std::tuple{"pids", &groups->pids_base_, groups->pids_in_base_}}) {
         if (inside) continue;
         const auto old = mount_of("cgroup", controller);
         if (old.empty()) continue;
         const auto folder = own_folder(old, controller);
         if (!can_make(folder)) continue;
-        clear_stale(folder);
+        for (const auto& path : stale_below(folder)) clear(path);
         *base = folder;
     }
     return groups;
+}
+
+std::vector<std::string> TreeGroups::stale() {
+    std::vector<std::string> found;
+    for (const auto& folder : folders_for_groups()) {
+        auto below = stale_below(folder);
+        found.insert(found.end(), std::make_move_iterator(below.begin()), std::make_move_iterator(below.end()));
+    }
+    return found;
+}
+
+bool TreeGroups::clear_stale() {
+    bool all = true;
+    for (const auto& path : stale()) all = clear(path) && all;
+    return all;
 }
 
 TreeGroups::~TreeGroups() {

@@ -72,6 +72,11 @@ public:
     static std::shared_ptr<TreeGroups> open(std::string& reason);
     ~TreeGroups();
 
+    /// Folders of hosts that are gone, with whatever still runs in them.
+    static std::vector<std::string> stale();
+    /// Ends what runs in those and removes them; false when one stays.
+    static bool clear_stale();
+
     struct Bounds {
         std::optional<std::uint64_t> memory;
         std::optional<std::uint64_t> processes;

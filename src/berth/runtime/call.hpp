@@ -17,8 +17,11 @@
 namespace berth {
 
 struct CallMode;
+class DenialListener;
 class InputStream;
 class OutputStream;
+class RunningCall;
+class WasmInstance;
 
 /// Bytes with a media type. JSON text is carried as it came, never re-encoded.
 struct Payload {
@@ -68,12 +71,19 @@ struct Call {
     std::optional<SteadyTime> deadline;  // the caller's; the function's own limit holds as well
     CancelToken cancel;
     std::shared_ptr<const AuthSubject> auth;  // null: anonymous; shared with what the call makes
-    std::string trace_parent;          // W3C trace context of the caller; empty: none
+    std::string trace_parent;          // W3C trace context of the caller, checked; empty: none
+    std::string trace_state;           // its state; empty: none
+    std::string baggage;               // what goes along with all that it causes; empty: nothing
+    std::string parent_span;           // id of the caller's span, where the runtime makes spans: trace_parent then names the call's own
     std::uint8_t depth = 0;            // nested calls above this one
     Limits tighten;                    // bounds of this call alone
     std::shared_ptr<const CallRequest> request;  // null: the call is no request; owners: the call and its copies
     const CallStreams* streams = nullptr;  // null: input and output are payloads
     const CallMode* mode = nullptr;    // null: on the machine as it is, not recorded; outlives the call
+    WasmInstance* instance = nullptr;  // entered instead of a fresh one; outlives the call
+    DenialListener* denials = nullptr; // told of denied calls of a wasm guest instead of the engine's listener; outlives the call
+    bool receipt = false;              // Outcome::receipt is wanted
+    RunningCall* running = nullptr;    // its entry among the running ones, given by the runtime; outlives its run in the engine
     CallSlot slot;                     // given by the runtime; held until nothing of the call is left
 };
 

@@ -20,6 +20,7 @@ struct CallTrace {
     bool deterministic = false;
     Digest root{};                  // of its journal
     std::uint64_t operations = 0;   // host calls in it
+    bool is_command = false;        // _start was entered: its output is what it wrote
     bool stopped_at_until = false;  // replayed only as far as was asked for
     Bytes args;                     // in the world's encoding
 };

@@ -60,7 +60,7 @@ Result<void> RecordTape::begin(std::string_view entry, const Bytes& args, const 
     auto opening = JournalEntry::of(JournalKind::open);
     const auto policy = policy_digest(program_.policy() != nullptr ? *program_.policy() : Policy{}, world.missing);
     if (mode_.trace != nullptr) {
-        *mode_.trace = {.world = std::string(world.name), .module = program_.digest(), .policy = policy, .schedule = schedules_of(program_), .deterministic = mode_.deterministic, .args = args};
+        *mode_.trace = {.world = std::string(world.name), .module = program_.digest(), .policy = policy, .schedule = schedules_of(program_), .deterministic = mode_.deterministic, .is_command = entry == "_start", .args = args};
     }
     opening.open = JournalOpen{.world = std::string(world.name),
                                .module = program_.digest(),

@@ -23,6 +23,7 @@ struct CallGrant {
     std::string version;
     std::shared_ptr<const AuthSubject> auth;    // null: anonymous; shared with the call
     std::uint8_t depth = 0;
+    std::string trace_parent;                   // of the call's span; empty: none
     SteadyTime deadline;
     std::function<void(LogEntry)> log;          // adds to the log of the call
 };

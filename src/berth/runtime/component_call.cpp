@@ -4,11 +4,12 @@
 #include <array>
 
 #include "berth/base/format.hpp"
-#include "berth/engine/call_record.hpp"
 #include "berth/base/hash.hpp"
+#include "berth/engine/call_record.hpp"
 #include "berth/engine/component.hpp"
 #include "berth/runtime/call_tape.hpp"
 #include "berth/runtime/component_gate.hpp"
+#include "berth/runtime/running_call.hpp"
 
 namespace berth {
 namespace {
@@ -229,8 +230,20 @@ Outcome run_component(const WasmProgram& program, const Call& call, const WasmCa
                                              .table_limit = limits[Limit::table_elements],
                                              .arguments = entered.arguments};
         const GuestRequest request{.method = entered.request.method, .authority = entered.request.authority, .target = entered.request.target, .https = entered.request.https, .fields = entered.request.fields};
-        const CancelCallback on_cancel(call.cancel, [&] { record.request_stop(call.cancel.cause() == CancelCause::shutting_down ? StopCause::shutdown : StopCause::cancelled); });
+        struct Control final : CallControl {
+            Control(GrantSet& grants, CallRecord& record) : grants(grants), record(record) {}
+            void cancel(CancelCause cause) noexcept override { record.request_stop(stop_cause(cause)); }
+            bool revoke(Capability capability) noexcept override {
+                if (!grants.revoke(capability)) return false;
+                record.wake();
+                return true;
+            }
+            GrantSet& grants;
+            CallRecord& record;
+        } control(setup.grants, record);
+        const CancelCallback on_cancel(call.cancel, [&] { record.request_stop(stop_cause(call.cancel.cause())); });
         record.arm(deadline);
+        const CallAttachment attachment(call.running, control);
         component.call(component_setup, as_handler ? &request : nullptr, report);
         record.disarm();
         host_calls = gate.host_calls();

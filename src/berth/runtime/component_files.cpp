@@ -147,7 +147,7 @@ std::int32_t on_directory(ComponentGate& gate, Directory& directory, const Compo
 }
 
 /// An open file keeps working only while what it was opened under is granted.
-std::int32_t allowed(ComponentGate& gate, Capability capability) { return gate.program().grants().holds(capability) ? 0 : gate.require(capability); }
+std::int32_t allowed(ComponentGate& gate, Capability capability) { return gate.grants().holds(capability) ? 0 : gate.require(capability); }
 
 std::int32_t on_file(ComponentGate& gate, File& file, const ComponentOp& op, ComponentAnswer& answer) {
     using enum ComponentFunction;

@@ -42,7 +42,7 @@ std::function<void()> ComponentGate::waker() {
 }
 
 std::shared_ptr<const NetworkGuard> ComponentGate::guard() {
-    if (!guard_) guard_ = std::make_shared<NetworkGuard>(program_.grants());
+    if (!guard_) guard_ = std::make_shared<NetworkGuard>(setup_.grants);
     return guard_;
 }
 
@@ -57,6 +57,8 @@ void ComponentGate::wait(std::uint64_t due) {
     }
     if (!waker_) waker_.emplace(&record_);
     waker_->wait_until(has_time ? SteadyTime(std::chrono::nanoseconds(static_cast<std::int64_t>(std::min<std::uint64_t>(due, INT64_MAX)))) : std::chrono::steady_clock::now() + std::chrono::hours(1));
+    // A wait has no error that it could answer with.
+    if (has_time && setup_.grants.was_revoked(Capability::time_sleep)) record_.request_stop(StopCause::revoked);
 }
 
 std::uint64_t ComponentGate::add(Object object) {
@@ -66,7 +68,7 @@ std::uint64_t ComponentGate::add(Object object) {
 }
 
 std::int32_t ComponentGate::require(Capability capability, std::string_view value) {
-    const auto& grants = program_.grants();
+    const auto& grants = setup_.grants;
     const bool allowed = value.empty() ? grants.holds(capability) : grants.holds(capability, value);
     if (journal_ != nullptr && !component_table()[function_].row.needs.checked_by_gate()) journal_->used(capability, value, allowed);
     if (!allowed) return deny(grants.denial(capability, value));
@@ -90,7 +92,7 @@ std::int32_t ComponentGate::deny(const Denial& denial) {
 
 std::int32_t ComponentGate::deny_origin(Capability capability, std::string_view origin) {
     if (journal_ != nullptr) journal_->used(capability, origin, false);
-    return deny(program_.grants().denial(capability, origin));
+    return deny(setup_.grants.denial(capability, origin));
 }
 
 ComponentHost::Next ComponentGate::execute(const ComponentOp& op, const HostFunction& function, ComponentAnswer& answer) {
@@ -133,7 +135,7 @@ ComponentHost::Next ComponentGate::through_journal(const ComponentOp& op, const 
     if (needs.checked_by_gate()) {
         if (journal_->replays()) {
             if (const auto refused = journal_->refusal(name)) {
-                deny(program_.grants().denial(*refused, {}));
+                deny(setup_.grants.denial(*refused, {}));
                 return Next::denied;
             }
         } else if (require(needs.capability()) != 0) {

@@ -57,6 +57,7 @@ public:
     OutputStream& error() const noexcept { return error_; }
     const Limits& limits() const noexcept { return limits_; }
     const WasmProgram& program() const noexcept { return program_; }
+    const GrantSet& grants() const noexcept { return setup_.grants; }
     const WasmCallSetup& setup() const noexcept { return setup_; }
     HandlerBody& handler() noexcept { return handler_; }
     std::span<const std::string> variables() const noexcept { return variables_; }

@@ -65,8 +65,8 @@ std::int32_t http_handle(ComponentGate& gate, const ComponentOp& op, ComponentAn
 
     const auto capability = NetworkGuard::needed_for(method);
     const auto guard = gate.guard();
-    // A revoked grant is gone from the program's grants, not from the copy that the guard holds.
-    if (!gate.program().grants().holds(capability, request.url.text())) return gate.deny_origin(capability, request.url.origin());
+    // A revoked grant is gone from the grants of the call, not from the copy that the guard holds.
+    if (!gate.grants().holds(capability, request.url.text())) return gate.deny_origin(capability, request.url.origin());
     gate.used(capability, request.url.origin());
     auto opened = gate.setup().network.open(std::move(request), guard, gate.waker());
     if (!opened) {

@@ -165,7 +165,7 @@ TEST_F(DiscoveryTest, ManifestProblemsHaveNumberAndPlace) {
     EXPECT_EQ(numbers("env: {A: \"${HOME}\"}\n"), "M017");
     EXPECT_EQ(numbers("env: {A: \"${BERTH_FN_UNSET}\"}\n"), "M018");
     EXPECT_EQ(numbers("limits: {cpu: 0, output: 5, puts: 1mb}\n"), "M021 M021 M021");
-    EXPECT_EQ(numbers("hooks: [{a: 1}]\nschedules: [{a: 1}]\nsandbox: strict\nstream: true\ninstances: {mode: warm}\nreceipts: true\nmount: /x\n"), "M031 M031 M031 M031 M031 M031 M003");
+    EXPECT_EQ(numbers("hooks: [{a: 1}]\nschedules: [{a: 1}]\nsandbox: strict\nstream: true\ninstances: {mode: warm}\nmount: /x\n"), "M031 M031 M031 M031 M031 M003");
     EXPECT_EQ(numbers("hooks: []\nschedules: []\nsandbox: {level: none}\nstream: false\ninstances: {mode: oneshot}\nreceipts: false\n"), "");
     EXPECT_EQ(numbers("limits: {pids: 0}\n"), "M021");
     EXPECT_EQ(numbers("dependencies: [x]\n"), "W103");

@@ -36,7 +36,7 @@ constexpr Field fields[] = {
     {"sandbox", "sandboxes", "none"},
     {"instances", "warm workers", "oneshot"},
     {"stream", "streaming", "false"},
-    {"receipts", "receipts", "false"},
+    {"receipts", "", ""},
     {"mount", "", ""},
 };
 
@@ -282,8 +282,8 @@ void ManifestReader::read_field(std::string_view name, const YamlNode& key, cons
     } else if (name == "request_extras") {
         m.process_keys.emplace_back(name, key.place);
         for (auto& extra : texts(value, name)) {
-            if (extra != "function" && extra != "trigger" && extra != "deadline") {
-                problem(extra == "trace" ? "M031" : "M003", value.place, name, extra == "trace" ? "this build has no traces; leave it out" : format("\"{}\" is none of function, trigger, deadline, trace", extra));
+            if (extra != "function" && extra != "trigger" && extra != "deadline" && extra != "trace") {
+                problem("M003", value.place, name, format("\"{}\" is none of function, trigger, deadline, trace", extra));
                 continue;
             }
             m.request_extras.push_back(std::move(extra));
@@ -293,6 +293,8 @@ void ManifestReader::read_field(std::string_view name, const YamlNode& key, cons
     } else if (name == "dependencies") {
         m.dependencies = texts(value, name);
         if (!m.dependencies.empty()) problem("W103", value.place, name, "Berth installs nothing by itself");
+    } else if (name == "receipts") {
+        m.receipts = flag(value, name).value_or(false);
     } else if (name == "error_status") {
         m.process_keys.emplace_back(name, key.place);
         if (const auto status = word(value, name, {"http", "ok"})) m.ok_for_failures = *status == "ok";

@@ -86,6 +86,7 @@ struct FunctionManifest {
     std::string stderr_level = "info";
     std::vector<std::string> request_extras;
     bool finish_on_disconnect = false;
+    bool receipts = false;                  // each call has one written
     // of wasm kinds
     std::optional<std::string> entry;       // export to call
     std::optional<std::string> mount;       // path under which a component takes HTTP requests itself; `/` when not written

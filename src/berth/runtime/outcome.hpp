@@ -62,6 +62,7 @@ struct Outcome {
     Usage usage;
     Timing timing;
     std::optional<ExitInfo> exit;
+    std::string receipt;     // content id of the receipt that was written for it; empty: none
 };
 
 }  // namespace berth

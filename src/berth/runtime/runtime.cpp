@@ -7,6 +7,10 @@
 #include "berth/base/format.hpp"
 #include "berth/base/ids.hpp"
 #include "berth/base/utf8.hpp"
+#include "berth/runtime/call_mode.hpp"
+#include "berth/runtime/manifest.hpp"
+#include "berth/runtime/receipt_writer.hpp"
+#include "berth/runtime/spans.hpp"
 
 namespace berth {
 
@@ -20,6 +24,17 @@ std::string_view name(CallStep step) noexcept {
     }
     return "cleaned";
 }
+
+namespace {
+
+/// How a call in line is ended.
+struct WaitingControl final : CallControl {
+    void cancel(CancelCause cause) noexcept override { source.cancel(cause); }
+    bool revoke(Capability) noexcept override { return false; }
+    CancelSource source;
+};
+
+}  // namespace
 
 struct Runtime::Series {
     std::string function;
@@ -87,6 +102,7 @@ Runtime::Series& Runtime::series(const Function& called) {
 
 void Runtime::step(CallStep step, const Call& call, const Outcome* outcome) {
     if (setup_.observer != nullptr) setup_.observer->step(step, call, outcome);
+    if (setup_.spans != nullptr) setup_.spans->step(step, call, outcome);
 }
 
 std::shared_ptr<const FunctionTable> Runtime::table() const {
@@ -153,18 +169,55 @@ Result<FunctionTable::Entry> Runtime::admit(const Call& call) const {
 void Runtime::report(const Call& call, const Outcome& outcome) const {
     for (const auto& entry : outcome.logs) {
         const auto level = parse_log_level(entry.level).value_or(LogLevel::info);
-        setup_.log->write(level, "function", entry.message, {{"call", call.id}, {"function", call.function}});
+        setup_.log->write(level, "function", entry.message, {{"call", call.id}, {"function", call.function}, {"trace_id", trace_id(call)}, {"span_id", span_id(call)}});
     }
     if (outcome.error && row(outcome.error->code()).http >= 500) {
         setup_.log->write(LogLevel::error, "runtime", outcome.error->full_message(),
-                          {{"call", call.id}, {"function", call.function}, {"code", berth::name(outcome.error->code())}, {"where", outcome.error->where()}});
+                          {{"call", call.id}, {"function", call.function}, {"code", berth::name(outcome.error->code())}, {"where", outcome.error->where()}, {"trace_id", trace_id(call)}, {"span_id", span_id(call)}});
     }
+}
+
+Task<Outcome> Runtime::call_with_receipt(FunctionTable::Entry entry, Call call) {
+    Outcome outcome;
+    if (setup_.receipts == nullptr) {
+        outcome.error = Error(Code::config_error, format("the function {} wants receipts, and this host writes none", entry.function->name));
+        outcome.error->set_fix("serve --receipt DIR, with a key that berth keygen made");
+        co_return outcome;
+    }
+    const auto id = call.id;
+    const auto input = Cid::of(Cid::Codec::raw, as_bytes(call.input.bytes));
+    CallTrace trace;
+    CallMode mode;
+    if (call.mode != nullptr) mode = *call.mode;
+    if (mode.trace == nullptr) mode.trace = &trace;
+    call.mode = &mode;
+    outcome = co_await entry.engine->call(entry.function, std::move(call));
+    // What never started has left nothing to sign.
+    if (outcome.error && mode.trace->root == Digest{}) co_return outcome;
+    auto written = setup_.receipts->write(id, *mode.trace, outcome, input);
+    if (written) {
+        outcome.receipt = std::move(*written);
+        setup_.metrics.counters("berth_receipts_total", "Receipts written.", {"world"}).at({mode.trace->world}).add();
+    } else if (!outcome.error) {
+        outcome.error = std::move(written.error());
+    }
+    co_return outcome;
 }
 
 Task<Outcome> Runtime::call(Call call) {
     const auto received = setup_.clock.steady();
     if (call.id.empty()) call.id = new_call_id();
     if (call.request_id.empty()) call.request_id = call.id;
+    if (setup_.spans != nullptr) begin_span(call);
+    // The call goes to the engine; what others see from here on is the part that names it.
+    Call shown;
+    shown.id = call.id;
+    shown.request_id = call.request_id;
+    shown.function = call.function;
+    shown.trigger = call.trigger;
+    shown.depth = call.depth;
+    shown.trace_parent = call.trace_parent;
+    shown.parent_span = call.parent_span;
     step(CallStep::received, call);
     in_flight_.fetch_add(1, std::memory_order_relaxed);
 
@@ -180,11 +233,19 @@ Task<Outcome> Runtime::call(Call call) {
         counted->in_flight.add(1);
         const auto asked = setup_.clock.steady();
         step(CallStep::admitted, call);
+        RunningCall running;
+        const RunningCalls::Member member(running_, running, shown, entry.function, setup_.clock.wall());
+        call.running = &running;
         call.slot = counted->queue.try_take(counted->lane, call.depth != 0);
         std::optional<Error> refused;
         if (!call.slot) {
             counted->queued.add(1);
-            auto turn = co_await counted->queue.take(counted->lane, {.nested = call.depth != 0, .deadline = call.deadline, .cancel = call.cancel});
+            WaitingControl control;
+            const auto stop = [&] { control.source.cancel(call.cancel.cause()); };
+            const CancelCallback caller(call.cancel, stop);
+            const CallAttachment attachment(&running, control, RunningState::waiting);
+            CallQueue::Ask ask{.nested = call.depth != 0, .deadline = call.deadline, .cancel = control.source.token()};
+            auto turn = co_await counted->queue.take(counted->lane, std::move(ask));
             counted->queued.add(-1);
             if (turn) {
                 call.slot = std::move(*turn);
@@ -197,14 +258,12 @@ Task<Outcome> Runtime::call(Call call) {
         } else {
             step(CallStep::started, call);
             const auto started = setup_.clock.steady();
-            // The call goes to the engine; what observers see afterwards is the part that names it.
-            Call shown;
-            shown.id = call.id;
-            shown.request_id = call.request_id;
-            shown.function = call.function;
-            shown.trigger = call.trigger;
-            outcome = co_await entry.engine->call(entry.function, std::move(call));
-            call = std::move(shown);
+            const bool wants_receipt = call.receipt || setup_.receipt_each || (entry.function->manifest != nullptr && entry.function->manifest->receipts);
+            if (wants_receipt) {
+                outcome = co_await call_with_receipt(entry, std::move(call));
+            } else {
+                outcome = co_await entry.engine->call(entry.function, std::move(call));
+            }
             outcome.timing.queue = started - asked;
         }
         counted->in_flight.add(-1);
@@ -229,11 +288,19 @@ Task<Outcome> Runtime::call(Call call) {
         setup_.metrics.counters("berth_calls_total", "Calls by function, engine and outcome.", {"function", "engine", "outcome"}).at({function, engine, code}).add();
         setup_.metrics.counters("berth_errors_total", "Failed calls by code.", {"code"}).at({code}).add();
     }
-    if (setup_.log != nullptr) report(call, outcome);
+    if (setup_.log != nullptr) report(shown, outcome);
     in_flight_.fetch_sub(1, std::memory_order_relaxed);
-    step(CallStep::finished, call, &outcome);
-    step(CallStep::cleaned, call, &outcome);
+    step(CallStep::finished, shown, &outcome);
+    step(CallStep::cleaned, shown, &outcome);
     co_return outcome;
+}
+
+Result<void> Runtime::cancel(std::string_view id) { return running_.cancel(id, CancelCause::cancelled); }
+
+Result<bool> Runtime::revoke(std::string_view id, Capability capability) {
+    BERTH_TRY(const bool held, running_.revoke(id, capability));
+    if (held) setup_.metrics.counters("berth_revocations_total", "Capabilities taken from running calls.", {"capability"}).at({berth::name(capability)}).add();
+    return held;
 }
 
 Task<void> Runtime::close(std::chrono::milliseconds grace) {

@@ -14,10 +14,13 @@
 #include "berth/runtime/engine.hpp"
 #include "berth/runtime/function_table.hpp"
 #include "berth/runtime/invoker.hpp"
+#include "berth/runtime/running_call.hpp"
 #include "berth/telemetry/log.hpp"
 #include "berth/telemetry/metrics.hpp"
 
 namespace berth {
+
+class ReceiptWriter;
 
 /// How many calls of one kind run and wait by default: 64 a core and 1,024, of processes 8 a core (at least 32).
 CallBounds default_bounds(EngineKind kind);
@@ -42,6 +45,9 @@ public:
         MetricRegistry& metrics;
         Log* log = nullptr;             // gets what guests log and how calls fail; null: whoever calls reports that
         CallObserver* observer = nullptr;
+        CallObserver* spans = nullptr;  // as observer; calls get a span of their own below the caller's
+        const ReceiptWriter* receipts = nullptr;  // null: calls that want a receipt are refused
+        bool receipt_each = false;      // every call wants one
         Reactors* reactors = nullptr;   // where calls from outside of any reactor wait for their turn
         std::function<CallBounds(EngineKind)> bounds = default_bounds;
     };
@@ -59,6 +65,15 @@ public:
     /// those given before, outlive it.
     void refresh(std::vector<Engine*> engines);
 
+    /// The calls that were admitted and are not answered yet, oldest first.
+    std::vector<RunningCallInfo> running() const { return running_.list(); }
+    /// Ends a call, whether it waits or runs. Fails with not_found when there is none of this id.
+    Result<void> cancel(std::string_view id);
+    /// Takes a capability away from one call, for the rest of it. When this returns, host calls that start later are denied,
+    /// what is in progress is answered with the denial, whatever waits on the capability is woken, and what was opened
+    /// under it is closed; a process is ended. False when the call did not hold it; not_found when there is no such call.
+    Result<bool> revoke(std::string_view id, Capability capability);
+
     std::uint64_t in_flight() const noexcept { return in_flight_.load(std::memory_order_relaxed); }
 
 private:
@@ -68,6 +83,7 @@ private:
     void report(const Call& call, const Outcome& outcome) const;
     Result<FunctionTable::Entry> admit(const Call& call) const;
     std::shared_ptr<const FunctionTable> table() const;
+    Task<Outcome> call_with_receipt(FunctionTable::Entry entry, Call call);
 
     Setup setup_;
     std::vector<Engine*> engines_;                 // all there ever were; guarded by mutex_
@@ -75,6 +91,7 @@ private:
     std::shared_ptr<const FunctionTable> table_;   // guarded by table_mutex_; with calls that read it
     std::array<CallBounds, engine_kind_count> bounds_;                 // by EngineKind, as they were at the start
     std::array<std::unique_ptr<CallQueue>, engine_kind_count> queues_;  // by EngineKind
+    RunningCalls running_;
     std::mutex mutex_;
     std::unordered_map<std::string, std::unique_ptr<Series>> series_;  // guarded by mutex_
     std::vector<std::unique_ptr<Series>> retired_;                     // guarded by mutex_

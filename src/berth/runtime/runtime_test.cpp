@@ -113,6 +113,73 @@ TEST_F(RuntimeTest, CallsBeyondAFunctionsConcurrencyWaitAndThenAreRefused) {
     EXPECT_THAT(engine.started, testing::ElementsAre("0", "1"));
 }
 
+TEST_F(RuntimeTest, CallsAreListedAndCancelledWhileTheyWaitAndWhileTheyRun) {
+    const auto reactors = Reactors::start(1);
+    EchoEngine engine({{.name = "narrow", .limits = one_at_a_time()}});
+    Runtime runtime({.clock = clock_, .metrics = metrics_, .reactors = reactors.get()}, {&engine});
+    engine.hold = true;
+    std::vector<Outcome> outcomes(2);
+    TaskScope scope;
+    for (std::size_t i = 0; i < outcomes.size(); ++i) {
+        auto each = call("narrow");
+        each.id = format("call-{}", i);
+        scope.spawn(reactors->at(0), [](Runtime& runtime, Call call, Outcome& outcome) -> Task<void> { outcome = co_await runtime.call(std::move(call)); }(runtime, std::move(each), outcomes[i]));
+    }
+    sync_wait([](Reactor& reactor, const Runtime& runtime) -> Task<void> {
+        co_await reactor.enter();
+        while (runtime.running().size() != 2) co_await reactor.yield();
+    }(reactors->at(0), runtime));
+    const auto running = runtime.running();
+    EXPECT_EQ(running[0].id, "call-0");
+    EXPECT_EQ(running[1].id, "call-1");
+    EXPECT_EQ(running[1].function->name, "narrow");
+    EXPECT_EQ(running[1].state, RunningState::waiting);
+    EXPECT_EQ(runtime.cancel("call-2").error().code(), Code::not_found);
+    EXPECT_EQ(runtime.revoke("call-2", Capability::time_now).error().code(), Code::not_found);
+    EXPECT_TRUE(runtime.cancel("call-1"));
+    sync_wait([](Reactor& reactor, const std::vector<Outcome>& outcomes) -> Task<void> {
+        co_await reactor.enter();
+        while (!outcomes[1].error) co_await reactor.yield();
+    }(reactors->at(0), outcomes));
+    EXPECT_EQ(outcomes[1].error->code(), Code::cancelled);
+    engine.hold = false;
+    sync_wait(scope.join());
+    EXPECT_FALSE(outcomes[0].error);
+    EXPECT_TRUE(runtime.running().empty());
+    EXPECT_EQ(runtime.cancel("call-0").error().code(), Code::not_found);
+}
+
+TEST_F(RuntimeTest, CallsGetASpanOfTheirOwnBelowTheCallers) {
+    class Seen final : public CallObserver {
+    public:
+        void step(CallStep step, const Call& call, const Outcome*) override { steps.push_back(format("{} {} {}", name(step), call.parent_span, call.trace_parent)); }
+        std::vector<std::string> steps;
+    } seen;
+    EchoEngine engine({{.name = "echo"}});
+    Runtime runtime({.clock = clock_, .metrics = metrics_, .spans = &seen}, {&engine});
+    auto traced = call("echo");
+    traced.trace_parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    sync_wait(runtime.call(std::move(traced)));
+    ASSERT_EQ(seen.steps.size(), 5u);
+    for (const auto& step : seen.steps) {
+        EXPECT_THAT(step, testing::ContainsRegex("^[a-z]+ b7ad6b7169203331 00-0af7651916cd43dd8448eb211c80319c-[0-9a-f]{16}-01$"));
+        EXPECT_THAT(step, testing::Not(testing::HasSubstr("9c-b7ad")));
+    }
+    sync_wait(runtime.call(call("echo")));
+    EXPECT_THAT(seen.steps.back(), testing::ContainsRegex("^cleaned  00-[0-9a-f]{32}-[0-9a-f]{16}-01$"));
+}
+
+TEST_F(RuntimeTest, ReceiptsThatNobodyWritesAreRefused) {
+    EchoEngine engine({{.name = "echo"}});
+    Runtime runtime({.clock = clock_, .metrics = metrics_}, {&engine});
+    auto wanted = call("echo");
+    wanted.receipt = true;
+    const auto outcome = sync_wait(runtime.call(std::move(wanted)));
+    ASSERT_TRUE(outcome.error);
+    EXPECT_EQ(outcome.error->code(), Code::config_error);
+    EXPECT_TRUE(engine.started.empty());
+}
+
 TEST_F(RuntimeTest, WhatCannotStartIsRefusedBeforeItsEngineSeesIt) {
     EchoEngine engine({{.name = "echo"}, {.name = "off", .state = FunctionState::disabled}});
     Runtime runtime({.clock = clock_, .metrics = metrics_}, {&engine});

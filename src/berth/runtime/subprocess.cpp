@@ -16,6 +16,7 @@
 #include "berth/runtime/entry_rules.hpp"
 #include "berth/runtime/process_function.hpp"
 #include "berth/runtime/record_process.hpp"
+#include "berth/runtime/running_call.hpp"
 #include "berth/runtime/stderr_lines.hpp"
 #include "berth/runtime/subprocess_envelope.hpp"
 #include "berth/runtime/subprocess_parts.hpp"
@@ -36,6 +37,18 @@ bool is_uuid(std::string_view text) {
         if (dash ? text[i] != '-' : !((text[i] >= '0' && text[i] <= '9') || (text[i] >= 'a' && text[i] <= 'f'))) return false;
     }
     return true;
+}
+
+/// What a process is started with: the user's own rights, its log, and secrets where it has any.
+std::uint64_t held_by_process(bool has_secrets) {
+    using enum Capability;
+    std::uint64_t held = 0;
+    for (const auto capability : {log_write, fs_read, fs_write, fs_delete, net_fetch, net_send, net_connect, net_listen, net_datagram, time_now, time_sleep, random_number, random_secure,
+                                  env_read, spawn_process, function_invoke}) {
+        held |= std::uint64_t{1} << static_cast<unsigned>(capability);
+    }
+    if (has_secrets) held |= std::uint64_t{1} << static_cast<unsigned>(secret_read);
+    return held;
 }
 
 Outcome failed(Error error, std::string details = {}) {
@@ -457,6 +470,20 @@ Task<Outcome> SubprocessEngine::run(std::shared_ptr<const ProcessFunction> versi
     const auto cancel = [&stop] { stop.cancel(); };
     const CancelCallback client(function.found.manifest.finish_on_disconnect ? CancelToken() : call.cancel, cancel);
     const CancelCallback host(closing_.token(), cancel);
+    struct Control final : CallControl {
+        Control(CancelSource& stop, std::uint64_t held) : stop(stop), held(held) {}
+        void cancel(CancelCause cause) noexcept override { stop.cancel(cause); }
+        bool revoke(Capability capability) noexcept override {
+            if ((held >> static_cast<unsigned>(capability) & 1) == 0) return false;
+            if (!revoked) revoked = capability;
+            stop.cancel();
+            return true;
+        }
+        CancelSource& stop;
+        std::uint64_t held;
+        std::optional<Capability> revoked;  // read after the attachment has gone
+    } control(stop, held_by_process(!function.secrets.empty()));
+    std::optional<CallAttachment> attachment(std::in_place, call.running, control);
     std::string details;
     const auto stop_token = stop.token();
     auto prepared = co_await prepare(version, stop_token, details);
@@ -472,7 +499,7 @@ Task<Outcome> SubprocessEngine::run(std::shared_ptr<const ProcessFunction> versi
     }
     if (!url.empty()) {
         const auto limit = std::chrono::nanoseconds(std::min(function.limits[Limit::wall], call.tighten[Limit::wall])) + function.found.manifest.kill_grace + std::chrono::seconds(5);
-        CallGrant grant{.request_id = request_id, .function = function.name, .version = function.version, .auth = call.auth, .depth = call.depth,
+        CallGrant grant{.request_id = request_id, .function = function.name, .version = function.version, .auth = call.auth, .depth = call.depth, .trace_parent = call.trace_parent,
                         .deadline = std::min(std::chrono::steady_clock::now() + limit, call.deadline.value_or(SteadyTime::max())),
                         .log = [this, version, id = call.id, request_id](LogEntry entry) { note(*version, id, request_id, "function", std::move(entry)); }};
         auto issued = tokens_->issue(std::move(grant));
@@ -546,6 +573,11 @@ Task<Outcome> SubprocessEngine::run(std::shared_ptr<const ProcessFunction> versi
     if (recorder) {
         const auto written = taken_down ? recorder->finish(outcome) : taken_down;
         if (!written && !outcome.error) outcome.error = written.error();
+    }
+    attachment.reset();
+    if (outcome.error && outcome.error->code() == Code::cancelled && control.revoked) {
+        Error taken(Code::capability_denied, format("{} was revoked; a process cannot be narrowed after its start, so it was ended", name(*control.revoked)));
+        outcome.error = std::move(taken.set_from("revoked while running"));
     }
     if (outcome.error && outcome.error->code() == Code::cancelled) outcome.error = closing_.requested() ? closing_.token().error() : call.cancel.error();
     if (outcome.error) {

@@ -4,6 +4,7 @@
 
 #include "berth/base/format.hpp"
 #include "berth/base/json.hpp"
+#include "berth/base/json_text.hpp"
 #include "berth/base/utf8.hpp"
 
 namespace berth {
@@ -250,15 +251,15 @@ std::expected<std::string, EnvelopeProblem> minify_input(std::string_view text) 
     compact.reserve(text.size());
     std::size_t i = 0;
     while (i < text.size()) {
+        auto end = i;
         if (text[i] == '"') {
-            auto end = i + 1;
-            while (text[end] != '"') end += text[end] == '\\' ? 2 : 1;
-            compact.append(text, i, end + 1 - i);
-            i = end + 1;
+            end = json_string_end(text, i);
         } else {
-            if (!is_space(text[i])) compact.push_back(text[i]);
-            ++i;
+            while (end < text.size() && text[end] != '"' && !is_space(text[end])) ++end;
         }
+        compact.append(text, i, end - i);
+        i = end;
+        while (i < text.size() && is_space(text[i])) ++i;
     }
     return compact;
 }
@@ -290,8 +291,7 @@ std::expected<EnvelopeAnswer, EnvelopeProblem> read_envelope(std::string_view te
 
     EnvelopeAnswer answer;
     std::string_view success, error, logs, top_level_code, request_id;
-    const auto members = json_members(text);
-    for (const auto& [key, value] : *members) {
+    for (const auto& [key, value] : checked_json_members(text)) {
         std::string_view* slot = nullptr;
         if (key == "success") slot = &success;
         if (key == "output") slot = &answer.output;

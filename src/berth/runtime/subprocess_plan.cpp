@@ -125,6 +125,8 @@ ProcessPlan SubprocessEngine::plan_of(const ProcessFunction& function, const Cal
     variables["ALYX_DEV"] = options_.development ? "1" : "0";
     variables["ALYX_PROTOCOL"] = "1";
     if (!call.trace_parent.empty()) variables["TRACEPARENT"] = call.trace_parent;
+    if (!call.trace_state.empty()) variables["TRACESTATE"] = call.trace_state;
+    if (!call.baggage.empty()) variables["BAGGAGE"] = call.baggage;
     for (const auto& [name, value] : variables) launch.environment.push_back(format("{}={}", name, value));
     plan.mark = "ALYX_REQUEST_ID=" + request_id;
 

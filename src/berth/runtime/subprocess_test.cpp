@@ -2,12 +2,17 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <signal.h>
 #include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
+#include <atomic>
 #include <cstdlib>
 #include <fstream>
 
 #include "berth/async/sync_wait.hpp"
+#include "berth/async/task_scope.hpp"
 #include "berth/base/json.hpp"
 #include "berth/base/ids.hpp"
 #include "berth/process/tree.hpp"
@@ -220,6 +225,33 @@ TEST_F(SubprocessTest, AVanishedEntryOrInterpreterIsNamed) {
     EXPECT_EQ(code(call("gone")), "entry_not_found");
 }
 
+// An embedding program keeps its own children: their statuses are its own, and so is what it does when one ends.
+TEST_F(SubprocessTest, ChildrenOfTheProgramAroundItAreLeftAlone) {
+    static std::atomic<int> told;
+    told = 0;
+    struct sigaction mine{}, before{};
+    mine.sa_handler = [](int) { told.fetch_add(1, std::memory_order_relaxed); };
+    mine.sa_flags = SA_RESTART;
+    ASSERT_EQ(::sigaction(SIGCHLD, &mine, &before), 0);
+    shell("answer", "cat >/dev/null; echo '{\"success\":true,\"output\":1}'");
+    shell("exit", "exit 3");
+    for (int i = 0; i < 100; ++i) {
+        const pid_t child = ::fork();
+        if (child == 0) ::_exit(i % 100 + 1);
+        ASSERT_GT(child, 0);
+        const auto outcome = call(i % 2 == 0 ? "answer" : "exit");
+        EXPECT_EQ(code(outcome), i % 2 == 0 ? "ok" : "exit_nonzero");
+        int status = 0;
+        ASSERT_EQ(::waitpid(child, &status, 0), child) << "its status was taken";
+        ASSERT_TRUE(WIFEXITED(status));
+        EXPECT_EQ(WEXITSTATUS(status), i % 100 + 1);
+    }
+    EXPECT_GE(told.load(), 1);
+    struct sigaction now{};
+    ::sigaction(SIGCHLD, &before, &now);
+    EXPECT_EQ(now.sa_handler, mine.sa_handler);
+}
+
 TEST_F(SubprocessTest, CancellingAndClosingEndWhatRuns) {
     shell("slow", "sleep 1000", "kill_grace: 0s\n");
     CancelSource source;
@@ -239,6 +271,29 @@ TEST_F(SubprocessTest, CancellingAndClosingEndWhatRuns) {
     sync_wait(scope.join());
     EXPECT_EQ(code(closed), "shutting_down");
     EXPECT_EQ(code(call("slow")), "shutting_down");
+}
+
+TEST_F(SubprocessTest, RevokingWhatAProcessWasStartedWithEndsItsCall) {
+    shell("waits", "touch started; exec sleep 600", "kill_grace: 0s\n");
+    start();
+    MetricRegistry metrics;
+    Runtime runtime({.clock = clock_, .metrics = metrics, .reactors = reactors_.get()}, {engine_.get()});
+    Outcome outcome;
+    TaskScope scope;
+    Call made;
+    made.id = "the-call";
+    made.function = "waits";
+    scope.spawn(reactors_->at(0), [](Runtime& runtime, Call call, Outcome& outcome) -> Task<void> { outcome = co_await runtime.call(std::move(call)); }(runtime, std::move(made), outcome));
+    sync_wait([](Reactor& reactor, fs::path mark) -> Task<void> {
+        co_await reactor.enter();
+        while (!fs::exists(mark)) co_await reactor.yield();
+    }(reactors_->at(0), root_.path() / "waits" / "started"));
+    EXPECT_FALSE(*runtime.revoke("the-call", Capability::dag_write));
+    EXPECT_TRUE(*runtime.revoke("the-call", Capability::net_connect));
+    sync_wait(scope.join());
+    EXPECT_EQ(code(outcome), "capability_denied");
+    EXPECT_THAT(outcome.error->message(), HasSubstr("net.connect was revoked"));
+    EXPECT_THAT(metrics.prometheus_text(), HasSubstr("berth_revocations_total{capability=\"net.connect\"} 1\n"));
 }
 
 TEST_F(SubprocessTest, ADeadlineThatHasPassedEndsTheCall) {

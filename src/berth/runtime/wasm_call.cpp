@@ -10,6 +10,8 @@
 #include "berth/runtime/bare_values.hpp"
 #include "berth/runtime/call_tape.hpp"
 #include "berth/runtime/component_call.hpp"
+#include "berth/runtime/running_call.hpp"
+#include "berth/runtime/wasm_instance.hpp"
 
 namespace berth {
 namespace {
@@ -152,6 +154,8 @@ std::vector<std::string> granted_environment(const WasmProgram& program, std::sp
     return shown;
 }
 
+StopCause stop_cause(CancelCause cause) noexcept { return cause == CancelCause::shutting_down ? StopCause::shutdown : StopCause::cancelled; }
+
 Error stopped_error(const CallRecord& record, std::uint64_t wall) {
     switch (record.cause()) {
         case StopCause::cancelled: return Error(Code::cancelled, "the call was cancelled");
@@ -180,9 +184,16 @@ Outcome run_wasm(const WasmProgram& program, const Call& call, const WasmCallSet
         return finish();
     }
     auto& account = setup.account;
-    account.guest = program.initial_bytes();
-    account.total_limit = limits[Limit::total_memory];
-    account.host_limit = limits[Limit::host_memory];
+    if (setup.instance == nullptr) {
+        account.guest = program.initial_bytes();
+        account.total_limit = limits[Limit::total_memory];
+        account.host_limit = limits[Limit::host_memory];
+    }
+    struct HeldInput {  // an instance that stays counts only what it holds
+        ~HeldInput() { account.release(bytes); }
+        MemoryAccount& account;
+        std::uint64_t bytes;
+    } const held{account, setup.instance != nullptr ? call.input.bytes.size() : 0};
     if (!account.hold(call.input.bytes.size())) {
         const auto limit = account.exceeded == MemoryAccount::Exceeded::total_memory ? Limit::total_memory : Limit::host_memory;
         outcome.error = over_limit(limit, limits[limit]);
@@ -238,7 +249,8 @@ Outcome run_wasm(const WasmProgram& program, const Call& call, const WasmCallSet
     }
     const auto environment = granted_environment(program, setup.environment);
     static const std::vector<Mount> no_mounts;
-    auto guest = program.world().start({.arguments = arguments,
+    Result<std::unique_ptr<GuestState>> started;
+    if (setup.instance == nullptr) started = program.world().start({.arguments = arguments,
                                         .environment = environment,
                                         .mounts = program.policy() != nullptr ? program.policy()->mounts : no_mounts,
                                         .limits = limits,
@@ -249,18 +261,20 @@ Outcome run_wasm(const WasmProgram& program, const Call& call, const WasmCallSet
                                         .output = tape != nullptr ? tape->output(setup.output) : setup.output,
                                         .error = tape != nullptr ? tape->error(setup.error) : setup.error,
                                         .account = account});
-    if (!guest) {
-        outcome.error = guest.error();
+    if (!started) {
+        outcome.error = started.error();
         return finish();
     }
+    auto& guest = setup.instance != nullptr ? setup.instance->guest() : **started;
     Gate gate({.table = &program.world().table(),
-               .grants = &program.grants(),
-               .world_state = (*guest)->world_state(),
+               .grants = &setup.grants,
+               .world_state = guest.world_state(),
                .max_host_calls = limits[Limit::host_calls],
                .max_argument = std::min<std::uint64_t>(limits[Limit::host_arg], UINT32_MAX),
                .metrics = setup.metrics,
                .denials = setup.denials,
                .journal = tape != nullptr ? &tape->host_calls() : nullptr,
+               .revocations = call.running != nullptr ? &guest : nullptr,
                .clock = setup.is_virtual ? &setup.guest_clock : nullptr});
 
     auto deadline = CallRecord::Clock::time_point::max();
@@ -283,16 +297,34 @@ Outcome run_wasm(const WasmProgram& program, const Call& call, const WasmCallSet
 
     InvokeReport report;
     {
-        const CancelCallback on_cancel(call.cancel, [&] { record.request_stop(call.cancel.cause() == CancelCause::shutting_down ? StopCause::shutdown : StopCause::cancelled); });
+        struct Control final : CallControl {
+            Control(Gate& gate, CallRecord& record) : gate(gate), record(record) {}
+            void cancel(CancelCause cause) noexcept override { record.request_stop(stop_cause(cause)); }
+            bool revoke(Capability capability) noexcept override {
+                if (!gate.revoke(capability)) return false;
+                record.wake();
+                return true;
+            }
+            Gate& gate;
+            CallRecord& record;
+        } control(gate, record);
+        const CancelCallback on_cancel(call.cancel, [&] { record.request_stop(stop_cause(call.cancel.cause())); });
         record.arm(deadline);
-        invoke(program.linked(), request, report);
+        const CallAttachment attachment(call.running, control);
+        if (setup.instance == nullptr) {
+            invoke(program.linked(), request, report);
+        } else {
+            setup.instance->attach(gate, record);
+            setup.instance->invoke(request, report);
+            setup.instance->detach();
+        }
         record.disarm();
     }
     outcome.usage.fuel = report.fuel_used;
     outcome.usage.fuel_exact = report.fuel_exact;
     outcome.usage.peak_memory = report.peak_memory;
     outcome.usage.host_calls = gate.host_calls();
-    outcome.error = error_of(program, limits, report, gate, **guest, record, account, outcome.exit);
+    outcome.error = error_of(program, limits, report, gate, guest, record, account, outcome.exit);
     if (outcome.error && outcome.error->code() == Code::replay_diverged) {
         std::vector<std::string> frames;
         for (const auto& frame : report.trap_frames()) frames.push_back(program.frame_text(frame));

@@ -15,13 +15,16 @@
 namespace berth {
 
 class CallRecord;
+enum class StopCause : std::uint32_t;
 class CallTape;
 class HandlerBody;
 class Network;
+class WasmInstance;
 
 /// What the host gives to the guests of one call.
 struct WasmCallSetup {
     const Clock& clock;                        // of the host: timing
+    GrantSet& grants;                          // of this call
     GuestClock& guest_clock;
     FileProvider& files;
     RandomSource& random;
@@ -35,6 +38,7 @@ struct WasmCallSetup {
     DenialListener* denials = nullptr;
     CallTape* tape = nullptr;                  // records the call or plays it back
     HandlerBody* body = nullptr;               // of a component's request and answer; null: both whole, in the call and its outcome
+    WasmInstance* instance = nullptr;          // entered instead of a fresh one; the guest clock, files, random source and streams are its own
     bool is_virtual = false;                   // guest_clock is: it keeps the limit wall, the machine's only a safety time-out
 };
 
@@ -50,6 +54,8 @@ Outcome run_wasm(const WasmProgram& program, const Call& call, const WasmCallSet
 std::vector<std::string> granted_environment(const WasmProgram& program, std::span<const std::string> host);
 /// How long the machine lets a call run: its limit, or where a virtual clock keeps that, a safety time-out.
 std::chrono::nanoseconds wall_of(const Limits& limits, bool is_virtual) noexcept;
+/// What a call is stopped with when it is cancelled for this cause.
+StopCause stop_cause(CancelCause cause) noexcept;
 /// Why a stopped call ended.
 Error stopped_error(const CallRecord& record, std::uint64_t wall);
 

@@ -1,10 +1,13 @@
 #include "berth/runtime/wasm_functions.hpp"
 
+#include <mutex>
+
 #include "berth/base/format.hpp"
 #include "berth/base/json.hpp"
 #include "berth/engine/call_record.hpp"
 #include "berth/runtime/call_conditions.hpp"
 #include "berth/runtime/wasm_call.hpp"
+#include "berth/runtime/wasm_instance.hpp"
 
 namespace berth {
 namespace {
@@ -63,6 +66,8 @@ private:
 struct WasmFunctions::Slot {
     Served served;
     GuestProfile profile;
+    std::mutex mutex;
+    std::vector<std::unique_ptr<WasmInstance>> pool;  // guarded by mutex; idle ones of this version, whose grants are whole
 };
 
 WasmFunctions::WasmFunctions(WasmHost host, std::vector<Served> functions) : host_(std::move(host)) {
@@ -82,7 +87,77 @@ std::vector<FunctionRef> WasmFunctions::list() const {
     return functions;
 }
 
+Outcome WasmFunctions::run_in(Slot& slot, WasmInstance& instance, Call& call) {
+    const auto& program = *slot.served.program;
+    Outcome refused;
+    if (&instance.program() != &program) {
+        refused.error = Error(Code::conflict, format("the instance is none of this version of {}", slot.served.function->name));
+        return refused;
+    }
+    if (call.mode != nullptr || call.streams != nullptr || !host_.record_folder.empty()) {
+        refused.error = Error(Code::not_implemented, "calls into an instance that stays are neither recorded, replayed nor given streams by this build");
+        return refused;
+    }
+    const auto entered = WasmInstance::Entry::enter(instance);
+    if (!entered) {
+        refused.error = entered.error();
+        return refused;
+    }
+    LoggedDenials denials(host_.log, call);
+    auto& conditions = instance.conditions();
+    CallRecord record;
+    const CancelCallback on_close(closing_.token(), [&] { record.request_stop(StopCause::shutdown); });
+    auto outcome = run_wasm(program, call,
+                            {.clock = host_.clock,
+                             .grants = instance.grants(),
+                             .guest_clock = conditions.clock(),
+                             .files = conditions.files(),
+                             .random = conditions.random(),
+                             .input = conditions.streams().input,
+                             .output = conditions.streams().output,
+                             .error = conditions.streams().error,
+                             .account = instance.account(),
+                             .metrics = host_.metrics(program.world_kind()),
+                             .denials = call.denials != nullptr ? call.denials : host_.denials != nullptr ? host_.denials : &denials,
+                             .instance = &instance,
+                             .is_virtual = program.deterministic()},
+                            record);
+    LogLines lines(outcome, program.limits());
+    const auto errors = instance.take_errors();
+    lines.write(as_bytes(errors));
+    lines.flush();
+    outcome.usage.bytes_out = outcome.output.bytes.size();
+    return outcome;
+}
+
 Outcome WasmFunctions::run(Slot& slot, Call& call) {
+    if (call.instance != nullptr) return run_in(slot, *call.instance, call);
+    if (slot.served.pooled != 0) {
+        std::unique_ptr<WasmInstance> instance;
+        {
+            const std::lock_guard lock(slot.mutex);
+            if (!slot.pool.empty()) {
+                instance = std::move(slot.pool.back());
+                slot.pool.pop_back();
+            }
+        }
+        if (instance == nullptr) {
+            auto opened = WasmInstance::open(slot.served.program, host_.clock, host_.random, host_.environment);
+            if (!opened) {
+                Outcome failed;
+                failed.error = opened.error();
+                return failed;
+            }
+            instance = std::move(*opened);
+        }
+        auto outcome = run_in(slot, *instance, call);
+        const bool used_up = instance->calls() >= slot.served.pooled;
+        if (!outcome.error && !used_up && !instance->closed() && instance->grants().revoked() == 0) {
+            const std::lock_guard lock(slot.mutex);
+            slot.pool.push_back(std::move(instance));
+        }
+        return outcome;
+    }
     const auto& program = *slot.served.program;
     Outcome logs;
     TextInput input(call.input.bytes);
@@ -102,10 +177,12 @@ Outcome WasmFunctions::run(Slot& slot, Call& call) {
         logs.error = conditions.error();
         return logs;
     }
+    GrantSet grants(program.grants(), GrantSet::ForCall::one);
     CallRecord record;
     const CancelCallback on_close(closing_.token(), [&] { record.request_stop(StopCause::shutdown); });
     auto outcome = run_wasm(program, call,
                             {.clock = host_.clock,
+                             .grants = grants,
                              .guest_clock = (*conditions)->clock(),
                              .files = (*conditions)->files(),
                              .random = (*conditions)->random(),
@@ -116,7 +193,7 @@ Outcome WasmFunctions::run(Slot& slot, Call& call) {
                              .account = account,
                              .environment = host_.environment,
                              .metrics = host_.metrics(program.world_kind()),
-                             .denials = host_.denials != nullptr ? host_.denials : &denials,
+                             .denials = call.denials != nullptr ? call.denials : host_.denials != nullptr ? host_.denials : &denials,
                              .tape = (*conditions)->tape(),
                              .is_virtual = mode.deterministic && mode.replay == nullptr},
                             record);

@@ -41,6 +41,7 @@ public:
         std::shared_ptr<const WasmProgram> program;  // null for those
         std::string entry;                           // export to call; empty: _start
         std::vector<std::string> arguments;          // of a command
+        std::uint32_t pooled = 0;                    // calls that one instance serves, one behind the other; 0: each call has a fresh one
     };
 
     WasmFunctions(WasmHost host, std::vector<Served> functions);
@@ -53,6 +54,7 @@ public:
 private:
     struct Slot;
     Outcome run(Slot& slot, Call& call);
+    Outcome run_in(Slot& slot, WasmInstance& instance, Call& call);
 
     WasmHost host_;
     std::map<std::string, std::unique_ptr<Slot>, std::less<>> slots_;  // fixed after construction

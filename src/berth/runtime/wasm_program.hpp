@@ -75,6 +75,7 @@ public:
     const Component* component() const noexcept { return component_.get(); }  // null: a module
     const Digest& digest() const noexcept { return digest_; }  // of the bytes as they were given
     LinkedModule& linked() const noexcept { return *linked_; }
+    const std::shared_ptr<LinkedModule>& linked_shared() const noexcept { return linked_; }
     const Policy* policy() const noexcept { return policy_ ? &*policy_ : nullptr; }
     const Limits& limits() const noexcept { return limits_; }
     GrantSet& grants() const noexcept { return *grants_; }

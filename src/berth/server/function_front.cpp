@@ -11,6 +11,7 @@
 #include "berth/server/multipart.hpp"
 #include "berth/server/request_body.hpp"
 #include "berth/server/request_words.hpp"
+#include "berth/telemetry/trace_context.hpp"
 
 namespace berth {
 
@@ -25,10 +26,16 @@ std::chrono::nanoseconds since(SteadyTime start) { return std::chrono::steady_cl
 
 bool is_below(std::string_view path, std::string_view root) { return path.starts_with(root) && (path.size() == root.size() || path[root.size()] == '/'); }
 
-/// 00-<32 hex>-<16 hex>-<2 hex>, as W3C trace contexts have it.
-bool is_trace_parent(std::string_view text) {
-    if (text.size() != 55 || text[2] != '-' || text[35] != '-' || text[52] != '-' || text.starts_with("ff")) return false;
-    return std::all_of(text.begin(), text.end(), [](char c) { return c == '-' || (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
+/// The trace context of the caller. Two parents are as good as none.
+void take_trace(const HttpRequest& request, Call& call) {
+    const auto first = request.field("traceparent");
+    if (first && joined_field(request, "traceparent").size() == first->size()) {
+        if (auto parent = read_trace_parent(*first)) {
+            call.trace_parent = std::move(*parent);
+            call.trace_state = read_trace_state(joined_field(request, "tracestate"));
+        }
+    }
+    if (request.field("baggage")) call.baggage = read_baggage(joined_field(request, "baggage"));
 }
 
 std::string problems_of(const Function& function) {
@@ -81,6 +88,7 @@ std::optional<Task<HttpResponse>> FunctionFront::handle(HttpRequest& request, bo
     };
     if (path.starts_with(functions_path)) {
         if (path.size() == functions_path.size()) {
+            if (const auto fits = acceptable(request, "application/json"); !fits) return answered(refuse(request, fits.error()), functions_path);
             if (!reads(request.method)) return answered(wrong_method(request, "GET, HEAD, OPTIONS"), functions_path);
             const auto caller = options_.authenticator ? options_.authenticator->visitor(request) : Authenticator::Caller{};
             return answered(caller ? list(caller->admin) : refuse(request, caller.error()), functions_path);
@@ -214,10 +222,15 @@ Task<HttpResponse> FunctionFront::run(HttpRequest& request, FunctionRef function
     auto request_id = call.request_id;
     const auto id = call.id;
     const auto envelope_id = raw ? std::string() : is_uuid(request_id) ? request_id : call.id;
-    if (const auto trace = request.field("traceparent"); trace && is_trace_parent(*trace)) call.trace_parent = *trace;
+    take_trace(request, call);
+
+    const auto trace_parent = options_.expose_trace ? call.trace_parent : std::string();
 
     std::optional<Error> refused;
-    if (const auto limit = request.field("x-request-timeout-ms")) {
+    if (!raw && !route) {
+        if (auto fits = acceptable(request, "application/json"); !fits) refused = std::move(fits.error());
+    }
+    if (const auto limit = request.field("x-request-timeout-ms"); limit && !refused) {
         std::uint64_t milliseconds = 0;
         const auto [end, problem] = std::from_chars(limit->data(), limit->data() + limit->size(), milliseconds);
         if (problem != std::errc() || end != limit->data() + limit->size() || milliseconds == 0) {
@@ -287,6 +300,11 @@ Task<HttpResponse> FunctionFront::run(HttpRequest& request, FunctionRef function
     response.route = route ? std::string_view("_route") : function_label;
     response.request_id = std::move(request_id);
     response.server_timing = server_timing(outcome.timing, raw ? "start" : "spawn");
+    if (options_.usage_headers) {
+        if (outcome.usage.fuel != 0) response.fields.emplace_back("Berth-Fuel", std::to_string(outcome.usage.fuel));
+        if (outcome.usage.peak_memory != 0) response.fields.emplace_back("Berth-Memory-Peak", std::to_string(outcome.usage.peak_memory));
+    }
+    if (!trace_parent.empty()) response.fields.emplace_back("traceparent", trace_parent);
     co_return response;
 }
 
@@ -386,6 +404,8 @@ Task<HttpResponse> FunctionFront::internal(HttpRequest& request, bool draining) 
         call.depth = static_cast<std::uint8_t>(std::min<unsigned>(grant->depth + 1U, 255U));
         call.deadline = grant->deadline;
         call.cancel = request.cancel;
+        call.trace_parent = grant->trace_parent;
+        if (const auto trace = request.field("traceparent"); trace && is_trace_parent(*trace)) call.trace_parent = *trace;
         const auto id = call.id;
         auto input = input_of(request, *function, {.max_body = options_.max_body, .spool = nullptr});
         if (!input) co_return answered(refuse(request, input.error()));

@@ -31,6 +31,8 @@ struct FunctionFrontOptions {
     std::function<std::string()> runtimes;                 // as JSON
     std::uint64_t max_body = 10 << 20;                     // of a call, decompressed
     bool ok_for_failures = false;                          // functions that say nothing: their failures answer 200
+    bool usage_headers = false;                            // answers say what their calls used
+    bool expose_trace = false;                             // answers carry the trace context of their calls
     std::filesystem::path spool;                           // where uploaded files may lie; empty: nowhere
 };
 

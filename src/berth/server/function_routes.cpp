@@ -3,16 +3,15 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
-#include <memory>
-#include <mutex>
-#include <unordered_map>
 
 #include "berth/base/base64.hpp"
 #include "berth/base/format.hpp"
 #include "berth/base/json.hpp"
 #include "berth/base/utf8.hpp"
+#include "berth/net/http_head.hpp"
 #include "berth/runtime/manifest.hpp"
 #include "berth/server/request_body.hpp"
+#include "berth/server/request_words.hpp"
 
 namespace berth {
 
@@ -21,36 +20,10 @@ namespace {
 /// Fields of an answer that only the connection may set.
 constexpr std::string_view connection_fields[] = {"connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "te", "trailer", "transfer-encoding", "upgrade", "content-length", "date"};
 
-std::string lower_case(std::string_view text) {
-    std::string lower(text);
-    for (auto& c : lower) {
-        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c + 32);
-    }
-    return lower;
-}
-
-bool is_token(std::string_view name) {
-    if (name.empty() || name.size() > 128) return false;
-    return std::all_of(name.begin(), name.end(), [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || std::string_view("!#$%&'*+-.^_`|~").find(c) != std::string_view::npos; });
-}
-
 std::unexpected<Error> wrong(std::string what) {
     Error error(Code::bad_output, std::move(what));
     error.set_origin(Origin::guest);
     return fail(std::move(error));
-}
-
-/// Names of answers' fields live as long as the program: the connection keeps views of them. A function can make up
-/// names, so there is an end to how many are kept.
-std::optional<std::string_view> kept_name(const std::string& name) {
-    static std::mutex mutex;
-    static std::unordered_map<std::string, std::unique_ptr<const std::string>> names;  // guarded by mutex
-    constexpr std::size_t most = 4096;
-    const std::lock_guard lock(mutex);
-    const auto found = names.find(name);
-    if (found != names.end()) return *found->second;
-    if (names.size() >= most) return {};
-    return *names.emplace(name, std::make_unique<const std::string>(name)).first->second;
 }
 
 }  // namespace
@@ -206,12 +179,10 @@ Result<HttpResponse> route_response(std::string_view output) {
             if (json_kind(value) != JsonKind::string) return wrong(format("the answer's header \"{}\" is no string", terminal_safe(name)));
             auto text = *json_string(value);
             const auto lower = lower_case(name);
-            if (!is_token(name) || text.find_first_of(std::string_view("\r\n\0", 3)) != std::string::npos) return wrong(format("the answer's header \"{}\" holds what no header may", terminal_safe(name)));
+            if (name.size() > 128 || !is_token(name) || text.find_first_of(std::string_view("\r\n\0", 3)) != std::string::npos) return wrong(format("the answer's header \"{}\" holds what no header may", terminal_safe(name)));
             if (std::find(std::begin(connection_fields), std::end(connection_fields), lower) != std::end(connection_fields)) return wrong(format("the answer sets the header \"{}\", which belongs to the connection", name));
-            const auto kept = kept_name(name);
-            if (!kept) return wrong("answers of this host use too many different header names");
             typed = typed || lower == "content-type";
-            response.fields.emplace_back(*kept, std::move(text));
+            response.guest_fields.emplace_back(name, std::move(text));
         }
     }
     if (!has_body || json_kind(body) == JsonKind::null) return response;

@@ -47,7 +47,7 @@ TEST(FunctionRoutes, OutputsAreTakenForAnswers) {
         const auto answer = route_response(output);
         if (!answer) return std::string(name(answer.error().code()));
         std::string text = std::to_string(answer->status) + " " + std::string(answer->content_type) + " " + answer->body;
-        for (const auto& [field, value] : answer->fields) text += " " + std::string(field) + ":" + value;
+        for (const auto& [field, value] : answer->guest_fields) text += " " + std::string(field) + ":" + value;
         return text;
     };
     EXPECT_EQ(shown("null"), "204  ");

@@ -1,9 +1,10 @@
 #include "berth/server/http_front.hpp"
 
-
 #include "berth/base/format.hpp"
 #include "berth/base/ids.hpp"
 #include "berth/base/json.hpp"
+#include "berth/net/http_writer.hpp"
+#include "berth/server/accept.hpp"
 #include "berth/server/envelope.hpp"
 #include "berth/server/request_words.hpp"
 
@@ -22,6 +23,31 @@ HttpResponse json_response(std::uint16_t status, JsonWriter& json) {
     return response;
 }
 
+constexpr std::string_view problem_type = "application/problem+json";
+
+/// Whether failures are told to this client in the form of RFC 9457.
+bool wants_problems(const HttpRequest& request) {
+    const auto accept = request.field("accept");
+    return accept && accept->find("problem+json") != std::string_view::npos && names_media(joined_field(request, "accept"), problem_type);
+}
+
+/// `{"error":{…}}` as a problem document: the sentence of its status, its message, and everything else that it says.
+void make_problem(HttpResponse& response) {
+    const auto outer = json_members(response.body);
+    if (response.status < 400 || response.content_type != "application/json" || !outer || outer->size() != 1 || outer->front().key != "error") return;
+    const auto members = json_members(outer->front().value);
+    if (!members) return;
+    JsonWriter json;
+    json.begin_object().member("type", "about:blank").member("title", reason_phrase(response.status)).member("status", static_cast<unsigned>(response.status));
+    for (const auto& [key, value] : *members) {
+        if (key == "message") json.key("detail").raw(value);
+        else if (key != "status" && key != "type" && key != "title") json.key(key).raw(value);
+    }
+    json.end_object();
+    response.body = json.take() + "\n";
+    response.content_type = problem_type;
+}
+
 /// An answer with a request id, also when the caller sent none.
 HttpResponse finished(HttpResponse response, const HttpRequest& request, std::string_view route) {
     response.route = route;
@@ -35,10 +61,40 @@ HttpResponse finished(HttpResponse response, const HttpRequest& request, std::st
 HttpFront::HttpFront(Invoker& invoker, HttpFrontOptions options)
     : functions_(invoker, std::move(options.functions)), options_(std::move(options)), started_(std::chrono::steady_clock::now()) {}
 
+void HttpFront::set_rules(std::shared_ptr<const FrontRules> rules) {
+    const std::lock_guard lock(rules_mutex_);
+    rules_.store(rules.get(), std::memory_order_release);
+    if (rules) all_rules_.push_back(std::move(rules));
+}
+
+void HttpFront::refused(const PeerAddress& peer, const HttpResponse& response) noexcept {
+    if (const auto* rules = rules_.load(std::memory_order_acquire)) rules->log_refused(peer, response);
+}
+
 Task<HttpResponse> HttpFront::handle(HttpRequest& request) {
+    const auto* rules = rules_.load(std::memory_order_acquire);
+    if (rules == nullptr && !wants_problems(request)) return route(request);
+    return guarded(rules, request);
+}
+
+Task<HttpResponse> HttpFront::guarded(const FrontRules* rules, HttpRequest& request) {
+    AccessLog::Seen seen{.client = rules != nullptr ? rules->client(request) : request.peer, .bytes_in = request.body.size()};
+    std::optional<HttpResponse> answer;
+    if (rules != nullptr) answer = rules->answer_before(request, seen.client);
+    if (answer) answer = finished(std::move(*answer), request, answer->route);
+    else answer = co_await route(request);
+    if (wants_problems(request)) make_problem(*answer);
+    if (rules != nullptr) co_await rules->finish(request, seen, *answer);
+    co_return std::move(*answer);
+}
+
+Task<HttpResponse> HttpFront::route(HttpRequest& request) {
     const auto path = request.path;
     if (auto task = functions_.handle(request, draining_.load(std::memory_order_acquire))) return std::move(*task);
     const auto answer = [&](HttpResponse response, std::string_view route) { return ready_task(finished(std::move(response), request, route)); };
+    if (path == "/health" || path == "/ready" || path.starts_with("/health/")) {
+        if (const auto fits = acceptable(request, "application/json"); !fits) return answer(error_response(fits.error(), {}, options_.detail), "/health");
+    }
     if (path == "/health") return answer(reads(request.method) ? health() : wrong_method(request, "GET, HEAD, OPTIONS"), "/health");
     if (path == "/health/live") {
         JsonWriter json;

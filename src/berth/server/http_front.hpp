@@ -3,6 +3,8 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <memory>
+#include <mutex>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -11,6 +13,7 @@
 #include "berth/base/clock.hpp"
 #include "berth/net/http_message.hpp"
 #include "berth/runtime/invoker.hpp"
+#include "berth/server/front_rules.hpp"
 #include "berth/server/function_front.hpp"
 
 namespace berth {
@@ -37,6 +40,10 @@ public:
     HttpFront(Invoker& invoker, HttpFrontOptions options);
 
     Task<HttpResponse> handle(HttpRequest& request) override;
+    void refused(const PeerAddress& peer, const HttpResponse& response) noexcept override;
+
+    /// What requests and answers pass from now on; null: nothing. Requests that are on their way keep what they have.
+    void set_rules(std::shared_ptr<const FrontRules> rules);
 
     /// Readiness: false until the first scan is done, false again once `drain` was called.
     void set_ready() noexcept { ready_.store(true, std::memory_order_release); }
@@ -45,11 +52,16 @@ public:
     void drain() noexcept { draining_.store(true, std::memory_order_release); }
 
 private:
+    Task<HttpResponse> route(HttpRequest& request);
+    Task<HttpResponse> guarded(const FrontRules* rules, HttpRequest& request);
     HttpResponse health() const;
 
     FunctionFront functions_;
     HttpFrontOptions options_;
     SteadyTime started_;
+    std::atomic<const FrontRules*> rules_{nullptr};      // the last of all_rules_: read by every request
+    std::mutex rules_mutex_;
+    std::vector<std::shared_ptr<const FrontRules>> all_rules_;  // guarded by rules_mutex_; kept, since requests look into them
     std::atomic<bool> ready_{false};
     std::atomic<bool> draining_{false};
 };

@@ -12,6 +12,7 @@
 #include "berth/base/format.hpp"
 #include "berth/base/json.hpp"
 #include "berth/base/utf8.hpp"
+#include "berth/server/request_words.hpp"
 
 namespace berth {
 
@@ -21,20 +22,6 @@ constexpr std::size_t most_parts = 10'000;
 constexpr std::size_t longest_head = 16 << 10;
 
 std::unexpected<Error> refuse(std::string_view what) { return fail(Code::bad_input, format("the multipart body is wrong: {}", what)); }
-
-std::string lower_case(std::string_view text) {
-    std::string lower(text);
-    for (auto& c : lower) {
-        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c + 32);
-    }
-    return lower;
-}
-
-std::string_view trimmed(std::string_view text) {
-    while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
-    while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
-    return text;
-}
 
 /// The value of `; name=value` or `; name="value"`; empty: there is none.
 std::optional<std::string> parameter(std::string_view field, std::string_view wanted) {

@@ -12,26 +12,13 @@
 #include "berth/base/utf8.hpp"
 #include "berth/server/gunzip.hpp"
 #include "berth/server/multipart.hpp"
+#include "berth/server/request_words.hpp"
 
 namespace berth {
 
 namespace {
 
 constexpr std::size_t max_form_names = 10'000;
-
-std::string lower_case(std::string_view text) {
-    std::string lower(text);
-    for (auto& c : lower) {
-        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c + 32);
-    }
-    return lower;
-}
-
-std::string_view trimmed(std::string_view text) {
-    while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
-    while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
-    return text;
-}
 
 Result<std::string> decoded(std::string_view part) {
     std::string text;

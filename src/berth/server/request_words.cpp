@@ -3,9 +3,34 @@
 #include "berth/base/format.hpp"
 #include "berth/base/ids.hpp"
 #include "berth/base/json.hpp"
+#include "berth/net/http_head.hpp"
+#include "berth/server/accept.hpp"
 #include "berth/server/request_body.hpp"
 
 namespace berth {
+
+std::string lower_case(std::string_view text) {
+    std::string lower(text);
+    for (auto& c : lower) {
+        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c + 32);
+    }
+    return lower;
+}
+
+std::string joined_field(const HttpRequest& request, std::string_view lower_name) {
+    std::string all;
+    for (const auto& field : request.fields) {
+        if (equal_ignoring_case(field.name, lower_name)) all.append(all.empty() ? "" : ", ").append(field.value);
+    }
+    return all;
+}
+
+Result<void> acceptable(const HttpRequest& request, std::string_view type) {
+    if (!request.field("accept")) return {};
+    const auto accept = joined_field(request, "accept");
+    if (media_quality(accept, type) > 0) return {};
+    return fail(Code::not_acceptable, format("the answer would be {}, which the request does not accept", type));
+}
 
 std::string sent_request_id(const HttpRequest& request) {
     for (const std::string_view name : {"x-request-id", "x-correlation-id"}) {

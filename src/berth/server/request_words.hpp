@@ -8,6 +8,21 @@
 
 namespace berth {
 
+std::string lower_case(std::string_view text);
+
+/// Without the spaces and tabs around it.
+constexpr std::string_view trimmed(std::string_view text) noexcept {
+    while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
+    while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
+    return text;
+}
+
+/// Every field of that name (lower case), joined with commas; empty when there is none.
+std::string joined_field(const HttpRequest& request, std::string_view lower_name);
+
+/// Fails with not_acceptable when the client takes no `type`.
+Result<void> acceptable(const HttpRequest& request, std::string_view type);
+
 /// What the caller sent as its request id, empty when that is not one.
 std::string sent_request_id(const HttpRequest& request);
 

@@ -12,6 +12,7 @@
 #include "berth/net/http_server.hpp"
 #include "berth/runtime/runtime.hpp"
 #include "berth/runtime/subprocess.hpp"
+#include "berth/server/front_rules.hpp"
 #include "berth/server/http_front.hpp"
 
 namespace berth {
@@ -61,10 +62,13 @@ Result<std::unique_ptr<Serving>> Serving::start(Application& application, ServeO
                                                                  .metrics = application.metrics(),
                                                                  .log = options_now.report_failures ? &application.log() : nullptr,
                                                                  .observer = serving->records_.get(),
+                                                                 .spans = options_now.spans,
+                                                                 .receipts = options_now.receipts,
+                                                                 .receipt_each = options_now.receipt_each,
                                                                  .reactors = serving->reactors_.get(),
                                                                  .bounds = bounds},
                                                   serving->functions_->engines());
-    const bool loopback = options_now.host == "127.0.0.1" || options_now.host == "::1" || options_now.host == "localhost";
+    const bool loopback = options_now.server.http.host == "127.0.0.1" || options_now.server.http.host == "::1" || options_now.server.http.host == "localhost";
     serving->authenticator_ = std::make_unique<Authenticator>(Authenticator::Options{.jwt_secret = functions.jwt_secret,
                                                                                       .admin_digest = functions.admin_token,
                                                                                       .default_mode = functions.auth_mode,
@@ -83,6 +87,8 @@ Result<std::unique_ptr<Serving>> Serving::start(Application& application, ServeO
     front.reload = [whole] { return whole->keeper_->reload(); };
     front.runtimes = [set] { return runtimes_json(*set); };
     front.max_body = functions.max_body;
+    front.usage_headers = options_now.server.usage_headers;
+    front.expose_trace = options_now.server.expose_trace;
     front.ok_for_failures = functions.process.ok_for_failures;
     if (!functions.process.state.empty()) front.spool = functions.process.state / "tmp" / std::to_string(::getpid());
     serving->front_ = std::make_unique<HttpFront>(*serving->runtime_,
@@ -91,9 +97,8 @@ Result<std::unique_ptr<Serving>> Serving::start(Application& application, ServeO
                                                                    .checks = [] { return std::vector<std::pair<std::string, std::string>>{}; },
                                                                    .functions = std::move(front)});
     if (options_now.internal_only) serving->front_->functions().set_internal_only();
-    HttpServerOptions http;
-    http.host = options_now.host;
-    http.port = options_now.port;
+    BERTH_TRYV(serving->set_rules(options_now.server));
+    auto http = options_now.server.http;
     http.limits.body = functions.max_body;
     BERTH_TRY(serving->server_, HttpServer::open(*serving->reactors_, http, *serving->front_, application.metrics()));
     serving->functions_->set_url(functions.public_url.value_or(serving->server_->url()));
@@ -102,6 +107,33 @@ Result<std::unique_ptr<Serving>> Serving::start(Application& application, ServeO
     serving->front_->set_ready();
     serving->server_->serve();
     return serving;
+}
+
+Result<void> Serving::set_rules(const ServerSettings& settings) {
+    const auto& log = settings.access_log;
+    auto& dropped = application_.metrics().counters("berth_log_dropped_total", "Log records that their sink did not take.", {"sink"}).at({"access"});
+    auto sink = access_sink_;
+    if (log.to == AccessLogSettings::To::nowhere) {
+        sink = nullptr;
+    } else if (!sink || !(log == options_.server.access_log)) {
+        if (log.to == AccessLogSettings::To::standard_error) {
+            sink = QueuedSink::to_descriptor(STDERR_FILENO, dropped);
+        } else {
+            BERTH_TRY(sink, QueuedSink::to_file(log.file, dropped) | note([] { return "server.access_log"; }));
+        }
+    }
+    access_sink_ = std::move(sink);
+    auto rules = FrontRules::any(settings) ? std::make_shared<const FrontRules>(FrontRules::Parts{.settings = settings,
+                                                                                                  .authenticator = authenticator_.get(),
+                                                                                                  .sink = access_sink_,
+                                                                                                  .redactor = application_.log().redactor(),
+                                                                                                  .clock = application_.clock(),
+                                                                                                  .metrics = application_.metrics(),
+                                                                                                  .before = rules_.get()})
+                                           : nullptr;
+    rules_ = rules;
+    front_->set_rules(std::move(rules));
+    return {};
 }
 
 Serving::~Serving() {

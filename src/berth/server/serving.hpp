@@ -9,6 +9,7 @@
 
 #include "berth/app/application.hpp"
 #include "berth/app/function_set.hpp"
+#include "berth/app/server_settings.hpp"
 #include "berth/runtime/execution_records.hpp"
 #include "berth/server/async_calls.hpp"
 #include "berth/server/authenticator.hpp"
@@ -16,8 +17,11 @@
 
 namespace berth {
 
+class FrontRules;
 class HttpFront;
 class HttpServer;
+class QueuedSink;
+class ReceiptWriter;
 class Reactors;
 class Runtime;
 
@@ -26,13 +30,15 @@ struct ServeOptions {
     PolicyRequest policy;
     FunctionSettings functions;
     bool missing_is_empty = false;             // a path that does not exist is a notice, not a failure
-    std::string host = "127.0.0.1";
-    std::uint16_t port = 8080;                 // 0: any free one
+    ServerSettings server;
     std::chrono::milliseconds grace{10'000};   // for running calls at shutdown
     bool expose_errors = false;
     bool watch = false;                        // look again whenever a file of the functions changes
     bool report_failures = true;               // failed calls and what functions log go to the host's log
     bool internal_only = false;                // nothing but the internal API for functions that run
+    CallObserver* spans = nullptr;             // told of every step of every call; outlives the server. Null: calls get no spans
+    const ReceiptWriter* receipts = nullptr;   // likewise. Null: no receipts are written
+    bool receipt_each = false;                 // every call gets one, not only those of functions that want it
     FunctionKeeper::Listener news;             // told what happens to the functions, on a thread of its own
 };
 
@@ -61,6 +67,9 @@ public:
 private:
     Serving(Application& application, ServeOptions options);
 
+    /// Makes the rules of the front from these settings.
+    Result<void> set_rules(const ServerSettings& settings);
+
     Application& application_;
     ServeOptions options_;
     std::unique_ptr<Reactors> reactors_;
@@ -72,6 +81,8 @@ private:
     std::unique_ptr<HttpFront> front_;
     std::unique_ptr<HttpServer> server_;
     std::unique_ptr<FunctionKeeper> keeper_;
+    std::shared_ptr<QueuedSink> access_sink_;           // with the rules that write to it
+    std::shared_ptr<const FrontRules> rules_;           // with the front, while requests are under them
     bool stopped_ = false;
 };
 

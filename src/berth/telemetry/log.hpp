@@ -18,8 +18,9 @@ enum class LogLevel : std::uint8_t { debug, info, warn, error };
 std::string_view name(LogLevel level) noexcept;
 Result<LogLevel> parse_log_level(std::string_view text);
 
-/// Replaces secret values wherever they would be written: as they are, and in percent, base64, JSON and hexadecimal
-/// form. Values under 4 bytes are not replaced. Safe from any thread.
+/// Replaces secret values wherever they would be written: as they are, and in percent, base64 (both alphabets, wherever the
+/// value stands in a longer text), JSON (once and twice quoted) and hexadecimal form. Values under 4 bytes are not
+/// replaced. Safe from any thread.
 class Redactor {
 public:
     /// From now on `value` is written as `[redacted:NAME]`. False when it is too short to be replaced safely.
@@ -44,6 +45,9 @@ public:
 
     bool enabled(LogLevel level) const noexcept { return level >= level_; }
     void write(LogLevel level, std::string_view logger, std::string_view message, Attributes attributes = {});
+    /// Told of each record that is written, before the sink, one call at a time; not redacted. Null takes it away.
+    using Tap = std::function<void(LogLevel level, std::string_view logger, std::string_view message, const Attributes& attributes)>;
+    void set_tap(Tap tap);
     Redactor& redactor() noexcept { return redactor_; }
 
 private:
@@ -52,6 +56,7 @@ private:
     Sink sink_;
     Redactor redactor_;
     std::mutex mutex_;  // one line at a time
+    Tap tap_;           // guarded by mutex_
 };
 
 /// A sink that writes to a file descriptor with one system call a line; lines that do not fit a closed or full

@@ -25,7 +25,8 @@ public:
     virtual WallTime wall() const = 0;
     virtual SteadyTime steady() const = 0;
 
-    /// Waits until the time is due, or until the call that `record` (may be null) belongs to must end.
+    /// Waits until the time is due, until the call that `record` (may be null) belongs to must end, or until it is woken
+    /// (CallRecord::wake): whoever waits looks again at what for.
     virtual void wait_until(SteadyTime due, CallRecord* record) = 0;
 
     /// Whether the call has used up the time it has on this clock. Only virtual clocks keep that themselves: on the

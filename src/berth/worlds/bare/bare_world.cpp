@@ -10,6 +10,7 @@ public:
     void* world_state() noexcept override { return nullptr; }
     std::optional<std::uint32_t> exit_status() const noexcept override { return std::nullopt; }
     std::optional<std::uint32_t> raised_signal() const noexcept override { return std::nullopt; }
+    void revoked(std::uint64_t) noexcept override {}
 };
 
 }  // namespace

@@ -67,7 +67,7 @@ Awaited awaited(WasiState& state, const Subscription& subscription) {
         case read_event:
         case write_event: {
             const auto* descriptor = state.descriptor(subscription.clock_or_fd);
-            if (descriptor == nullptr) return {.error = Errno::badf};
+            if (descriptor == nullptr) return {.error = state.missing(subscription.clock_or_fd)};
             const bool reads = subscription.tag == read_event;
             switch (descriptor->kind) {
                 case Descriptor::Kind::input: return reads ? Awaited{.on = Awaited::On::input} : Awaited{.error = Errno::notcapable};
@@ -75,7 +75,8 @@ Awaited awaited(WasiState& state, const Subscription& subscription) {
                 case Descriptor::Kind::error: return reads ? Awaited{.error = Errno::notcapable} : Awaited{};
                 case Descriptor::Kind::file: return {};  // files never block
                 case Descriptor::Kind::directory:
-                case Descriptor::Kind::closed: break;
+                case Descriptor::Kind::closed:
+                case Descriptor::Kind::revoked: break;
             }
             return {.error = Errno::badf};
         }
@@ -125,8 +126,12 @@ Errno poll_oneoff(WasiCall& call, const PollArrays& arrays, GuestOut<std::uint32
         if (stored != 0) return Errno::success;
         if (bounded && now >= *until) return Errno::timedout;
 
-        const auto wait = until ? std::chrono::nanoseconds(*until - now) : std::chrono::nanoseconds::max();
+        if (call->was_revoked()) return Errno::notcapable;
+
+        auto wait = until ? std::chrono::nanoseconds(*until - now) : std::chrono::nanoseconds::max();
         if (on_input) {
+            // A revocation interrupts the system call, unless it comes just before it.
+            if (sleeps) wait = std::min<std::chrono::nanoseconds>(wait, std::chrono::milliseconds(5));
             state.setup().input->wait_ready(wait);
         } else {
             state.setup().clock->wait_until(until.value_or(SteadyTime::max()), call->context().record());

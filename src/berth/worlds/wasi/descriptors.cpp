@@ -32,7 +32,7 @@ namespace {
 /// opened still holds.
 std::expected<File*, Errno> file_for(WasiCall& call, std::uint32_t fd, std::uint64_t right, Capability capability) {
     auto* descriptor = call.state().descriptor(fd);
-    if (descriptor == nullptr) return std::unexpected(Errno::badf);
+    if (descriptor == nullptr) return std::unexpected(call.state().missing(fd));
     if (descriptor->kind == Descriptor::Kind::directory) return std::unexpected(Errno::isdir);
     if (descriptor->kind != Descriptor::Kind::file) return std::unexpected(Errno::spipe);
     if ((descriptor->rights_base & right) == 0) return std::unexpected(Errno::notcapable);
@@ -52,15 +52,16 @@ Errno fd_allocate(WasiCall& call, std::uint32_t fd, std::uint64_t offset, std::u
 }
 
 Errno fd_close(WasiCall& call, std::uint32_t fd) {
+    if (call.state().forget(fd)) return Errno::success;
     auto* descriptor = call.state().descriptor(fd);
-    if (descriptor == nullptr) return Errno::badf;
+    if (descriptor == nullptr) return call.state().missing(fd);
     call.state().close(*descriptor);
     return Errno::success;
 }
 
 Errno sync_descriptor(WasiCall& call, std::uint32_t fd, bool data_only) {
     auto* descriptor = call.state().descriptor(fd);
-    if (descriptor == nullptr) return Errno::badf;
+    if (descriptor == nullptr) return call.state().missing(fd);
     if (descriptor->kind == Descriptor::Kind::directory) return to_errno(descriptor->directory->sync());
     if (descriptor->kind != Descriptor::Kind::file) return Errno::inval;
     return to_errno(descriptor->file->sync(data_only));
@@ -75,7 +76,7 @@ FileType stream_type(const WasiState& state, Descriptor::Kind kind) {
 
 Errno fd_fdstat_get(WasiCall& call, std::uint32_t fd, GuestOut<Fdstat> out) {
     auto* descriptor = call.state().descriptor(fd);
-    if (descriptor == nullptr) return Errno::badf;
+    if (descriptor == nullptr) return call.state().missing(fd);
     FileType type = FileType::regular_file;
     if (descriptor->kind == Descriptor::Kind::directory) type = FileType::directory;
     if (descriptor->kind < Descriptor::Kind::file) type = stream_type(call.state(), descriptor->kind);
@@ -85,7 +86,7 @@ Errno fd_fdstat_get(WasiCall& call, std::uint32_t fd, GuestOut<Fdstat> out) {
 
 Errno fd_fdstat_set_flags(WasiCall& call, std::uint32_t fd, std::uint32_t flags) {
     auto* descriptor = call.state().descriptor(fd);
-    if (descriptor == nullptr) return Errno::badf;
+    if (descriptor == nullptr) return call.state().missing(fd);
     if (flags > fdflags::all) return Errno::inval;
     if ((flags & (fdflags::dsync | fdflags::rsync | fdflags::sync)) != 0) return Errno::notsup;
     if (descriptor->kind == Descriptor::Kind::file) {
@@ -97,7 +98,7 @@ Errno fd_fdstat_set_flags(WasiCall& call, std::uint32_t fd, std::uint32_t flags)
 
 Errno fd_fdstat_set_rights(WasiCall& call, std::uint32_t fd, std::uint64_t base, std::uint64_t inheriting) {
     auto* descriptor = call.state().descriptor(fd);
-    if (descriptor == nullptr) return Errno::badf;
+    if (descriptor == nullptr) return call.state().missing(fd);
     if ((base & ~descriptor->rights_base) != 0 || (inheriting & ~descriptor->rights_inheriting) != 0) return Errno::notcapable;
     descriptor->rights_base = base;
     descriptor->rights_inheriting = inheriting;
@@ -106,7 +107,7 @@ Errno fd_fdstat_set_rights(WasiCall& call, std::uint32_t fd, std::uint64_t base,
 
 Errno fd_filestat_get(WasiCall& call, std::uint32_t fd, GuestOut<Filestat> out) {
     auto* descriptor = call.state().descriptor(fd);
-    if (descriptor == nullptr) return Errno::badf;
+    if (descriptor == nullptr) return call.state().missing(fd);
     if (descriptor->kind < Descriptor::Kind::file) {
         FileStat stream;
         auto record = to_filestat(stream);
@@ -173,7 +174,7 @@ std::expected<std::uint64_t, Errno> read_input(WasiCall& call, MutableBytes out)
 
 Errno fd_read(WasiCall& call, std::uint32_t fd, GuestIncoming buffers, GuestOut<std::uint32_t> count) {
     auto* descriptor = call.state().descriptor(fd);
-    if (descriptor == nullptr) return Errno::badf;
+    if (descriptor == nullptr) return call.state().missing(fd);
     std::uint64_t total = 0;
     if (descriptor->kind == Descriptor::Kind::input) {
         for (const auto& part : buffers.parts()) {
@@ -200,7 +201,7 @@ Errno fd_read(WasiCall& call, std::uint32_t fd, GuestIncoming buffers, GuestOut<
 Result<Errno> fd_write(WasiCall& call, std::uint32_t fd, GuestOutgoing buffers, GuestOut<std::uint32_t> count) {
     auto& state = call.state();
     auto* descriptor = state.descriptor(fd);
-    if (descriptor == nullptr) return Errno::badf;
+    if (descriptor == nullptr) return state.missing(fd);
     std::uint64_t total = 0;
     if (descriptor->kind == Descriptor::Kind::output || descriptor->kind == Descriptor::Kind::error) {
         auto* stream = descriptor->kind == Descriptor::Kind::output ? state.setup().output : state.setup().error;
@@ -268,7 +269,7 @@ Errno fd_prestat_dir_name(WasiCall& call, std::uint32_t fd, GuestBuffer out) {
 
 Errno fd_readdir(WasiCall& call, std::uint32_t fd, GuestBuffer out, std::uint64_t cookie, GuestOut<std::uint32_t> count) {
     auto* descriptor = call.state().descriptor(fd);
-    if (descriptor == nullptr) return Errno::badf;
+    if (descriptor == nullptr) return call.state().missing(fd);
     if (descriptor->kind != Descriptor::Kind::directory) return Errno::notdir;
     if ((descriptor->rights_base & rights::fd_readdir) == 0) return Errno::notcapable;
     if (cookie == 0 || !descriptor->has_listing) {

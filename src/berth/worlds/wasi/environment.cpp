@@ -24,9 +24,15 @@ Errno args_get(WasiCall& call, StringListOut out) { return store_strings(call, o
 Errno args_sizes_get(WasiCall& call, GuestOut<std::uint32_t> count, GuestOut<std::uint32_t> size) {
     return store_sizes(call.state().setup().arguments, count, size);
 }
-Errno environ_get(WasiCall& call, StringListOut out) { return store_strings(call, out, call.state().setup().environment); }
+
+/// None, once the grant has been taken away.
+const std::vector<std::string>& granted(WasiCall& call) {
+    static const std::vector<std::string> none;
+    return call->grants().was_revoked(Capability::env_read) ? none : call.state().setup().environment;
+}
+Errno environ_get(WasiCall& call, StringListOut out) { return store_strings(call, out, granted(call)); }
 Errno environ_sizes_get(WasiCall& call, GuestOut<std::uint32_t> count, GuestOut<std::uint32_t> size) {
-    return store_sizes(call.state().setup().environment, count, size);
+    return store_sizes(granted(call), count, size);
 }
 
 constexpr std::array functions{

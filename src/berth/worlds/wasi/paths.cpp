@@ -12,7 +12,7 @@ namespace {
 
 std::expected<Directory*, Errno> directory_of(WasiCall& call, std::uint32_t fd) {
     auto* descriptor = call.state().descriptor(fd);
-    if (descriptor == nullptr) return std::unexpected(Errno::badf);
+    if (descriptor == nullptr) return std::unexpected(call.state().missing(fd));
     if (descriptor->kind != Descriptor::Kind::directory) return std::unexpected(Errno::notdir);
     return descriptor->directory.get();
 }
@@ -56,7 +56,7 @@ Errno path_link(WasiCall& call, std::uint32_t from_fd, std::uint32_t flags, Gues
 Errno path_open(WasiCall& call, std::uint32_t fd, std::uint32_t lookup, GuestText path, std::uint32_t open_flags, std::uint64_t rights_base, std::uint64_t rights_inheriting,
                 std::uint32_t flags, GuestOut<std::uint32_t> out) {
     auto* parent = call.state().descriptor(fd);
-    if (parent == nullptr) return Errno::badf;
+    if (parent == nullptr) return call.state().missing(fd);
     if (parent->kind != Descriptor::Kind::directory) return Errno::notdir;
     if (open_flags > oflags::all || flags > fdflags::all) return Errno::inval;
     OpenOptions options;
@@ -89,6 +89,7 @@ Errno path_open(WasiCall& call, std::uint32_t fd, std::uint32_t lookup, GuestTex
         descriptor.rights_base = rights_base & rights::directory & parent->rights_inheriting;
         descriptor.rights_inheriting = rights_inheriting & parent->rights_inheriting;
     }
+    descriptor.opened_under = call->used();
     const auto number = call.state().add(std::move(descriptor));
     if (!number) return Errno::mfile;
     out.set(*number);

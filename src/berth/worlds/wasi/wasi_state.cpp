@@ -3,6 +3,12 @@
 #include <algorithm>
 
 namespace berth::worlds::wasi {
+namespace {
+
+constexpr std::uint64_t bit(Capability capability) noexcept { return std::uint64_t{1} << static_cast<unsigned>(capability); }
+constexpr std::uint64_t file_capabilities = bit(Capability::fs_read) | bit(Capability::fs_write) | bit(Capability::fs_delete);
+
+}  // namespace
 
 WasiState::WasiState(Setup setup) : setup_(std::move(setup)), max_descriptors_(std::min<std::uint64_t>((*setup_.limits)[Limit::handles], 65'536)) {
     descriptors_.resize(3);
@@ -22,12 +28,32 @@ void WasiState::add_preopen(std::string name, std::unique_ptr<Directory> directo
     descriptor.rights_base = rights::directory;
     descriptor.rights_inheriting = rights::all;
     descriptor.preopen = std::move(name);
+    descriptor.opened_under = file_capabilities;
     descriptors_.push_back(std::move(descriptor));
 }
 
 Descriptor* WasiState::descriptor(std::uint32_t fd) noexcept {
-    if (fd >= descriptors_.size() || descriptors_[fd].kind == Descriptor::Kind::closed) return nullptr;
+    if (fd >= descriptors_.size() || descriptors_[fd].kind == Descriptor::Kind::closed || descriptors_[fd].kind == Descriptor::Kind::revoked) return nullptr;
     return &descriptors_[fd];
+}
+
+Errno WasiState::missing(std::uint32_t fd) const noexcept {
+    return fd < descriptors_.size() && descriptors_[fd].kind == Descriptor::Kind::revoked ? Errno::notcapable : Errno::badf;
+}
+
+bool WasiState::forget(std::uint32_t fd) noexcept {
+    if (fd >= descriptors_.size() || descriptors_[fd].kind != Descriptor::Kind::revoked) return false;
+    descriptors_[fd].kind = Descriptor::Kind::closed;
+    return true;
+}
+
+void WasiState::revoke(std::uint64_t capabilities) noexcept {
+    for (auto& descriptor : descriptors_) {
+        if ((descriptor.opened_under & capabilities) == 0) continue;
+        if (!descriptor.preopen.empty() && (descriptor.opened_under &= ~capabilities) != 0) continue;
+        close(descriptor);
+        descriptor.kind = Descriptor::Kind::revoked;
+    }
 }
 
 std::optional<std::uint32_t> WasiState::add(Descriptor descriptor) {

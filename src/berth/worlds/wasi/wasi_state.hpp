@@ -20,7 +20,7 @@ namespace berth::worlds::wasi {
 
 /// One open descriptor of a guest.
 struct Descriptor {
-    enum class Kind : std::uint8_t { closed, input, output, error, file, directory };
+    enum class Kind : std::uint8_t { closed, input, output, error, file, directory, revoked };
 
     Kind kind = Kind::closed;
     std::unique_ptr<File> file;
@@ -28,6 +28,7 @@ struct Descriptor {
     std::uint64_t rights_base = 0;
     std::uint64_t rights_inheriting = 0;
     std::uint16_t flags = 0;
+    std::uint64_t opened_under = 0;         // bit n is Capability(n): when one of them is taken away, so is this; of a mount: when all are
     std::string preopen;                    // name of a mount as the guest sees it: `/data`
     std::vector<DirectoryEntry> listing;    // taken when a listing starts
     std::uint64_t listing_bytes = 0;        // held for it
@@ -55,12 +56,18 @@ public:
     void add_preopen(std::string name, std::unique_ptr<Directory> directory);
 
     const Setup& setup() const noexcept { return setup_; }
-    /// Null when it is not open.
+    /// Null when it is not open, or was closed by a revocation; `missing` says which.
     Descriptor* descriptor(std::uint32_t fd) noexcept;
+    Errno missing(std::uint32_t fd) const noexcept;
     /// The lowest free number, or nothing when the limit `handles` is reached.
     std::optional<std::uint32_t> add(Descriptor descriptor);
     /// Frees the number, and what is held for it.
     void close(Descriptor& descriptor) noexcept;
+    /// Closes what was opened under these capabilities. The numbers stay taken, and answer notcapable, until the guest closes
+    /// them.
+    void revoke(std::uint64_t capabilities) noexcept;
+    /// Frees the number of a descriptor that a revocation closed; false when it is none.
+    bool forget(std::uint32_t fd) noexcept;
     std::vector<Descriptor>& descriptors() noexcept { return descriptors_; }
 
     /// Counts bytes that the host keeps for the guest; false, with the call's end prepared, when its limits do not allow it.

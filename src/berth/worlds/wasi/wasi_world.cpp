@@ -45,6 +45,7 @@ public:
     void* world_state() noexcept override { return &state_; }
     std::optional<std::uint32_t> exit_status() const noexcept override { return state_.exit_status; }
     std::optional<std::uint32_t> raised_signal() const noexcept override { return state_.raised; }
+    void revoked(std::uint64_t capabilities) noexcept override { state_.revoke(capabilities); }
 
 private:
     WasiState state_;

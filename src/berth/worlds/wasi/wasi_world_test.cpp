@@ -2,12 +2,15 @@
 
 #include <fcntl.h>
 #include <gmock/gmock.h>
+#include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <filesystem>
 #include <fstream>
 #include <set>
+#include <thread>
 
 #include "berth/base/format.hpp"
 #include "berth/host/providers/memory_files.hpp"
@@ -280,6 +283,43 @@ TEST_P(WasiFiles, NoPathLeavesTheMount) {
         EXPECT_FALSE(guest.open("out/new", oflags::creat).has_value());
         EXPECT_FALSE(exists("outside/new"));
     }
+}
+
+// A folder that turns into a link to the outside and back while it is walked through.
+TEST(WasiFilesRace, AFolderThatBecomesALinkIsNeverFollowedOut) {
+    const Folder folder;
+    const auto inside = folder.path() / "inside";
+    fs::create_directory(inside / "flip");
+    std::ofstream(inside / "flip/secret.txt") << "own";
+    fs::create_symlink(folder.path() / "outside", inside / "other");
+    WasiHarness guest;
+    guest.mount("data", folder.inside(), true);
+    guest.grant(all_files);
+    std::atomic<bool> stop{false};
+    std::atomic<long> flips{0};
+    std::thread flipping([&] {
+        while (!stop.load(std::memory_order_relaxed)) {
+            if (::renameat2(AT_FDCWD, (inside / "flip").c_str(), AT_FDCWD, (inside / "other").c_str(), RENAME_EXCHANGE) == 0) flips.fetch_add(1, std::memory_order_relaxed);
+        }
+    });
+    long own = 0;
+    for (long i = 0; i < 3'000 || flips.load(std::memory_order_relaxed) < 3'000; ++i) {
+        if (const auto opened = guest.open("flip/secret.txt")) {
+            EXPECT_EQ(guest.read_all(*opened), "own");
+            guest.call("fd_close", {*opened});
+            ++own;
+        }
+        if (const auto made = guest.open("flip/new", oflags::creat)) guest.call("fd_close", {*made});
+        guest.call("path_create_directory", {3, guest.put("flip/made", 1024), 9});
+        guest.call("path_unlink_file", {3, guest.put("flip/new", 1024), 8});
+        guest.call("path_remove_directory", {3, guest.put("flip/made", 1024), 9});
+    }
+    stop = true;
+    flipping.join();
+    EXPECT_GT(own, 0);
+    EXPECT_EQ(folder.read("outside/secret.txt"), "secret");
+    EXPECT_FALSE(folder.exists("outside/new"));
+    EXPECT_FALSE(folder.exists("outside/made"));
 }
 
 TEST_P(WasiFiles, LinksInsideAreFollowedAndOthersAreRefused) {

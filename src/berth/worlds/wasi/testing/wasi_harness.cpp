@@ -74,7 +74,7 @@ WasiHarness::~WasiHarness() {
 }
 
 void WasiHarness::renew_gate() {
-    gate_ = std::make_unique<Gate>(Gate::Setup{.table = &table_, .grants = grants_.get(), .world_state = state_.get(), .metrics = host_metrics_.get(), .denials = this, .journal = journal_});
+    gate_ = std::make_unique<Gate>(Gate::Setup{.table = &table_, .grants = grants_.get(), .world_state = state_.get(), .metrics = host_metrics_.get(), .denials = this, .journal = journal_, .revocations = this});
 }
 
 void WasiHarness::set_journal(HostJournal& journal) {

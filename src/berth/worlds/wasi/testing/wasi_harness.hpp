@@ -22,7 +22,7 @@ namespace berth::worlds::wasi::testing {
 
 /// Every host function under test: an instance that forwards its exports to the imports of the same name, with 64 KiB of
 /// memory and a state that stay between calls. For tests only.
-class WasiHarness final : public DenialListener {
+class WasiHarness final : public DenialListener, public RevocationListener {
 public:
     WasiHarness();
     ~WasiHarness() override;
@@ -30,6 +30,8 @@ public:
     /// Grants for the calls that follow; every scope, or the given one.
     void grant(std::initializer_list<Capability> capabilities, std::string scope = "*");
     void grant_all_but(Capability capability);
+    /// As another thread would, also from within a host call.
+    bool revoke(Capability capability) { return gate_->revoke(capability); }
     void mount(const std::string& name, const std::string& host_path, bool writable);
     void mount(const std::string& name, std::unique_ptr<Directory> directory);
 
@@ -75,6 +77,7 @@ public:
     const HostTable& table() const noexcept { return table_; }
 
     void denied(std::string_view world, std::string_view function, const Denial& denial) override;
+    void revoked(std::uint64_t capabilities) noexcept override { state_->revoke(capabilities); }
 
     static constexpr std::uint32_t memory_size = 65536;
 

@@ -1,4 +1,4 @@
-#include "berth/cli/http_client.hpp"
+#include "berth/app/http_client.hpp"
 
 #include <errno.h>
 #include <netdb.h>
@@ -12,7 +12,7 @@
 #include "berth/base/format.hpp"
 #include "berth/process/descriptor.hpp"
 
-namespace berth::cli {
+namespace berth {
 
 namespace {
 
@@ -100,4 +100,4 @@ Result<ClientAnswer> request(std::string_view url, std::string_view method, std:
     return made;
 }
 
-}  // namespace berth::cli
+}  // namespace berth

@@ -1,0 +1,96 @@
+#include "berth/app/otlp_settings.hpp"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "berth/app/application.hpp"
+#include "berth/app/http_client.hpp"
+#include "berth/base/format.hpp"
+#include "berth/base/units.hpp"
+#include "berth/process/descriptor.hpp"
+
+namespace berth {
+namespace {
+
+/// One request a line, behind what is there.
+class FileTransport final : public OtlpTransport {
+public:
+    explicit FileTransport(Descriptor file) : write_(descriptor_sink(file.get())), file_(std::move(file)) {}
+    Result<void> send(TelemetrySignal, std::string_view json) override {
+        write_(std::string(json) + "\n");
+        return {};
+    }
+
+private:
+    Log::Sink write_;
+    Descriptor file_;
+};
+
+/// A collector that takes the protocol over HTTP.
+class HttpTransport final : public OtlpTransport {
+public:
+    explicit HttpTransport(std::string endpoint) : endpoint_(std::move(endpoint)) {
+        while (endpoint_.ends_with('/')) endpoint_.pop_back();
+    }
+    Result<void> send(TelemetrySignal signal, std::string_view json) override {
+        constexpr int seconds = 10;
+        BERTH_TRY(const auto answer, request(format("{}/v1/{}", endpoint_, name(signal)), "POST", json, {{"Content-Type", "application/json"}}, seconds));
+        if (answer.status / 100 != 2) return fail(Code::upstream, format("the collector answered {}", answer.status));
+        return {};
+    }
+
+private:
+    std::string endpoint_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<OtlpExporter>> make_otlp_exporter(const Config& config, Application& application) {
+    const auto& endpoint = config.value("telemetry.otlp.endpoint");
+    const auto& file = config.value("telemetry.otlp.file");
+    if (endpoint.empty() && file.empty()) return nullptr;
+    const auto wrong = [&](std::string_view key, std::string_view what) {
+        Error error(Code::config_error, format("{}: {}", key, what));
+        error.set_from(config.all(key).front().source);
+        return fail(std::move(error));
+    };
+    if (!endpoint.empty() && !file.empty()) return wrong("telemetry.otlp.file", "telemetry goes to a file or to a collector, not to both; leave one of telemetry.otlp.file and telemetry.otlp.endpoint out");
+    OtlpExporter::Options options;
+    options.resource = {{"service.name", config.value("telemetry.service")}, {"service.version", std::string(berth_version())}, {"process.pid", std::int64_t{::getpid()}}};
+    options.traces = config.value("telemetry.otlp.traces") == "true";
+    options.metrics = config.value("telemetry.otlp.metrics") == "true";
+    options.logs = config.value("telemetry.otlp.logs") == "true";
+    BERTH_TRY(const auto interval, parse_duration(config.value("telemetry.otlp.interval")));
+    options.metrics_every = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::nanoseconds(interval));
+    std::unique_ptr<OtlpTransport> transport;
+    if (!file.empty()) {
+        Descriptor opened(::open(file.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
+        if (!opened) return wrong("telemetry.otlp.file", format("{} cannot be written", file));
+        transport = std::make_unique<FileTransport>(std::move(opened));
+    } else {
+        if (!endpoint.starts_with("http://")) return wrong("telemetry.otlp.endpoint", format("\"{}\" is no http:// address; this build reaches collectors on this machine or behind a tunnel", endpoint));
+        transport = std::make_unique<HttpTransport>(endpoint);
+    }
+    return std::make_unique<OtlpExporter>(std::move(options), std::move(transport), application.metrics(), application.log().redactor(), application.clock());
+}
+
+LogExport::LogExport(Application& application, OtlpExporter& exporter) : application_(application) {
+    if (!exporter.logs()) return;
+    application.log().set_tap([&application, &exporter](LogLevel level, std::string_view logger, std::string_view message, const Log::Attributes& attributes) {
+        ExportedRecord record{.time = application.clock().wall(), .level = level, .logger = std::string(logger), .message = std::string(message), .trace_id = {}, .span_id = {}, .attributes = {}};
+        for (const auto& [key, value] : attributes) {
+            if (key == "trace_id") {
+                record.trace_id = value;
+            } else if (key == "span_id") {
+                record.span_id = value;
+            } else {
+                record.attributes.emplace_back(std::string(key), std::string(value));
+            }
+        }
+        exporter.add(std::move(record));
+    });
+}
+
+LogExport::~LogExport() { application_.log().set_tap(nullptr); }
+
+}  // namespace berth

@@ -1,0 +1,116 @@
+#include "berth/runtime/wasm_instance.hpp"
+
+#include "berth/engine/call_record.hpp"
+#include "berth/engine/instance.hpp"
+#include "berth/runtime/call_conditions.hpp"
+#include "berth/runtime/wasm_call.hpp"
+
+namespace berth {
+
+WasmInstance::WasmInstance(std::shared_ptr<const WasmProgram> program, std::vector<std::string> environment)
+    : program_(std::move(program)),
+      limits_(program_->limits()),
+      environment_(std::move(environment)),
+      grants_(program_->grants(), GrantSet::ForCall::one),
+      input_(""),
+      output_(limits_[Limit::output], &account_),
+      error_(limits_[Limit::log_bytes], &account_) {
+    account_.guest = program_->initial_bytes();
+    account_.total_limit = limits_[Limit::total_memory];
+    account_.host_limit = limits_[Limit::host_memory];
+}
+
+WasmInstance::~WasmInstance() = default;
+
+Result<std::unique_ptr<WasmInstance>> WasmInstance::open(std::shared_ptr<const WasmProgram> program, const Clock& clock, RandomSource& random, std::vector<std::string> environment) {
+    if (program->component() != nullptr) return fail(Code::not_implemented, "this build keeps no instances of components between calls");
+    std::unique_ptr<WasmInstance> opened(new WasmInstance(std::move(program), std::move(environment)));
+    auto& self = *opened;
+    CallMode mode;
+    mode.deterministic = self.program_->deterministic();
+    const CallStreams streams{self.input_, self.output_, self.error_};
+    BERTH_TRY(self.conditions_, CallConditions::create(*self.program_, self.limits_, mode, clock, random, streams));
+    static const std::vector<Mount> no_mounts;
+    const std::vector<std::string> arguments;
+    self.environment_ = granted_environment(*self.program_, self.environment_);
+    const auto& given = self.conditions_->streams();
+    BERTH_TRY(self.guest_, self.program_->world().start({.arguments = arguments,
+                                                         .environment = self.environment_,
+                                                         .mounts = self.program_->policy() != nullptr ? self.program_->policy()->mounts : no_mounts,
+                                                         .limits = self.limits_,
+                                                         .clock = self.conditions_->clock(),
+                                                         .files = self.conditions_->files(),
+                                                         .random = self.conditions_->random(),
+                                                         .input = given.input,
+                                                         .output = given.output,
+                                                         .error = given.error,
+                                                         .account = self.account_}));
+    return opened;
+}
+
+Result<std::unique_ptr<WasmInstance::Entry>> WasmInstance::Entry::enter(WasmInstance& instance) {
+    if (instance.busy_.exchange(true, std::memory_order_acquire)) return fail(Code::conflict, "the instance runs another call; it takes one at a time");
+    std::unique_ptr<Entry> entry(new Entry(instance));
+    if (instance.closed()) return fail(Code::instance_terminated, "the instance ended with an earlier call; open another one");
+    instance.calls_.fetch_add(1, std::memory_order_relaxed);
+    return entry;
+}
+
+WasmInstance::Entry::~Entry() { instance_.busy_.store(false, std::memory_order_release); }
+
+bool WasmInstance::revoke(Capability capability) noexcept {
+    const std::lock_guard lock(mutex_);
+    if (gate_ != nullptr) {
+        if (!gate_->revoke(capability)) return false;
+        record_->wake();
+        return true;
+    }
+    if (!grants_.revoke(capability)) return false;
+    guest_->revoked(std::uint64_t{1} << static_cast<unsigned>(capability));
+    return true;
+}
+
+std::string WasmInstance::take_errors() {
+    static_cast<void>(output_.take());
+    auto text = error_.take();
+    account_.release(text.size());
+    return text;
+}
+
+void WasmInstance::invoke(const InvokeRequest& request, InvokeReport& report) {
+    const auto ended = [&] { closed_.store(true, std::memory_order_release); };
+    if (instance_ == nullptr) {
+        instance_ = Instance::create(program_->linked_shared(), request.setup, report);
+        if (instance_ == nullptr) return ended();
+        if (request.initialize != no_export && instance_->call(request.initialize, {}, report) != CallOutcome::returned) {
+            report.phase = InvokeReport::Phase::initialize;
+            return ended();
+        }
+    } else {
+        instance_->set_up(request.setup);
+    }
+    report.outcome = CallOutcome::returned;
+    if (instance_->call(request.export_index, request.values, report) == CallOutcome::returned) {
+        InvokeReport used;
+        instance_->usage(used);
+        used.outcome = CallOutcome::returned;
+        used.fuel_exact = true;
+        report = used;
+        return;
+    }
+    ended();
+}
+
+void WasmInstance::attach(Gate& gate, CallRecord& record) noexcept {
+    const std::lock_guard lock(mutex_);
+    gate_ = &gate;
+    record_ = &record;
+}
+
+void WasmInstance::detach() noexcept {
+    const std::lock_guard lock(mutex_);
+    gate_ = nullptr;
+    record_ = nullptr;
+}
+
+}  // namespace berth

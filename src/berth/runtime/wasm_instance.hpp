@@ -1,0 +1,89 @@
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "berth/base/clock.hpp"
+#include "berth/host/guest_world.hpp"
+#include "berth/runtime/call.hpp"
+#include "berth/runtime/wasm_program.hpp"
+
+namespace berth {
+
+class CallConditions;
+class CallRecord;
+class Instance;
+
+/// An instance of a program that stays between calls, with what its world keeps for it: memory, globals, open files. Each
+/// entry is a Call that names it (Call::instance), with the checks, limits and events of any other call.
+///
+/// One call at a time: a second one is refused with `conflict`. After a call that did not return (trap, limit, cancellation,
+/// end of the program) it is closed, and every later one ends with `instance_terminated`.
+/// `revoke` and `closed` may be used from any thread.
+class WasmInstance {
+public:
+    /// Nothing of the guest runs yet: its start section belongs to the first call. Fails with io_error when a mount cannot
+    /// be opened, with not_implemented for components.
+    static Result<std::unique_ptr<WasmInstance>> open(std::shared_ptr<const WasmProgram> program, const Clock& clock, RandomSource& random, std::vector<std::string> environment);
+    ~WasmInstance();
+    WasmInstance(const WasmInstance&) = delete;
+    WasmInstance& operator=(const WasmInstance&) = delete;
+
+    /// Takes a capability away for good, also from the call in progress; see Runtime::revoke. False when it was not held.
+    bool revoke(Capability capability) noexcept;
+    bool closed() const noexcept { return closed_.load(std::memory_order_acquire); }
+    std::uint64_t calls() const noexcept { return calls_.load(std::memory_order_relaxed); }
+
+    /// For the engine: the one call in progress. Ends with conflict or instance_terminated when there can be none.
+    class Entry {
+    public:
+        static Result<std::unique_ptr<Entry>> enter(WasmInstance& instance);
+        ~Entry();
+        Entry(const Entry&) = delete;
+        Entry& operator=(const Entry&) = delete;
+
+    private:
+        explicit Entry(WasmInstance& instance) : instance_(instance) {}
+        WasmInstance& instance_;
+    };
+
+    const WasmProgram& program() const noexcept { return *program_; }
+    GrantSet& grants() noexcept { return grants_; }
+    GuestState& guest() noexcept { return *guest_; }
+    MemoryAccount& account() noexcept { return account_; }
+    CallConditions& conditions() noexcept { return *conditions_; }
+    /// What the guest wrote to standard error since this was last taken; what it wrote to standard output goes nowhere.
+    std::string take_errors();
+
+    /// Enters the export, making the instance first when there is none. Between `attach` and `detach` a revocation reaches
+    /// the call through its gate.
+    void invoke(const InvokeRequest& request, InvokeReport& report);
+    void attach(Gate& gate, CallRecord& record) noexcept;
+    void detach() noexcept;
+
+private:
+    WasmInstance(std::shared_ptr<const WasmProgram> program, std::vector<std::string> environment);
+
+    std::shared_ptr<const WasmProgram> program_;  // shared by its instances
+    Limits limits_;
+    std::vector<std::string> environment_;
+    GrantSet grants_;
+    MemoryAccount account_;
+    TextInput input_;
+    BufferedOutput output_;
+    BufferedOutput error_;
+    std::unique_ptr<CallConditions> conditions_;
+    std::unique_ptr<GuestState> guest_;
+    std::unique_ptr<Instance> instance_;
+    std::atomic<bool> busy_{false};
+    std::atomic<bool> closed_{false};
+    std::atomic<std::uint64_t> calls_{0};
+    std::mutex mutex_;
+    Gate* gate_ = nullptr;           // guarded by mutex_; of the call in progress
+    CallRecord* record_ = nullptr;   // likewise
+};
+
+}  // namespace berth

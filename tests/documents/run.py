@@ -1,0 +1,192 @@
+#!/usr/bin/env python3
+"""Every document that a verb prints with --format json against the schema that the binary prints for it.
+
+    run.py BINARY OUTCOMES    last line: `N passed, M failed`
+
+Each command below is run with its output into a pipe: every line must be one JSON document whose `$type` has a schema that
+it fits, with no colour and no progress in either stream. The types of all schemas must have been seen.
+"""
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+binary, out_file = Path(sys.argv[1]).resolve(), Path(sys.argv[2])
+cases = Path(__file__).resolve().parent.parent / "cli"
+
+# Command, and the types that it must print. `!` in front: it fails, and its document is a berth.error.
+commands = [
+    ("version", "version"),
+    ("help", "verb"),
+    ("help codes", "code"),
+    ("help timeout", "code"),
+    ("help capabilities", "capability"),
+    ("help limits", "limit"),
+    ("help schemas", "schema"),
+    ("!help no-such-topic", ""),
+    ("!help --schema no-such-type", ""),
+    ("inspect fixtures/kit.wat", "module"),
+    ("inspect fixtures/component.wat", "module"),
+    ("!inspect fixtures/mixed/broken.wasm", ""),
+    ("world show wasi", "world"),
+    ("limits fixtures/kit.wat", "limits"),
+    ("config --all", "config"),
+    ("!config no.such.key", ""),
+    ("doctor", "doctor"),
+    ("policy check fixtures/other-policy.yaml", "policy_check"),
+    ("policy explain fixtures/wasi.wat", "policy_explanation"),
+    ("policy diff narrow.yaml wide.yaml", "policy_change"),
+    ("!policy check fixtures/data/a.txt", ""),
+    ("keygen --no-passphrase", "key"),
+    ("sign fixtures/kit.wat", "signature"),
+    ("verify fixtures/kit.wat", "signature"),
+    ("run --record a.bj --receipt a.receipt fixtures/kit.wat add 2 40", None),
+    ("run --record b.bj fixtures/kit.wat add 2 41", None),
+    ("run --record denied.bj --deny-all fixtures/wasi.wat clock", None),
+    ("!run --call spin --fuel 1000 fixtures/kit.wat", ""),
+    ("verify-receipt a.receipt --journal a.bj --rerun", "receipt_check"),
+    ("replay a.bj", "replay"),
+    ("trace show a.bj", "trace_entry journal"),
+    ("trace show denied.bj", "trace_entry journal"),
+    ("trace diff a.bj b.bj", "trace_difference"),
+    ("policy explain denied.bj", "refusal"),
+    ("policy suggest a.bj denied.bj", "policy_suggestion"),
+    ("check --determinism fixtures/kit.wat add 2 40", "determinism"),
+    ("cache warm fixtures/kit.wat", "cache_warm"),
+    ("cache list", "cache_entry"),
+    ("cache clear", "cache_clear"),
+    ("fn new hello --runtime python", "created"),
+    ("fn list --dir fixtures/functions", "function"),
+    ("fn runtimes", "runtime"),
+    ("!invoke nobody fixtures/functions", ""),
+]
+
+
+def problem_of(value, schema, at="$"):
+    """What is wrong with a value by the part of JSON Schema that the printed schemas use; empty: nothing."""
+    unknown = set(schema) - {"$schema", "$id", "description", "type", "properties", "required", "additionalProperties", "items", "enum", "const", "pattern", "minimum"}
+    if unknown:
+        return f"{at}: the schema uses {sorted(unknown)}, which this check does not know"
+    if "const" in schema and value != schema["const"]:
+        return f"{at} is {value!r}, not {schema['const']!r}"
+    if "enum" in schema and value not in schema["enum"]:
+        return f"{at} is {value!r}, none of {schema['enum']}"
+    kinds = {"object": dict, "array": list, "string": str, "integer": int, "number": (int, float), "boolean": bool, "null": type(None)}
+    wanted = schema.get("type")
+    if wanted is not None:
+        wanted = wanted if isinstance(wanted, list) else [wanted]
+        fits = any(isinstance(value, kinds[kind]) and not (kind in ("integer", "number") and isinstance(value, bool)) for kind in wanted)
+        if not fits:
+            return f"{at} is {value!r}, no {' or '.join(wanted)}"
+    if "pattern" in schema and not re.search(schema["pattern"], value):
+        return f"{at} is {value!r}, not {schema['pattern']}"
+    if "minimum" in schema and value < schema["minimum"]:
+        return f"{at} is {value}, below {schema['minimum']}"
+    if isinstance(value, dict):
+        for name in schema.get("required", []):
+            if name not in value:
+                return f"{at}.{name} is missing"
+        for name, member in value.items():
+            rule = schema.get("properties", {}).get(name, schema.get("additionalProperties", True))
+            if rule is False:
+                return f"{at}.{name} is in no schema"
+            if rule is not True and (found := problem_of(member, rule, f"{at}.{name}")):
+                return found
+    if isinstance(value, list) and "items" in schema:
+        for i, item in enumerate(value):
+            if found := problem_of(item, schema["items"], f"{at}[{i}]"):
+                return found
+    return ""
+
+
+# The check itself refuses what it should.
+assert problem_of({"a": 1}, {"type": "object", "properties": {}, "additionalProperties": False})
+assert problem_of({}, {"type": "object", "required": ["a"]}) and problem_of(True, {"type": "integer"}) and problem_of("g", {"pattern": "^[0-9a-f]$"})
+assert not problem_of({"a": [1]}, {"type": "object", "properties": {"a": {"type": "array", "items": {"type": "integer", "minimum": 0}}}})
+
+outcomes, seen = {}, set()
+with tempfile.TemporaryDirectory(prefix="berth-documents-") as temporary:
+    folder = Path(temporary)
+    shutil.copytree(cases / "fixtures", folder / "fixtures")
+    (folder / "home").mkdir()
+    (folder / "narrow.yaml").write_text("policy: 1\ngrants: {log.write: {}}\n")
+    (folder / "wide.yaml").write_text("policy: 1\ngrants: {log.write: {}, time.now: {}}\n")
+    environment = {"PATH": os.environ["PATH"], "HOME": str(folder / "home"), "LC_ALL": "C.UTF-8"}
+
+    def run(words):
+        return subprocess.run([str(binary), *words], capture_output=True, cwd=folder, env=environment, stdin=subprocess.DEVNULL, timeout=120)
+
+    types = [json.loads(line)["type"] for line in run(["help", "schemas", "--json"]).stdout.splitlines()]
+    schemas = {name: json.loads(run(["help", "--schema", name]).stdout) for name in types}
+    for line, expected in commands:
+        failures = []
+        fails = line.startswith("!")
+        words = line.lstrip("!").split()
+        # Flags of Berth come before the file; what is behind it may be the guest's.
+        at = 2 if words[0] in ("policy", "trace", "cache", "fn", "world") else 1
+        done = run([*words[:at], "--format", "json", *words[at:]])
+        text, said = done.stdout.decode(), done.stderr.decode()
+        if (done.returncode != 0) != fails and words[:2] not in (["policy", "diff"], ["trace", "diff"], ["doctor"]):
+            failures.append(f"status {done.returncode}: {said.strip()[:300]}{text[:300]}")
+        if "\x1b" in text or "\x1b" in said or "\r" in text or "\r" in said:
+            failures.append("colour or progress in a pipe")
+        printed = set()
+        if expected is not None:
+            for number, document in enumerate(text.splitlines(), 1):
+                try:
+                    value = json.loads(document)
+                    name = value["$type"]
+                    printed.add(name)
+                    found = problem_of(value, schemas[name]) if name in schemas else f"no schema for {name}"
+                except (ValueError, KeyError, TypeError) as error:
+                    found = f"{error!r}: {document[:200]}"
+                if found:
+                    failures.append(f"line {number}: {found}")
+            wanted = {"berth.error"} if fails else {"berth." + each for each in expected.split()}
+            if printed != wanted:
+                failures.append(f"printed {sorted(printed)}, not {sorted(wanted)}")
+        seen |= printed
+        outcomes[line] = not failures
+        for failure in failures[:5]:
+            print(f"berth {line}: {failure}")
+
+    # The words of every verb complete, in the shells that are here.
+    def completed(shell, line):
+        script = run(["completion", shell]).stdout.decode()
+        words = line.split(" ")
+        asked = " ".join(f"'{word}'" for word in words)
+        program = f"{script}\nCOMP_WORDS=({asked}); COMP_CWORD={len(words) - 1}; _berth; printf '%s\\n' \"${{COMPREPLY[@]}}\""
+        return subprocess.run(["bash", "-c", program], capture_output=True, cwd=folder, text=True).stdout.split()
+
+    checks = {
+        "completion of a verb": lambda: "inspect" in completed("bash", "berth ins"),
+        "completion of a verb's part": lambda: {"explain", "suggest", "diff", "check"} <= set(completed("bash", "berth policy ")),
+        "completion of a flag": lambda: completed("bash", "berth run --det") == ["--deterministic"],
+        "completion of a part's flag": lambda: "--policy" in completed("bash", "berth policy explain --pol"),
+        "completion of a file": lambda: "fixtures" in completed("bash", "berth run fix"),
+        "nothing completes to what is no word": lambda: completed("bash", "berth run --no-such") == [],
+        "a shell that is none is refused": lambda: run(["completion", "tcsh"]).returncode == 2,
+    }
+    for shell in ("zsh", "fish"):
+        text = run(["completion", shell]).stdout.decode()
+        checks[f"completion {shell} names every verb"] = lambda text=text: all(re.search(rf"\b{re.escape(json.loads(line)['name'])}\b", text) for line in run(["help", "--json"]).stdout.splitlines())
+        if shutil.which(shell):
+            (folder / f"completion.{shell}").write_text(text)
+            checks[f"completion {shell} is a script"] = lambda shell=shell: subprocess.run([shell, "-n", f"completion.{shell}"], cwd=folder).returncode == 0
+    for name, check in checks.items():
+        outcomes[name] = bool(check())
+        if not outcomes[name]:
+            print(f"failed: {name}")
+
+left = set(schemas) - seen - {"berth.listening"}
+outcomes["every schema was needed"] = not left
+if left:
+    print(f"no command printed {sorted(left)}")
+out_file.parent.mkdir(parents=True, exist_ok=True)
+out_file.write_text(json.dumps({name.replace(" ", "-"): held for name, held in outcomes.items()}, indent=1))
+print(f"{sum(outcomes.values())} passed, {len(outcomes) - sum(outcomes.values())} failed")
+sys.exit(0 if all(outcomes.values()) else 1)

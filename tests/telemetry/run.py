@@ -1,0 +1,223 @@
+#!/usr/bin/env python3
+"""`berth serve` exporting to a collector that reads the protocol with OpenTelemetry's own message types.
+
+    run.py BINARY OUTCOMES    run by a Python that has the package opentelemetry-proto; last line: `N passed, M failed`
+"""
+import contextlib
+import http.server
+import json
+import os
+import queue
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+from google.protobuf import json_format
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+binary, out_file = Path(sys.argv[1]).resolve(), Path(sys.argv[2])
+TYPES = {"traces": ExportTraceServiceRequest, "metrics": ExportMetricsServiceRequest, "logs": ExportLogsServiceRequest}
+TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
+
+WASM = """(module
+  (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "clock_time_get" (func $now (param i32 i64 i32) (result i32)))
+  (memory (export "memory") 1) (data (i32.const 0) "{\\22ok\\22:true}\\0a") (data (i32.const 32) "\\00\\00\\00\\00\\0c\\00\\00\\00")
+  (func (export "_start")
+    (drop (call $now (i32.const 0) (i64.const 0) (i32.const 64)))
+    (drop (call $write (i32.const 1) (i32.const 32) (i32.const 1) (i32.const 64)))))"""
+OUTER = """import json, os, sys, urllib.request
+asked = json.load(sys.stdin)
+context = asked['context']
+sys.stderr.write('the key is ' + os.environ['API_KEY'] + '\\n')
+made = urllib.request.Request(context['alyx_url'] + '/internal/v1/invoke/inner', method='POST', data=b'{}',
+                              headers={'Authorization': 'Bearer ' + context['internal_token'], 'Content-Type': 'application/json'})
+urllib.request.urlopen(made).read()
+print(json.dumps({'success': True, 'output': {'trace': os.environ.get('TRACEPARENT', '')}}))
+"""
+SECRET = "k3y\"with/odd chars"
+
+
+def converted(signal_name, text):
+    """The message of one request. The JSON form of the protocol has hexadecimal ids where protobuf's has base64."""
+    import base64
+
+    def fix(value):
+        if isinstance(value, dict):
+            return {key: base64.b64encode(bytes.fromhex(each)).decode() if key in ("traceId", "spanId", "parentSpanId") else fix(each) for key, each in value.items()}
+        return [fix(each) for each in value] if isinstance(value, list) else value
+
+    return json_format.ParseDict(fix(json.loads(text)), TYPES[signal_name]())  # an unknown or wrong field fails
+
+
+class Collector:
+    """Takes requests and keeps their messages; `status` is what it answers."""
+
+    def __init__(self, status=200):
+        self.arrived, self.problems = queue.Queue(), []
+        outer = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self):
+                text = self.rfile.read(int(self.headers["Content-Length"])).decode()
+                name = self.path.removeprefix("/v1/")
+                try:
+                    assert self.headers["Content-Type"] == "application/json"
+                    outer.arrived.put((name, converted(name, text), text))
+                except Exception as problem:  # noqa: BLE001: told by the test
+                    outer.problems.append(f"{self.path}: {problem!r}: {text[:300]}")
+                self.send_response(status)
+                self.send_header("Content-Length", "2")
+                self.end_headers()
+                self.wfile.write(b"{}")
+
+            def log_message(self, *_):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+    def all(self):
+        found = []
+        while not self.arrived.empty():
+            found.append(self.arrived.get())
+        return found
+
+
+@contextlib.contextmanager
+def serving(folder, *arguments):
+    environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "LC_ALL": "C.UTF-8", "BERTH_SECRETS_DIR": str(folder / "secrets")}
+    process = subprocess.Popen([binary, "serve", "functions", "--port", "0", *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment, text=True, cwd=folder)
+    said = []
+    reader = threading.Thread(target=lambda: said.extend(process.stderr), daemon=True)
+    reader.start()
+    try:
+        process.url = process.stdout.readline().removeprefix("Listening on ").strip()
+        process.said = said
+        yield process
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(timeout=60)
+        reader.join(timeout=60)
+        process.stdout.close()
+        process.stderr.close()
+
+
+def post(url, headers=None):
+    request = urllib.request.Request(url, data=b"{}", method="POST", headers={"Content-Type": "application/json"} | (headers or {}))
+    try:
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+
+
+def spans_of(messages):
+    return [span for name, message, _ in messages if name == "traces" for resource in message.resource_spans for scope in resource.scope_spans for span in scope.spans]
+
+
+def attributes(item):
+    return {each.key: each.value.string_value or each.value.int_value for each in item.attributes}
+
+
+outcomes = {}
+
+
+def check(name, holds, shown=""):
+    outcomes[name] = bool(holds)
+    if not holds:
+        print(f"failed: {name}: {str(shown)[:600]}")
+
+
+with tempfile.TemporaryDirectory(prefix="berth-telemetry-") as temporary:
+    folder = Path(temporary)
+    (folder / "functions" / "outer").mkdir(parents=True)
+    (folder / "secrets").mkdir()
+    (folder / "functions" / "inner.wat").write_text(WASM)
+    (folder / "functions" / "outer" / "main.py").write_text(OUTER)
+    (folder / "functions" / "outer" / "manifest.yaml").write_text("entrypoint: main.py\nruntime: python\nsecrets: [{name: API_KEY, env: true}]\nrequest_extras: [trace]\n")
+    (folder / "secrets" / "API_KEY").write_text(SECRET)
+    (folder / "berth.yaml").write_text("functions: {auth: none, secrets_allow: {outer: [API_KEY]}}\n")
+
+    collector = Collector()
+    with serving(folder, "--set", f"telemetry.otlp.endpoint={collector.url}") as host:
+        status, text = post(host.url + "/api/functions/outer", {"traceparent": f"00-{TRACE}-{PARENT}-01"})
+        check("a call answers", status == 200, text + "".join(host.said))
+        seen_by_process = json.loads(text).get("output", json.loads(text)).get("trace", "") if status == 200 else ""
+        not_sampled = post(host.url + "/api/functions/inner", {"traceparent": f"00-{'9' * 32}-{PARENT}-00"})
+        alone = post(host.url + "/api/functions/inner")
+        post(host.url + "/api/functions/nobody")
+    # The end of the process sends what is left.
+    messages = collector.all()
+    collector.close()
+    check("every request is of the protocol", not collector.problems, collector.problems)
+    spans = spans_of(messages)
+    by_name = {}
+    for span in spans:
+        by_name.setdefault(span.name, []).append(span)
+    traced = [span for span in spans if span.trace_id.hex() == TRACE]
+    check("one trace from client over the process to the nested call", sorted(span.name for span in traced) == ["inner", "outer"], [(span.name, span.trace_id.hex()) for span in spans])
+    outer = next((span for span in traced if span.name == "outer"), None)
+    inner = next((span for span in traced if span.name == "inner"), None)
+    if outer and inner:
+        check("the parent of the first span is the client's", outer.parent_span_id.hex() == PARENT, outer)
+        check("the parent of the nested span is the caller's", inner.parent_span_id == outer.span_id, inner)
+        check("the process is told its own span", seen_by_process == f"00-{TRACE}-{outer.span_id.hex()}-01", seen_by_process)
+        check("a span is open from received to finished", outer.start_time_unix_nano <= inner.start_time_unix_nano <= inner.end_time_unix_nano <= outer.end_time_unix_nano)
+        check("a span has the steps of the call", [event.name for event in outer.events] == ["queued", "started"], outer.events)
+        told = attributes(inner)
+        check("a span says what ran and what it used", told.get("faas.name") == "inner" and told.get("berth.outcome") == "ok" and told.get("berth.fuel", 0) > 0 and told.get("berth.host_calls") == 2, told)
+    check("a trace that is not sampled has no span", not_sampled[0] == 200 and not any(span.trace_id.hex() == "9" * 32 for span in spans))
+    roots = [span for span in by_name.get("inner", []) if not span.parent_span_id]
+    check("a call without a caller's trace begins one", alone[0] == 200 and len(roots) == 1, [span.trace_id.hex() for span in spans])
+    metrics = [metric for name, message, _ in messages if name == "metrics" for resource in message.resource_metrics for scope in resource.scope_metrics for metric in scope.metrics]
+    calls = [point for metric in metrics if metric.name == "berth_calls_total" for point in metric.sum.data_points if attributes(point) == {"function": "inner", "engine": "wasm", "outcome": "ok"}]
+    check("metrics arrive with their labels", calls and calls[-1].as_int == 3, [metric.name for metric in metrics][:20])
+    durations = [metric for metric in metrics if metric.name == "berth_call_duration_seconds"]
+    point = durations[-1].histogram.data_points[0] if durations else None
+    check("histograms add up", point is not None and sum(point.bucket_counts) == point.count and len(point.bucket_counts) == len(point.explicit_bounds) + 1, point)
+    records = [record for name, message, _ in messages if name == "logs" for resource in message.resource_logs for scope in resource.scope_logs for record in scope.log_records]
+    of_process = [record for record in records if "the key is" in record.body.string_value]
+    check("what a function logs arrives", len(of_process) >= 1, [record.body.string_value for record in records])
+    whole = "".join(text for _, _, text in messages)
+    check("no signal has the secret", SECRET not in whole and "k3y" not in whole and "[redacted:API_KEY]" in whole)
+
+    broken = Collector(status=503)
+    with serving(folder, "--set", f"telemetry.otlp.endpoint={broken.url}", "--set", "telemetry.otlp.interval=50ms") as host:
+        answers = [post(host.url + "/api/functions/inner")[0] for _ in range(5)]
+        while broken.arrived.empty():
+            pass
+    broken.close()
+    check("a collector that refuses keeps no call from its answer", answers == [200] * 5, answers)
+
+    with serving(folder, "--set", "telemetry.otlp.endpoint=http://127.0.0.1:9") as host:
+        check("a collector that is not there keeps no call from its answer", post(host.url + "/api/functions/inner")[0] == 200)
+
+    with serving(folder, "--set", "telemetry.otlp.file=telemetry.jsonl", "--set", "telemetry.otlp.logs=false") as host:
+        post(host.url + "/api/functions/inner")
+    lines = [json.loads(line) for line in (folder / "telemetry.jsonl").read_text().splitlines()]
+    kinds = {next(iter(line)) for line in lines}
+    check("a file gets the same, one request a line", kinds == {"resourceSpans", "resourceMetrics"}, kinds)
+    check("its lines are of the protocol", all(converted({"resourceSpans": "traces", "resourceMetrics": "metrics"}[next(iter(line))], json.dumps(line)) is not None for line in lines))
+
+    environment = {"PATH": os.environ["PATH"], "HOME": str(folder)}
+    for key, value, word in (("endpoint", "https://collector", "http://"), ("file", "no/such/folder/x", "cannot be written")):
+        done = subprocess.run([binary, "serve", "functions", "--port", "0", "--set", f"telemetry.otlp.{key}={value}"], capture_output=True, text=True, env=environment, cwd=folder, timeout=60)
+        check(f"telemetry.otlp.{key} that cannot be is refused", done.returncode == 78 and word in done.stderr, done.stderr)
+
+out_file.parent.mkdir(parents=True, exist_ok=True)
+out_file.write_text(json.dumps({name.replace(" ", "-"): held for name, held in outcomes.items()}, indent=1))
+print(f"{sum(outcomes.values())} passed, {len(outcomes) - sum(outcomes.values())} failed")
+sys.exit(0 if all(outcomes.values()) else 1)
