@@ -195,6 +195,50 @@ def a_refused_call_is_explained():
     assert explained.returncode == 0 and "net.fetch" in explained.stdout and "net.send" in explained.stdout, explained
 
 
+def berth(*arguments, home):
+    environment = {"PATH": os.environ["PATH"], "HOME": home, "LC_ALL": "C.UTF-8", "XDG_CACHE_HOME": str(cache), "XDG_STATE_HOME": str(cache / "state")}
+    return subprocess.run([binary, *arguments], capture_output=True, text=True, env=environment, cwd=home, timeout=120)
+
+
+def recorded(folder, kind, *, to, flags=()):
+    """The journals of one greeting, one granted request and one that was refused."""
+    with serving((f"hello-{kind}", guests / f"hello-{kind}.wasm"), flags=("--record", folder, *flags)) as server:
+        ask(f"{server.url}/api/functions/hello-{kind}", b'{"name":"Ada"}', {"content-type": "application/json"})
+        assert out(server, kind, to)[0] == 200
+        assert out(server, kind, "http://127.0.0.1:1/")[0] == 502
+    return sorted(Path(folder).glob("*.bj"))
+
+
+@case
+def recorded_requests_are_replayed_without_a_network():
+    for kind in ("javascript", "python"):
+        with tempfile.TemporaryDirectory(prefix="berth-journals-") as folder:
+            with peer() as other:
+                journals = recorded(folder, kind, to=f"{other.url}/moved", flags=("--allow", f"net.fetch={other.url}"))
+            assert len(journals) == 3, journals
+            shown = "".join(berth("trace", "show", journal, home=folder).stdout for journal in journals)
+            assert '"f":"wasi:http/outgoing-handler.handle"' in shown and '"allowed":false' in shown, shown[-2000:]
+            for journal in journals:  # the server that answered is gone
+                replayed = berth("replay", journal, home=folder)
+                assert replayed.returncode == 0 and "equal to the recording" in replayed.stderr, replayed
+            suggested = berth("policy", "suggest", *journals, home=folder)
+            assert suggested.returncode == 0 and other.url in suggested.stdout, suggested
+            explained = [berth("policy", "explain", journal, home=folder) for journal in journals]
+            assert any("net.fetch" in each.stdout and "http://127.0.0.1:1" in each.stdout for each in explained), explained
+
+
+@case
+def a_deterministic_component_is_the_same_every_time():
+    for kind in ("javascript", "python"):
+        with tempfile.TemporaryDirectory(prefix="berth-journals-") as folder:
+            for name, zone in (("a", "UTC"), ("b", "Asia/Tokyo")):
+                os.environ["TZ"] = zone
+                ran = berth("run", "--deterministic", "--seed", "7", "--record", f"{name}.bj", guests / f"hello-{kind}.wasm", home=folder)
+                assert ran.returncode == 0 and "World" in ran.stdout, ran
+            assert berth("trace", "diff", "a.bj", "b.bj", home=folder).returncode == 0
+            assert berth("replay", "a.bj", home=folder).returncode == 0
+
+
 @case
 def two_components_share_a_server_by_name():
     with serving(("one", root / "tests/components/hello_http.wat"), ("two", root / "tests/components/hello_http.wat")) as server:

@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <signal.h>
 #include <openssl/ssl.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -127,6 +128,11 @@ private:
     }
     void run(int descriptor) {
         {
+            // OpenSSL writes without saying that a closed connection is no reason for a signal.
+            sigset_t pipe;
+            sigemptyset(&pipe);
+            sigaddset(&pipe, SIGPIPE);
+            pthread_sigmask(SIG_BLOCK, &pipe, nullptr);
             SSL* tls = nullptr;
             if (tls_ != nullptr) {
                 tls = SSL_new(tls_);

@@ -20,6 +20,7 @@
 #include "berth/base/hash.hpp"
 #include "berth/base/limits.hpp"
 #include "berth/engine/code_cache.hpp"
+#include "berth/engine/component.hpp"
 #include "berth/engine/instrument.hpp"
 #include "berth/engine/module.hpp"
 #include "berth/engine/module_info.hpp"
@@ -132,7 +133,35 @@ std::optional<std::uint64_t> number(std::string_view text) {
     return value;
 }
 
-Result<void> compile_into(const std::string& folder, bool exact_depth, bool nan_canonicalisation, bool relaxed_simd_deterministic, bool epochs) {
+/// What of an engine decides about its code, as it is handed to the process that compiles.
+struct CodeOptions {
+    bool nan_canonicalisation, relaxed_simd_deterministic, epochs, components;
+
+    EngineOptions engine() const {
+        EngineOptions options;
+        options.nan_canonicalisation = nan_canonicalisation;
+        options.relaxed_simd_deterministic = relaxed_simd_deterministic;
+        options.stop = epochs ? StopMethod::epochs : StopMethod::automatic;
+        options.pooling = Choice::off;
+        options.restore = false;
+        options.components = options.engine_fuel = components;
+        if (components) options.backtraces = false;
+        return options;
+    }
+};
+
+Result<CompiledModule> compile_here(const std::shared_ptr<WasmEngine>& engine, ByteView wasm, bool exact_depth) {
+    if (engine->options().components) {
+        BERTH_TRY(auto component, Component::compile(engine, wasm));
+        return CompiledModule{.component = std::move(component)};
+    }
+    BERTH_TRY(const auto info, ModuleInfo::read(wasm, ModuleBounds{}));
+    BERTH_TRY(auto metered, instrument(wasm, info, {.exact_depth = exact_depth}));
+    BERTH_TRY(auto module, Module::compile(engine, metered.wasm, metered.restore));
+    return CompiledModule{.module = std::move(module), .offsets = std::move(metered.offsets), .restore = metered.restore, .exact_depth = exact_depth};
+}
+
+Result<void> compile_into(const std::string& folder, bool exact_depth, const CodeOptions& options) {
     Bytes wasm;
     std::array<std::uint8_t, 65'536> buffer;
     while (true) {
@@ -142,18 +171,10 @@ Result<void> compile_into(const std::string& folder, bool exact_depth, bool nan_
         if (got == 0) break;
         wasm.insert(wasm.end(), buffer.begin(), buffer.begin() + got);
     }
-    EngineOptions options;
-    options.nan_canonicalisation = nan_canonicalisation;
-    options.relaxed_simd_deterministic = relaxed_simd_deterministic;
-    options.stop = epochs ? StopMethod::epochs : StopMethod::automatic;
-    options.pooling = Choice::off;
-    options.restore = false;
-    BERTH_TRY(const auto engine, WasmEngine::create(options));
-    BERTH_TRY(const auto info, ModuleInfo::read(wasm, ModuleBounds{}));
-    BERTH_TRY(auto metered, instrument(wasm, info, {.exact_depth = exact_depth}));
-    BERTH_TRY(auto module, Module::compile(engine, metered.wasm, metered.restore));
+    BERTH_TRY(const auto engine, WasmEngine::create(options.engine()));
+    BERTH_TRY(auto compiled, compile_here(engine, wasm, exact_depth));
     CodeCache cache(HandOver::cache(folder));
-    cache.insert(CodeCache::key(Sha256().update(wasm), wasm.size(), exact_depth, *engine), {.module = std::move(module), .offsets = std::move(metered.offsets), .restore = metered.restore, .exact_depth = exact_depth});
+    cache.insert(CodeCache::key(Sha256().update(wasm), wasm.size(), exact_depth, *engine), std::move(compiled));
     if (cache.counters().written != 1) return fail(Code::cannot_create, "the compiled code cannot be written");
     return {};
 }
@@ -167,7 +188,7 @@ Result<std::shared_ptr<const CompiledModule>> compile_apart(ByteView wasm, bool 
     std::error_code error;
     const LaunchPlan plan{.program = bounds.program.empty() ? std::filesystem::read_symlink("/proc/self/exe", error).string() : bounds.program.string(),
                           .arguments = {"berth", compile_apart_word, folder->path(), digit(exact_depth), digit(engine->options().nan_canonicalisation), digit(engine->options().relaxed_simd_deterministic),
-                                        digit(engine->options().stop == StopMethod::epochs), format("{}", bounds.memory)},
+                                        digit(engine->options().stop == StopMethod::epochs), digit(engine->options().components), format("{}", bounds.memory)},
                           .environment = {},
                           .directory = "/"};
     auto process = launch(plan);
@@ -205,14 +226,14 @@ bool compile_apart_bounds_memory() noexcept {
 }
 
 int compile_apart_main(int argc, char** argv) {
-    const auto memory = argc == 8 ? number(argv[7]) : std::nullopt;
+    const auto memory = argc == 9 ? number(argv[8]) : std::nullopt;
     if (!memory) return row(Code::usage).exit;
     const rlimit bound{*memory, *memory};
     const rlimit no_core{0, 0};
     if (compile_apart_bounds_memory()) ::setrlimit(RLIMIT_AS, &bound);
     ::setrlimit(RLIMIT_CORE, &no_core);
     const auto flag = [&](int at) { return std::strcmp(argv[at], "1") == 0; };
-    const auto done = compile_into(argv[2], flag(3), flag(4), flag(5), flag(6));
+    const auto done = compile_into(argv[2], flag(3), {.nan_canonicalisation = flag(4), .relaxed_simd_deterministic = flag(5), .epochs = flag(6), .components = flag(7)});
     if (done) return 0;
     const auto text = format("{}\n{}", name(done.error().code()), done.error().full_message());
     for (std::string_view rest = text; !rest.empty();) {

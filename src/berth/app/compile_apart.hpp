@@ -20,7 +20,7 @@ struct CompileBounds {
     std::chrono::nanoseconds time = std::chrono::nanoseconds::max();
 };
 
-/// Compiles a checked module in a process of its own, because a compilation can be neither stopped nor bounded inside
+/// Compiles a checked module, or a component, in a process of its own, because a compilation can be neither stopped nor bounded inside
 /// this one. The process is the binary itself, started with no environment and nothing but three pipes; what it made comes
 /// back signed with a key made for this one module, in a folder only this user can enter.
 ///

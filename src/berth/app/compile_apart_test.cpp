@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 
 #include "berth/engine/code_cache.hpp"
+#include "berth/engine/component.hpp"
+#include "berth/engine/wasm_engine.hpp"
 #include "berth/engine/linked_module.hpp"
 #include "berth/engine/invocation.hpp"
 #include "berth/engine/module.hpp"
@@ -29,6 +31,19 @@ TEST(CompileApart, CodeFromAnotherProcessRunsHere) {
         EXPECT_EQ(report.outcome, CallOutcome::returned);
         EXPECT_EQ(value.i32, 42);
     }
+}
+
+TEST(CompileApart, ComponentsAreCompiledApartAsWell) {
+    const auto engine = WasmEngine::create({.engine_fuel = true, .backtraces = false, .pooling = Choice::off, .restore = false, .components = true}).value();
+    const auto wasm = wat_to_wasm(R"((component (core module $m (func (export "run") (result i32) i32.const 0)) (core instance $i (instantiate $m))
+      (func $run (result (result)) (canon lift (core func $i "run"))) (instance $e (export "run" (func $run))) (export "wasi:cli/run@0.2.0" (instance $e))))").value();
+    const auto compiled = compile_apart(wasm, false, engine, {});
+    ASSERT_TRUE(compiled) << compiled.error().full_message();
+    ASSERT_TRUE((*compiled)->component);
+    EXPECT_TRUE((*compiled)->component->runs_command());
+    const auto broken = compile_apart(ByteView(wasm).first(wasm.size() / 2), false, engine, {});
+    ASSERT_FALSE(broken);
+    EXPECT_EQ(broken.error().code(), Code::invalid_module);
 }
 
 TEST(CompileApart, WhatTheOtherProcessRefusesIsRefusedHere) {

@@ -12,6 +12,7 @@
 #include "berth/host/guest_world.hpp"
 #include "berth/host/journal.hpp"
 #include "berth/runtime/component_call.hpp"
+#include "berth/runtime/component_functions.hpp"
 #include "berth/runtime/policy_suggest.hpp"
 
 namespace berth::cli {
@@ -76,7 +77,7 @@ Result<int> explain(Context& context, const std::string& file) {
     }
     for (const auto& [capability, why, required] : asked) {
         const bool held = program->grants().holds(capability);
-        if (!held && !required) continue;
+        if (!held && !required && component == nullptr) continue;
         const auto granted = policy != nullptr ? policy->grants.find(capability) : std::map<Capability, Grant>::const_iterator{};
         const auto rule = held ? granted->second.from : from;
         const auto denial = program->grants().denial(capability, {});
@@ -104,6 +105,13 @@ Result<int> explain(Context& context, const std::string& file) {
     return 0;
 }
 
+/// The host functions of a world by its name in a journal; null: none that this build knows.
+const HostTable* table_of(const Application& application, std::string_view world) {
+    if (world == "component") return &component_table();
+    const auto* found = world == "wasi" ? application.worlds().wasi : world == "bare" ? application.worlds().bare : nullptr;
+    return found == nullptr ? nullptr : &found->table();
+}
+
 Result<int> suggest(Context& context, const std::vector<std::string>& files) {
     std::map<std::string, std::vector<Journal>> by_world;
     for (const auto& file : files) {
@@ -114,9 +122,9 @@ Result<int> suggest(Context& context, const std::vector<std::string>& files) {
     BERTH_TRY(const auto application, Application::create(std::move(options)));
     std::vector<std::string> texts;
     for (const auto& [world_name, journals] : by_world) {
-        const auto* world = world_name == "wasi" ? application->worlds().wasi : world_name == "bare" ? application->worlds().bare : nullptr;
-        if (world == nullptr) return fail(Code::not_implemented, format("policies are suggested for the worlds wasi and bare, not for {}", world_name));
-        BERTH_TRY(const auto policy, suggest_policy(journals, world->table()));
+        const auto* table = table_of(*application, world_name);
+        if (table == nullptr) return fail(Code::not_implemented, format("policies are suggested for the worlds wasi, bare and component, not for {}", world_name));
+        BERTH_TRY(const auto policy, suggest_policy(journals, *table));
         texts.push_back(policy_text(policy));
     }
     if (context.console.format == Format::json) {
@@ -165,11 +173,11 @@ Result<int> explain_refusals(Context& context, const Journal& journal) {
     BERTH_TRY(const auto request, context.policy_request());
     BERTH_TRY(auto options, context.application_options());
     BERTH_TRY(const auto application, Application::create(std::move(options)));
-    const bool is_wasi = journal.open().world == "wasi";
-    if (!is_wasi && journal.open().world != "bare") return fail(Code::not_implemented, format("calls of the worlds wasi and bare are explained, not of {}", journal.open().world));
-    const auto& table = (is_wasi ? application->worlds().wasi : application->worlds().bare)->table();
-    BERTH_TRY(const auto settled, application->settle(request, is_wasi ? World::wasi : World::bare, ""));
-    BERTH_TRY(const auto uses, recorded_uses(journal, table));
+    const auto& world = journal.open().world;
+    const auto* table = table_of(*application, world);
+    if (table == nullptr) return fail(Code::not_implemented, format("calls of the worlds wasi, bare and component are explained, not of {}", world));
+    BERTH_TRY(const auto settled, application->settle(request, world == "wasi" ? World::wasi : world == "bare" ? World::bare : World::component, ""));
+    BERTH_TRY(const auto uses, recorded_uses(journal, *table));
     const auto policy = settled.terms.policy.value_or(Policy{});
     std::size_t refused = 0;
     for (const auto& use : uses) {

@@ -39,7 +39,7 @@ Result<Outcome> play(Application& application, std::shared_ptr<const WasmProgram
     Call call;
     call.id = call.request_id = new_call_id();
     call.function = "replay";
-    if (journal.open().entry != "_start") call.entry = journal.open().entry;
+    if (program->component() == nullptr && journal.open().entry != "_start") call.entry = journal.open().entry;
     call.trigger = Trigger::cli;
     call.cancel = std::move(cancel);
     call.streams = &streams;
@@ -111,6 +111,7 @@ Result<int> replay_journal(Context& context, const ReplayRequest& request) {
     OutputStream& to = json || console.quiet ? static_cast<OutputStream&>(nowhere) : standard_output;
     OutputStream& errors = json || console.quiet ? static_cast<OutputStream&>(nowhere) : standard_error;
     BERTH_TRY(const auto outcome, play(*application, program, journal, mode, to, errors, cancel.token()));
+    if (outcome.response) to.write(as_bytes(outcome.output.bytes));
     if (outcome.error && (outcome.error->code() == Code::replay_diverged || outcome.error->code() == Code::journal_invalid)) return fail(*outcome.error);
     if (Interrupt::seen() != 0) return 128 + Interrupt::seen();
 

@@ -211,6 +211,35 @@ TEST(Component, AHandlerAnswersWithStatusFieldsAndBody) {
     EXPECT_EQ(report.outcome, CallOutcome::not_started);
 }
 
+TEST(Component, AHandlerThatIsStoppedWhileItAnswersEndsAsStopped) {
+    std::ifstream file(testing::source_dir() / "tests/components/hello_http.wat");
+    const std::string wat{std::istreambuf_iterator<char>(file), {}};
+    const auto handler = component(wat).value();
+    /// Stops the call when the answer begins, as a client that goes away does.
+    class Stopping final : public ComponentHost {
+    public:
+        explicit Stopping(CallRecord& record) : record_(record) {}
+        Next perform(const ComponentOp& op, ComponentAnswer& answer) override {
+            if (op.function == ComponentFunction::request_read) answer.status = 1;
+            if (op.function == ComponentFunction::response_head) record_.request_stop(StopCause::cancelled);
+            return Next::proceed;
+        }
+        void wait(std::uint64_t) override {}
+
+    private:
+        CallRecord& record_;
+    };
+    CallRecord record;
+    Stopping host(record);
+    record.arm();
+    const GuestRequest request{.method = "GET", .authority = "example.org", .target = "/"};
+    ComponentReport report;
+    handler->call({.host = host, .record = &record}, &request, report);
+    record.disarm();
+    EXPECT_EQ(report.outcome, CallOutcome::stopped);
+    EXPECT_EQ(record.cause(), StopCause::cancelled);
+}
+
 TEST(Component, CodeIsSerialisedForTheSameEngine) {
     FakeHost host;
     const auto original = component(command("i32.const 1")).value();

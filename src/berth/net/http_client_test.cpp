@@ -239,7 +239,8 @@ TEST_F(HttpClientTest, RedirectsAreCheckedLikeRequests) {
         for (auto head = peer.head(); !head.empty(); head = peer.head()) {
             const auto from = head.find(' ') + 1;
             const auto target = head.substr(from, head.find(' ', from) - from);
-            const std::string to = target == "/loopback" ? "http://127.0.0.1:8080/" : target == "/forbidden" ? "http://forbidden/" : target == "/metadata" ? "http://169.254.169.254/" : target == "/file" ? "file:///etc/passwd" : target == "/loop" ? "/loop" : "";
+            const std::string to = target == "/loopback" ? "http://127.0.0.1:8080/" : target == "/forbidden" ? "http://forbidden/" : target == "/metadata" ? "http://169.254.169.254/"
+                                   : target == "/file" ? "file:///etc/passwd" : target == "/loop" ? "/loop" : "";
             if (to.empty()) {
                 peer.send(format("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{}", head.size(), head));
             } else {

@@ -44,7 +44,8 @@ TEST(HttpResponseHead, FramingFollowsFieldsStatusAndMethod) {
 TEST(HttpResponseHead, WhatCouldBeFramedInTwoWaysIsRefused) {
     for (const char* head : {"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 1, 1\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: +1\r\n\r\n",
                              "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked, gzip\r\n\r\n", "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
-                             "HTTP/1.1 200 OK\r\n Folded: 1\r\n\r\n", "HTTP/1.1 200 OK\r\nA : 1\r\n\r\n", "HTTP/2 200 OK\r\n\r\n", "HTTP/1.1 600 No\r\n\r\n", "HTTP/1.1 20 No\r\n\r\n", "HTTP/1.1 200OK\r\n\r\n", "\r\nHTTP/1.1 200 OK\r\n\r\n"}) {
+                             "HTTP/1.1 200 OK\r\n Folded: 1\r\n\r\n", "HTTP/1.1 200 OK\r\nA : 1\r\n\r\n", "HTTP/2 200 OK\r\n\r\n", "HTTP/1.1 600 No\r\n\r\n",
+                             "HTTP/1.1 20 No\r\n\r\n", "HTTP/1.1 200OK\r\n\r\n", "\r\nHTTP/1.1 200 OK\r\n\r\n"}) {
         HttpResponseHead response;
         const auto framing = parse(head, response);
         ASSERT_FALSE(framing) << head;

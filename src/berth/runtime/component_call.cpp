@@ -35,6 +35,7 @@ constexpr std::array asked_table{
     Asked{"wasi:filesystem/types@", Capability::fs_delete, false},
     Asked{"wasi:sockets/tcp@", Capability::net_connect, false},
     Asked{"wasi:sockets/tcp@", Capability::net_listen, false},
+    Asked{"wasi:sockets/ip-name-lookup@", Capability::net_connect, false},
     Asked{"wasi:sockets/udp@", Capability::net_datagram, false},
 };
 
@@ -129,7 +130,9 @@ std::optional<Error> error_of(const ComponentReport& report, const ComponentGate
             if (!as_handler || answered) return std::nullopt;
             return Error(Code::bad_output, report.message.empty() ? "the handler ended without a response" : format("the handler answered with the error {}", report.message));
         }
-        case CallOutcome::host_trapped: return host.failure() ? *host.failure() : Error(Code::runtime_bug, "a host function ended the call without saying why");
+        case CallOutcome::host_trapped:
+            if (!host.failure() && record.stopped()) return stopped_error(record, limits[Limit::wall]);
+            return host.failure() ? *host.failure() : Error(Code::runtime_bug, "a host function ended the call without saying why");
         case CallOutcome::out_of_fuel: return over_limit(Limit::fuel, limits[Limit::fuel]);
         case CallOutcome::stack_overflow: return Error(Code::stack_overflow, "calls are nested too deeply for the native stack of the guest");
         case CallOutcome::memory_denied: return over_limit(Limit::memory, limits[Limit::memory]);

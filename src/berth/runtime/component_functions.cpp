@@ -82,6 +82,13 @@ std::int32_t write(Gate& gate, const Op& op, Answer&) {
     }
 }
 
+/// Without a grant the guest's own error; with one the build says that it has no sockets.
+template <Capability Needed>
+std::int32_t socket(Gate& gate, const Op& op, Answer&) {
+    if (const auto status = gate.require(Needed, op.bytes); status != 0) return status;
+    return gate.end(Error(Code::not_implemented, "this build gives components no sockets and looks no names up for them; wasi:http is there"));
+}
+
 std::int32_t request_read(Gate& gate, const Op& op, Answer& answer) {
     std::string_view part;
     const auto status = gate.handler().read_request(static_cast<std::size_t>(std::min<std::uint64_t>(op.a, 1 << 20)), part);
@@ -178,8 +185,14 @@ constexpr std::array file_functions{
     Function{"close", {.doc = "Closes a descriptor.", .needs = Needs::nothing(), .effect = Effect::reads}, file},
 };
 
+constexpr std::array socket_functions{
+    Function{"create-tcp-socket", {.doc = "A TCP socket; refused by this build.", .needs = Needs::by_arguments(Capability::net_connect, Capability::net_listen), .effect = Effect::writes}, socket<Capability::net_connect>},
+    Function{"create-udp-socket", {.doc = "A UDP socket; refused by this build.", .needs = Needs::by_arguments(Capability::net_datagram), .effect = Effect::writes}, socket<Capability::net_datagram>},
+    Function{"resolve-addresses", {.doc = "The addresses of a name; refused by this build.", .needs = Needs::by_arguments(Capability::net_connect), .effect = Effect::reads}, socket<Capability::net_connect>},
+};
+
 constexpr std::size_t count = wall_clock.size() + monotonic_clock.size() + random_functions.size() + insecure_functions.size() + cli_functions.size() + incoming_functions.size() +
-                              outgoing_functions.size() + file_functions.size();
+                              outgoing_functions.size() + file_functions.size() + socket_functions.size();
 static_assert(count == component_function_count);
 
 template <std::size_t N>
@@ -197,10 +210,12 @@ const HostTable& component_table() {
     static const auto incoming = functions_of(incoming_functions);
     static const auto outgoing = functions_of(outgoing_functions);
     static const auto files = functions_of(file_functions);
+    static const auto sockets = functions_of(socket_functions);
     static const std::array groups{
         HostGroup{"wasi:clocks/wall-clock", wall},       HostGroup{"wasi:clocks/monotonic-clock", monotonic}, HostGroup{"wasi:random/random", secure},
         HostGroup{"wasi:random/insecure", insecure},     HostGroup{"wasi:cli", cli},                          HostGroup{"wasi:http/incoming-handler", incoming},
         HostGroup{"wasi:http/outgoing-handler", outgoing}, HostGroup{"wasi:filesystem/types", files},
+        HostGroup{"wasi:sockets", sockets},
     };
     static const HostWorld world{.name = "component",
                                  .groups = groups,
@@ -226,6 +241,7 @@ ComponentBody component_body(ComponentFunction function) noexcept {
         add(incoming_functions);
         add(outgoing_functions);
         add(file_functions);
+        add(socket_functions);
         return all;
     }();
     return bodies[static_cast<std::size_t>(function)];

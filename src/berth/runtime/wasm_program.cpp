@@ -164,6 +164,7 @@ Result<void> WasmProgram::load_component(CodeCache* cache, ByteView bytes, const
     policy_ = std::move(terms.policy);
     limits_ = terms.limits;
     deterministic_ = terms.deterministic;
+    reads_clocks_ = false;  // none that counts processor time
     if (policy_ && policy_->exact_stack_depth) return fail(Code::not_implemented, "exact stack depth is not offered for components; leave stack_depth out");
     if (bytes.size() > limits_[Limit::module_size]) return fail(over_limit(Limit::module_size, limits_[Limit::module_size]));
     BERTH_TRY(const auto engine, options.component_engine(terms.deterministic));
@@ -175,7 +176,14 @@ Result<void> WasmProgram::load_component(CodeCache* cache, ByteView bytes, const
         component_ = found->component;
     } else {
         progress.begin(berth::format("compiling {:.1f} MB", static_cast<double>(bytes.size()) / 1e6), 0);
-        auto compiled = Component::compile(engine, bytes);
+        Result<std::shared_ptr<Component>> compiled = fail(Code::compile_failed, "not compiled");
+        if (options.compile_apart && bytes.size() > options.apart_from) {
+            const auto time = std::chrono::nanoseconds(static_cast<std::int64_t>(std::min<std::uint64_t>(limits_[Limit::load], INT64_MAX)));
+            const auto made = options.compile_apart(bytes, false, engine, time);
+            compiled = made ? Result<std::shared_ptr<Component>>((*made)->component) : fail(made.error());
+        } else {
+            compiled = Component::compile(engine, bytes);
+        }
         progress.end();
         if (!compiled) return fail(std::move(compiled.error()));
         component_ = std::move(*compiled);

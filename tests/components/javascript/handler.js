@@ -16,7 +16,8 @@ async function answer(request) {
   if (url.pathname.endsWith('/pipe')) {
     return new Response(request.body, { headers: { 'content-type': 'application/octet-stream' } });
   }
-  const given = request.method === 'POST' ? await request.json() : {};
+  const text = await request.text();
+  const given = text ? JSON.parse(text) : {};
   return new Response(JSON.stringify({ message: `Hello, ${given.name ?? 'World'}!` }), {
     status: 200,
     headers: { 'content-type': 'application/json', 'x-made-by': 'javascript' },

@@ -77,6 +77,10 @@ typedef enum berth_component_function {
     BERTH_FILE_SYMLINK,          /* bytes: target and path, packed */
     BERTH_FILE_READ_LINK,        /* bytes: path; bytes: target */
     BERTH_FILE_CLOSE,
+    /* Sockets: refused, and said why; never answered. */
+    BERTH_SOCKET_TCP,
+    BERTH_SOCKET_UDP,
+    BERTH_NAME_LOOKUP,           /* bytes: the name */
     BERTH_COMPONENT_FUNCTION_COUNT
 } berth_component_function;
 

@@ -122,6 +122,11 @@ async fn both<A, B>(first: impl Future<Output = A>, second: impl Future<Output =
     .await
 }
 
+/// A call that must end is refused everything by its host: then the stop is the reason.
+fn ended_by_host() -> Outcome {
+    if stop::current_stopped() { Outcome::Stopped } else { Outcome::HostTrapped }
+}
+
 /// What is left of a store when its guest has ended.
 struct Ended {
     ran: Result<(), Error>,
@@ -206,7 +211,7 @@ unsafe fn run(program: &Program, setup: &Setup, request: Option<&Request>, repor
             return Ok(());
         }
         Driven::EndedByHost => {
-            report.outcome = Outcome::HostTrapped;
+            report.outcome = ended_by_host();
             return Ok(());
         }
     };
@@ -214,6 +219,10 @@ unsafe fn run(program: &Program, setup: &Setup, request: Option<&Request>, repor
     report.peak_memory = ended.limits.peak;
     report.denied_memory = ended.limits.denied_memory;
     report.denied_table = ended.limits.denied_table;
+    if waits.is_ended() {
+        report.outcome = ended_by_host(); // while its answer was taken, which may be after the guest has ended
+        return Ok(());
+    }
     let Err(error) = ended.ran else {
         report.outcome = Outcome::Returned;
         return Ok(());

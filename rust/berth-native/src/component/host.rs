@@ -60,6 +60,9 @@ pub enum Function {
     FileSymlink,
     FileReadLink,
     FileClose,
+    SocketTcp,
+    SocketUdp,
+    NameLookup,
 }
 
 /// `berth_component_op`

@@ -1,0 +1,325 @@
+#include "berth/runtime/component_gate.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <fstream>
+
+#include "berth/base/format.hpp"
+#include "berth/engine/call_record.hpp"
+#include "berth/engine/module.hpp"
+#include "berth/host/providers/memory_files.hpp"
+#include "berth/runtime/call_tape.hpp"
+#include "berth/runtime/component_functions.hpp"
+#include "support/temp_dir.hpp"
+
+namespace berth {
+namespace {
+
+using Next = ComponentHost::Next;
+using enum ComponentFunction;
+
+/// Every interface whose functions need a grant, imported and not used.
+constexpr std::string_view imports_everything = R"((component
+  (import "wasi:clocks/wall-clock@0.2.0" (instance)) (import "wasi:clocks/monotonic-clock@0.2.0" (instance))
+  (import "wasi:random/random@0.2.0" (instance)) (import "wasi:random/insecure@0.2.0" (instance))
+  (import "wasi:cli/environment@0.2.0" (instance)) (import "wasi:http/outgoing-handler@0.2.0" (instance))
+  (import "wasi:filesystem/types@0.2.0" (instance))
+  (core module $m (memory (export "memory") 1) (func (export "run") (result i32) i32.const 0))
+  (core instance $i (instantiate $m))
+  (func $run (result (result)) (canon lift (core func $i "run")))
+  (instance $e (export "run" (func $run)))
+  (export "wasi:cli/run@0.2.0" (instance $e))))";
+
+class Denials final : public DenialListener {
+public:
+    void denied(std::string_view, std::string_view function, const Denial& denial) override { told.push_back(format("{} {}", function, name(denial.capability))); }
+    std::vector<std::string> told;
+};
+
+/// A network that answers every request that reaches it at once.
+class EchoNetwork final : public Network {
+public:
+    class Exchange final : public HttpExchange {
+    public:
+        explicit Exchange(std::string text) : text_(std::move(text)) {}
+        State head() const override { return pending_-- > 0 ? State::pending : State::ready; }
+        OutgoingResponse response() const override { return {203, {{"x-a", "b"}}}; }
+        Error error() const override { return Error(Code::upstream, "none"); }
+        std::size_t room() const override { return 10; }
+        void write(ByteView bytes) override { text_ += as_text(bytes); }
+        void finish() override {}
+        Read read(MutableBytes out, std::size_t& count) override {
+            count = std::min(out.size(), text_.size());
+            std::copy_n(text_.begin(), count, out.begin());
+            text_.erase(0, count);
+            return count == 0 ? Read::end : Read::some;
+        }
+
+    private:
+        std::string text_;
+        mutable int pending_ = 2;
+    };
+    Result<std::unique_ptr<HttpExchange>> open(OutgoingRequest request, std::shared_ptr<const NetworkGuard> guard, std::function<void()>) override {
+        BERTH_TRYV(guard->check(NetworkGuard::needed_for(request.method), request.url));
+        ++opened;
+        return std::make_unique<Exchange>(format("{} {} ", request.method, request.url.text()));
+    }
+    int opened = 0;
+};
+
+struct Answered {
+    Next next = Next::ends;
+    ComponentAnswer answer;
+    std::string bytes;
+};
+
+class ComponentGateTest : public ::testing::Test {
+protected:
+    ComponentGateTest() {
+        std::ofstream(folder_.path() / "a.txt") << "content";
+        policy_.from = "test";
+        EXPECT_TRUE(policy_.mount("data=" + folder_.path().string() + ":rw", "test"));
+        policy_.grants.clear();
+    }
+    /// A call under the policy as it is now.
+    void begin(CallTape* tape = nullptr) {
+        gate_.reset();
+        static const auto engine = WasmEngine::create({.engine_fuel = true, .restore = false, .components = true, .instances = 4, .memory_size = 16 << 20}).value();
+        WasmProgramOptions options;
+        options.settle = [&](World) -> Result<ProgramTerms> { return ProgramTerms{.policy = policy_, .limits = {}}; };
+        options.component_engine = [&](bool) -> Result<std::shared_ptr<WasmEngine>> { return engine; };
+        auto loaded = WasmProgram::load(engine, {}, nullptr, as_bytes(imports_everything), options, no_progress());
+        ASSERT_TRUE(loaded) << loaded.error().message();
+        program_ = *loaded;
+        programs_.push_back(program_);
+        setup_ = std::make_unique<WasmCallSetup>(WasmCallSetup{.clock = clock_, .guest_clock = guest_clock_, .files = files_, .random = random_, .network = network_, .input = input_, .output = output_, .error = output_, .account = account_, .denials = &denials_, .tape = tape});
+        if (tape != nullptr) {
+            ASSERT_TRUE(tape->begin("test", {}, limits_));
+        }
+        gate_ = std::make_unique<ComponentGate>(*program_, *setup_, limits_, record_, body_, variables_);
+    }
+    Answered ask(ComponentFunction function, std::string_view bytes = {}, std::uint64_t object = 0, std::uint64_t a = 0, std::uint64_t b = 0) {
+        Answered got;
+        got.next = gate_->perform({.function = function, .object = object, .a = a, .b = b, .bytes = bytes}, got.answer);
+        got.bytes = got.answer.bytes;
+        return got;
+    }
+    static std::string request(std::string_view method, std::string_view url) {
+        std::string out;
+        PackedText packed(out);
+        packed.text(method);
+        packed.text(url);
+        for (int i = 0; i < 3; ++i) packed.number(0);
+        return out;
+    }
+    std::uint64_t mount() {
+        ask(file_preopens);
+        return 1;
+    }
+    /// Asks for the function that a row of the table is about, in a way that succeeds when it is granted.
+    Answered try_function(std::string_view what) {
+        if (what == "wall") return ask(wall_now);
+        if (what == "monotonic") return ask(monotonic_now);
+        if (what == "sleep") return ask(ComponentFunction::subscribe, {}, 0, 1, 5);
+        if (what == "secure") return ask(secure_random, {}, 0, 8);
+        if (what == "insecure") return ask(insecure_random, {}, 0, 8);
+        if (what == "fetch") return ask(http_handle, request("GET", "http://a.example/"));
+        if (what == "send") return ask(http_handle, request("POST", "http://a.example/"));
+        if (what == "read") return ask(file_open, "a.txt", mount(), 1 << 4);
+        if (what == "write") return ask(file_open, "new.txt", mount(), 1 | 1 << 5);
+        if (what == "list") return ask(file_list, {}, mount());
+        if (what == "delete") return ask(file_remove, "gone.txt", mount());
+        ADD_FAILURE() << what;
+        return {};
+    }
+    void grant(Capability capability) {
+        auto& scope = policy_.grants[capability].scope;
+        if (row(capability).scope != ScopeKind::none) scope.patterns = {"*"};
+        if (row(capability).scope == ScopeKind::paths) scope.patterns = {"**"};
+    }
+
+    berth::testing::TempDir folder_;
+    Policy policy_;
+    SystemClock clock_;
+    LiveClock guest_clock_{clock_, false};
+    HostFiles files_;
+    SystemRandom random_;
+    EchoNetwork network_;
+    TextInput input_{""};
+    BufferedOutput output_{1 << 20, nullptr};
+    MemoryAccount account_;
+    Denials denials_;
+    Limits limits_;
+    CallRecord record_;
+    WholeBody body_{"", 1 << 20};
+    std::vector<std::string> variables_{"A=b"};
+    std::shared_ptr<const WasmProgram> program_;
+    std::vector<std::shared_ptr<const WasmProgram>> programs_;  // tapes keep them
+    std::unique_ptr<WasmCallSetup> setup_;
+    std::unique_ptr<ComponentGate> gate_;
+};
+
+struct Case {
+    const char* what;
+    Capability capability;
+};
+constexpr Case cases[] = {
+    {"wall", Capability::time_now},      {"monotonic", Capability::time_now}, {"sleep", Capability::time_sleep}, {"secure", Capability::random_secure}, {"insecure", Capability::random_number},
+    {"fetch", Capability::net_fetch},    {"send", Capability::net_send},      {"read", Capability::fs_read},     {"write", Capability::fs_write},       {"list", Capability::fs_read},
+    {"delete", Capability::fs_delete},
+};
+
+TEST_F(ComponentGateTest, WithoutAGrantEachIsDeniedToldOnceAndHasNoEffect) {
+    for (const auto& each : cases) {
+        begin();
+        denials_.told.clear();
+        const auto got = try_function(each.what);
+        EXPECT_EQ(got.next, Next::denied) << each.what;
+        EXPECT_EQ(got.bytes, "") << each.what;
+        ASSERT_EQ(denials_.told.size(), 1u) << each.what;
+        EXPECT_THAT(denials_.told[0], ::testing::EndsWith(name(each.capability)));
+        ASSERT_TRUE(gate_->failure());
+        EXPECT_EQ(gate_->failure()->code(), Code::capability_denied);
+    }
+    EXPECT_EQ(network_.opened, 0);
+    EXPECT_FALSE(std::filesystem::exists(folder_.path() / "new.txt"));
+}
+
+TEST_F(ComponentGateTest, WithExactlyItsGrantEachWorksAndWithAllOthersItIsDenied) {
+    for (const auto& each : cases) {
+        std::ofstream(folder_.path() / "gone.txt") << "x";
+        policy_.grants.clear();
+        grant(each.capability);
+        begin();
+        const auto got = try_function(each.what);
+        EXPECT_EQ(got.next, Next::proceed) << each.what;
+        EXPECT_EQ(got.answer.status, 0) << each.what;
+        policy_.grants.clear();
+        for (const auto& other : cases) {
+            if (other.capability != each.capability) grant(other.capability);
+        }
+        std::filesystem::remove(folder_.path() / "new.txt");
+        begin();
+        EXPECT_EQ(try_function(each.what).next, Next::denied) << each.what;
+    }
+}
+
+TEST_F(ComponentGateTest, FilesAreReachedBeneathTheMountOnly) {
+    for (const auto capability : {Capability::fs_read, Capability::fs_write, Capability::fs_delete}) grant(capability);
+    std::filesystem::create_symlink("/etc/passwd", folder_.path() / "out");
+    std::filesystem::create_symlink("a.txt", folder_.path() / "in");
+    begin();
+    const auto root = mount();
+    for (const char* path : {"../a.txt", "/etc/passwd", "out", "x/../../a.txt", ""}) {
+        const auto got = ask(file_open, path, root, 1 << 4 | 1 << 6);
+        EXPECT_TRUE(got.next == Next::denied || got.answer.status != 0) << path;
+    }
+    const auto opened = ask(file_open, "in", root, 1 << 4 | 1 << 6);
+    ASSERT_EQ(opened.answer.status, 0);
+    EXPECT_EQ(ask(file_read, {}, opened.answer.x, 0, 100).bytes, "content");
+    EXPECT_EQ(ask(file_read, {}, opened.answer.x, 3, 2).bytes, "te");
+    EXPECT_EQ(ask(file_read, {}, opened.answer.x, 100, 2).bytes, "");
+    const auto made = ask(file_open, "b.txt", root, 1 | 1 << 4 | 1 << 5);
+    ASSERT_EQ(made.answer.status, 0);
+    EXPECT_EQ(ask(file_write, "hello", made.answer.x, 2).answer.x, 5u);
+    EXPECT_EQ(ask(file_write, "!", made.answer.x, ~std::uint64_t{0}).answer.x, 1u);
+    EXPECT_EQ(ask(file_read, {}, made.answer.x, 0, 100).bytes, std::string("\0\0hello!", 8));
+    EXPECT_EQ(ask(file_close, {}, made.answer.x).answer.status, 0);
+    EXPECT_NE(ask(file_read, {}, made.answer.x, 0, 100).answer.status, 0);
+    EXPECT_NE(ask(file_read, {}, 99, 0, 100).answer.status, 0);
+}
+
+TEST_F(ComponentGateTest, HandlesAreBounded) {
+    grant(Capability::fs_read);
+    limits_.set(Limit::handles, 3);
+    begin();
+    const auto root = mount();
+    for (int i = 0; i < 2; ++i) EXPECT_EQ(ask(file_open, "a.txt", root, 1 << 4).answer.status, 0);
+    EXPECT_EQ(ask(file_open, "a.txt", root, 1 << 4).answer.status, 1 + static_cast<int>(FileError::too_many_open));
+}
+
+TEST_F(ComponentGateTest, ARequestIsAnsweredInPartsAndWaitsAreNoCalls) {
+    grant(Capability::net_send);
+    begin();
+    const auto opened = ask(http_handle, request("PUT", "http://a.example/x"), 0, 1);
+    ASSERT_EQ(opened.answer.status, 0);
+    EXPECT_EQ(ask(http_room, {}, opened.answer.x).answer.x, 10u);
+    EXPECT_EQ(ask(http_write, "body", opened.answer.x).answer.status, 0);
+    EXPECT_EQ(ask(http_finish, {}, opened.answer.x).answer.status, 0);
+    const auto calls = gate_->host_calls();
+    EXPECT_EQ(ask(http_head, {}, opened.answer.x).answer.status, component_pending);
+    EXPECT_EQ(ask(http_head, {}, opened.answer.x).answer.status, component_pending);
+    EXPECT_EQ(gate_->host_calls(), calls);
+    const auto head = ask(http_head, {}, opened.answer.x);
+    EXPECT_EQ(head.answer.x, 203u);
+    EXPECT_EQ(head.bytes, "\x03x-a\x01" "b");
+    EXPECT_EQ(ask(http_read, {}, opened.answer.x, 6).bytes, "PUT ht");
+    EXPECT_EQ(ask(http_read, {}, opened.answer.x, 100).bytes, "tp://a.example/x body");
+    EXPECT_EQ(ask(http_read, {}, opened.answer.x, 100).answer.status, 1);
+    EXPECT_EQ(ask(http_handle, request("GET", "http://a.example/")).next, Next::denied);
+    EXPECT_EQ(ask(http_handle, request("PUT", "http://127.1/")).answer.status, 4);
+}
+
+TEST_F(ComponentGateTest, WhatWasRecordedIsServedWithEverythingCut) {
+    for (const auto capability : {Capability::fs_read, Capability::net_fetch, Capability::time_now, Capability::random_secure}) grant(capability);
+    const auto journal_file = folder_.path() / "call.bj";
+    const auto script = [&] {
+        std::string seen;
+        const auto note = [&](const Answered& got) { seen += format("{} {} {} {} {}\n", static_cast<int>(got.next), got.answer.status, got.answer.x, got.answer.y, got.bytes); };
+        note(ask(wall_now));
+        note(ask(secure_random, {}, 0, 16));
+        note(ask(environment));
+        note(ask(file_preopens));
+        const auto opened = ask(file_open, "a.txt", 1, 1 << 4);
+        note(opened);
+        note(ask(file_read, {}, opened.answer.x, 0, 100));
+        note(ask(file_open, "b.txt", 1, 1 | 1 << 5));
+        const auto sent = ask(http_handle, request("GET", "http://a.example/"));
+        note(sent);
+        for (int i = 0; i < 3; ++i) note(ask(http_head, {}, sent.answer.x));
+        note(ask(http_read, {}, sent.answer.x, 100));
+        note(ask(http_handle, request("POST", "http://a.example/")));
+        note(ask(insecure_random, {}, 0, 4));
+        return seen;
+    };
+    CallMode mode;
+    mode.record = journal_file;
+    begin();
+    std::string first;
+    {
+        RecordTape tape(*program_, mode, 0);
+        begin(&tape);
+        first = script();
+        gate_.reset();
+        Outcome outcome;
+        tape.end(outcome, {});
+        ASSERT_FALSE(outcome.error) << outcome.error->message();
+    }
+    EXPECT_THAT(first, ::testing::HasSubstr("content"));
+    EXPECT_THAT(first, ::testing::HasSubstr("GET http://a.example/"));
+    const auto opened = network_.opened;
+    std::filesystem::remove(folder_.path() / "a.txt");
+    variables_.clear();
+    policy_.grants.clear();
+    const auto journal = Journal::read(journal_file);
+    ASSERT_TRUE(journal) << journal.error().message();
+    ReplayTape tape(*journal, {}, nullptr);
+    begin(&tape);
+    EXPECT_EQ(script(), first);
+    gate_.reset();
+    Outcome outcome;
+    tape.end(outcome, {});
+    EXPECT_FALSE(outcome.error) << outcome.error->message();
+    EXPECT_EQ(network_.opened, opened);
+
+    ReplayTape other(*journal, {}, nullptr);
+    begin(&other);
+    ask(wall_now);
+    EXPECT_EQ(ask(secure_random, {}, 0, 17).next, Next::ends);
+    EXPECT_EQ(gate_->failure()->code(), Code::replay_diverged);
+    gate_.reset();
+}
+
+}  // namespace
+}  // namespace berth
