@@ -72,8 +72,7 @@ std::unique_ptr<GrantSet> GrantSet::clone() const {
     std::unique_ptr<GrantSet> copy(new GrantSet());
     copy->bits_.store(bits_.load(std::memory_order_acquire), std::memory_order_relaxed);
     copy->revoked_.store(revoked_.load(std::memory_order_acquire), std::memory_order_relaxed);
-    copy->scopes_ = scopes_;
-    copy->rule_ = rule_;
+    *copy->own_ = *settled_;
     return copy;
 }
 

@@ -82,6 +82,7 @@ struct Program::Parts {
           function(std::make_shared<Function>(Function{.name = std::move(name), .world = std::string(berth::name(this->program->world_kind())), .limits = this->program->limits()})),
           functions({.clock = application.clock(),
                      .random = application.random(),
+                     .network = application.network(),
                      .log = application.log(),
                      .environment = application.environment(),
                      .record_folder = {},
@@ -147,7 +148,7 @@ CallResult Program::call(CallInput input) { return parts_->call(std::move(input)
 
 Result<Instance> Program::instantiate() {
     auto& application = parts_->application;
-    BERTH_TRY(auto instance, WasmInstance::open(parts_->program, application.clock(), application.random(), application.environment()));
+    BERTH_TRY(auto instance, WasmInstance::open(parts_->program, application.clock(), application.random(), application.network(), application.environment()));
     return Instance(std::unique_ptr<Instance::Parts>(new Instance::Parts{*parts_, std::move(instance)}));
 }
 

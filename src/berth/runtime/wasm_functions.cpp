@@ -113,6 +113,7 @@ Outcome WasmFunctions::run_in(Slot& slot, WasmInstance& instance, Call& call) {
                              .guest_clock = conditions.clock(),
                              .files = conditions.files(),
                              .random = conditions.random(),
+                             .network = conditions.network(),
                              .input = conditions.streams().input,
                              .output = conditions.streams().output,
                              .error = conditions.streams().error,
@@ -142,7 +143,7 @@ Outcome WasmFunctions::run(Slot& slot, Call& call) {
             }
         }
         if (instance == nullptr) {
-            auto opened = WasmInstance::open(slot.served.program, host_.clock, host_.random, host_.environment);
+            auto opened = WasmInstance::open(slot.served.program, host_.clock, host_.random, host_.network, host_.environment);
             if (!opened) {
                 Outcome failed;
                 failed.error = opened.error();

@@ -22,14 +22,14 @@ WasmInstance::WasmInstance(std::shared_ptr<const WasmProgram> program, std::vect
 
 WasmInstance::~WasmInstance() = default;
 
-Result<std::unique_ptr<WasmInstance>> WasmInstance::open(std::shared_ptr<const WasmProgram> program, const Clock& clock, RandomSource& random, std::vector<std::string> environment) {
+Result<std::unique_ptr<WasmInstance>> WasmInstance::open(std::shared_ptr<const WasmProgram> program, const Clock& clock, RandomSource& random, Network& network, std::vector<std::string> environment) {
     if (program->component() != nullptr) return fail(Code::not_implemented, "this build keeps no instances of components between calls");
     std::unique_ptr<WasmInstance> opened(new WasmInstance(std::move(program), std::move(environment)));
     auto& self = *opened;
     CallMode mode;
     mode.deterministic = self.program_->deterministic();
     const CallStreams streams{self.input_, self.output_, self.error_};
-    BERTH_TRY(self.conditions_, CallConditions::create(*self.program_, self.limits_, mode, clock, random, streams));
+    BERTH_TRY(self.conditions_, CallConditions::create(*self.program_, self.limits_, mode, clock, random, network, streams));
     static const std::vector<Mount> no_mounts;
     const std::vector<std::string> arguments;
     self.environment_ = granted_environment(*self.program_, self.environment_);

@@ -16,6 +16,7 @@ namespace berth {
 class CallConditions;
 class CallRecord;
 class Instance;
+class Network;
 
 /// An instance of a program that stays between calls, with what its world keeps for it: memory, globals, open files. Each
 /// entry is a Call that names it (Call::instance), with the checks, limits and events of any other call.
@@ -27,7 +28,7 @@ class WasmInstance {
 public:
     /// Nothing of the guest runs yet: its start section belongs to the first call. Fails with io_error when a mount cannot
     /// be opened, with not_implemented for components.
-    static Result<std::unique_ptr<WasmInstance>> open(std::shared_ptr<const WasmProgram> program, const Clock& clock, RandomSource& random, std::vector<std::string> environment);
+    static Result<std::unique_ptr<WasmInstance>> open(std::shared_ptr<const WasmProgram> program, const Clock& clock, RandomSource& random, Network& network, std::vector<std::string> environment);
     ~WasmInstance();
     WasmInstance(const WasmInstance&) = delete;
     WasmInstance& operator=(const WasmInstance&) = delete;

@@ -405,7 +405,9 @@ Task<HttpResponse> FunctionFront::internal(HttpRequest& request, bool draining) 
         call.deadline = grant->deadline;
         call.cancel = request.cancel;
         call.trace_parent = grant->trace_parent;
-        if (const auto trace = request.field("traceparent"); trace && is_trace_parent(*trace)) call.trace_parent = *trace;
+        if (const auto sent = request.field("traceparent")) {
+            if (auto parent = read_trace_parent(*sent)) call.trace_parent = std::move(*parent);
+        }
         const auto id = call.id;
         auto input = input_of(request, *function, {.max_body = options_.max_body, .spool = nullptr});
         if (!input) co_return answered(refuse(request, input.error()));
