@@ -43,7 +43,9 @@ TEST(GoldenFormats, SignatureOne) {
     cut(text, [&](const std::string& shorter, std::size_t at) {
         const auto other = FileSignature::decode(as_bytes(shorter));
         ASSERT_FALSE(other && other->verify(as_bytes(content))) << at;
-        if (!other) EXPECT_EQ(other.error().code(), Code::signature_invalid) << at;
+        if (!other) {
+            EXPECT_EQ(other.error().code(), Code::signature_invalid) << at;
+        }
     });
 }
 
@@ -55,7 +57,9 @@ TEST(GoldenFormats, PolicyOne) {
     EXPECT_EQ(read[0].limits[Limit::memory], std::uint64_t{64} << 20);
     cut(text, [](const std::string& shorter, std::size_t at) {
         const auto other = parse_policies(shorter, "policy-1");
-        if (!other) EXPECT_FALSE(other.error().message().empty()) << at;
+        if (!other) {
+            EXPECT_FALSE(other.error().message().empty()) << at;
+        }
     });
 }
 
@@ -79,7 +83,9 @@ TEST(GoldenFormats, FaultPlanOne) {
     EXPECT_EQ(FaultPlan::parse(text, "fault-plan-1").value().fuel_cuts, 8u);
     cut(text, [](const std::string& shorter, std::size_t at) {
         const auto other = FaultPlan::parse(shorter, "fault-plan-1");
-        if (!other) EXPECT_EQ(other.error().code(), Code::config_error) << at;
+        if (!other) {
+            EXPECT_EQ(other.error().code(), Code::config_error) << at;
+        }
     });
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <functional>
 
 #include "berth/base/format.hpp"
 #include "berth/base/hash.hpp"
@@ -231,16 +232,18 @@ Outcome run_component(const WasmProgram& program, const Call& call, const WasmCa
                                              .arguments = entered.arguments};
         const GuestRequest request{.method = entered.request.method, .authority = entered.request.authority, .target = entered.request.target, .https = entered.request.https, .fields = entered.request.fields};
         struct Control final : CallControl {
-            Control(GrantSet& grants, CallRecord& record) : grants(grants), record(record) {}
+            Control(GrantSet& grants, CallRecord& record, std::function<void()> wake) : grants(grants), record(record), wake(std::move(wake)) {}
             void cancel(CancelCause cause) noexcept override { record.request_stop(stop_cause(cause)); }
             bool revoke(Capability capability) noexcept override {
                 if (!grants.revoke(capability)) return false;
                 record.wake();
+                wake();
                 return true;
             }
             GrantSet& grants;
             CallRecord& record;
-        } control(setup.grants, record);
+            std::function<void()> wake;
+        } control(setup.grants, record, gate.waker());
         const CancelCallback on_cancel(call.cancel, [&] { record.request_stop(stop_cause(call.cancel.cause())); });
         record.arm(deadline);
         const CallAttachment attachment(call.running, control);

@@ -89,6 +89,12 @@ public:
         return held == nullptr ? nullptr : held->get();
     }
     void close(std::uint64_t number) noexcept { objects_.erase(number); }
+    /// The capability that a request was sent under.
+    void note_sent(std::uint64_t number, Capability capability) { sent_[number] = capability; }
+    std::optional<Capability> sent_under(std::uint64_t number) const {
+        const auto found = sent_.find(number);
+        return found == sent_.end() ? std::nullopt : std::optional(found->second);
+    }
 
 private:
     Next execute(const ComponentOp& op, const HostFunction& function, ComponentAnswer& answer);
@@ -110,6 +116,7 @@ private:
     std::shared_ptr<const NetworkGuard> guard_;    // owners: this, and requests that are still being ended
     std::map<std::uint64_t, Object> objects_;
     std::uint64_t next_object_ = 1;
+    std::map<std::uint64_t, Capability> sent_;
     std::uint64_t host_calls_ = 0;
     std::optional<Error> failure_;
     std::string scratch_;

@@ -93,7 +93,8 @@ protected:
         ASSERT_TRUE(loaded) << loaded.error().message();
         program_ = *loaded;
         programs_.push_back(program_);
-        setup_ = std::make_unique<WasmCallSetup>(WasmCallSetup{.clock = clock_, .guest_clock = guest_clock_, .files = files_, .random = random_, .network = network_, .input = input_, .output = output_, .error = output_, .account = account_, .denials = &denials_, .tape = tape});
+        setup_ = std::make_unique<WasmCallSetup>(WasmCallSetup{.clock = clock_, .grants = program_->grants(), .guest_clock = guest_clock_, .files = files_,
+                                                               .random = random_, .network = network_, .input = input_, .output = output_, .error = output_, .account = account_, .denials = &denials_, .tape = tape});
         if (tape != nullptr) {
             ASSERT_TRUE(tape->begin("test", {}, limits_));
         }
@@ -259,6 +260,19 @@ TEST_F(ComponentGateTest, ARequestIsAnsweredInPartsAndWaitsAreNoCalls) {
     EXPECT_EQ(ask(http_read, {}, opened.answer.x, 100).answer.status, 1);
     EXPECT_EQ(ask(http_handle, request("GET", "http://a.example/")).next, Next::denied);
     EXPECT_EQ(ask(http_handle, request("PUT", "http://127.1/")).answer.status, 4);
+}
+
+TEST_F(ComponentGateTest, ARevokedGrantEndsRequestsThatAreUnderWay) {
+    grant(Capability::net_fetch);
+    begin();
+    const auto opened = ask(http_handle, request("GET", "http://a.example/"));
+    ASSERT_EQ(opened.answer.status, 0);
+    EXPECT_EQ(ask(http_head, {}, opened.answer.x).answer.status, component_pending);
+    setup_->grants.revoke(Capability::net_fetch);
+    denials_.told.clear();
+    EXPECT_EQ(ask(http_head, {}, opened.answer.x).answer.status, 2);
+    EXPECT_EQ(denials_.told.size(), 1u);
+    EXPECT_EQ(ask(http_handle, request("GET", "http://a.example/")).next, Next::denied);
 }
 
 TEST_F(ComponentGateTest, WhatWasRecordedIsServedWithEverythingCut) {

@@ -35,6 +35,15 @@ std::int32_t failure_of(ComponentGate& gate, const HttpExchange& exchange, Compo
     return refused(gate, answer, error.code() == Code::output_too_large ? 4 : 5, error.message());
 }
 
+/// A request under way ends with the grant that it was sent under: the guest is told that it is denied.
+std::int32_t revoked(ComponentGate& gate, const ComponentOp& op, ComponentAnswer& answer) {
+    const auto sent = gate.sent_under(op.object);
+    if (!sent || !gate.grants().was_revoked(*sent)) return 0;
+    gate.close(op.object);
+    gate.deny(gate.grants().denial(*sent, {}));
+    return refused(gate, answer, 2, "the grant was revoked");
+}
+
 }  // namespace
 
 std::int32_t http_handle(ComponentGate& gate, const ComponentOp& op, ComponentAnswer& answer) {
@@ -74,11 +83,13 @@ std::int32_t http_handle(ComponentGate& gate, const ComponentOp& op, ComponentAn
         return refused(gate, answer, not_sent, opened.error().message());
     }
     answer.x = gate.add(std::move(*opened));
+    gate.note_sent(answer.x, capability);
     if (answer.x == 0) return refused(gate, answer, not_sent, "too many open handles");
     return 0;
 }
 
 std::int32_t http_head(ComponentGate& gate, const ComponentOp& op, ComponentAnswer& answer) {
+    if (const auto status = revoked(gate, op, answer); status != 0) return status;
     const auto* exchange = gate.find<HttpExchange>(op.object);
     if (exchange == nullptr) return refused(gate, answer, 5, "the request was given up");
     switch (exchange->head()) {
@@ -98,6 +109,7 @@ std::int32_t http_head(ComponentGate& gate, const ComponentOp& op, ComponentAnsw
 }
 
 std::int32_t http_read(ComponentGate& gate, const ComponentOp& op, ComponentAnswer& answer) {
+    if (const auto status = revoked(gate, op, answer); status != 0) return status;
     auto* exchange = gate.find<HttpExchange>(op.object);
     if (exchange == nullptr) return refused(gate, answer, 5, "the request was given up");
     auto& bytes = gate.scratch();
