@@ -97,9 +97,9 @@ class Collector:
 
 
 @contextlib.contextmanager
-def serving(folder, *arguments):
+def serving(folder, *arguments, source="functions"):
     environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "LC_ALL": "C.UTF-8", "BERTH_SECRETS_DIR": str(folder / "secrets")}
-    process = subprocess.Popen([binary, "serve", "functions", "--port", "0", *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment, text=True, cwd=folder)
+    process = subprocess.Popen([binary, "serve", source, "--port", "0", *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment, text=True, cwd=folder)
     said = []
     reader = threading.Thread(target=lambda: said.extend(process.stderr), daemon=True)
     reader.start()
@@ -115,8 +115,8 @@ def serving(folder, *arguments):
         process.stderr.close()
 
 
-def post(url, headers=None):
-    request = urllib.request.Request(url, data=b"{}", method="POST", headers={"Content-Type": "application/json"} | (headers or {}))
+def post(url, headers=None, body=b"{}"):
+    request = urllib.request.Request(url, data=body, method="POST", headers={"Content-Type": "application/json"} | (headers or {}))
     try:
         with urllib.request.urlopen(request, timeout=60) as answer:
             return answer.status, answer.read().decode()
@@ -193,6 +193,36 @@ with tempfile.TemporaryDirectory(prefix="berth-telemetry-") as temporary:
     check("what a function logs arrives", len(of_process) >= 1, [record.body.string_value for record in records])
     whole = "".join(text for _, _, text in messages)
     check("no signal has the secret", SECRET not in whole and "k3y" not in whole and "[redacted:API_KEY]" in whole)
+
+    # Every kind of function, each way to end: one span a call, with each step once and in order.
+    kinds = folder / "kinds"
+    fixtures = Path(__file__).resolve().parent.parent / "cli/fixtures"
+    wasi = '(module (memory (export "memory") 1) (func (export "_start") {}))'
+    bare = '(module (func (export "go") {}))'
+    spin, trap, process = "(loop (br 0))", "(unreachable)", "import sys, time\nsys.stdin.read()\n{}\n"
+    sources = {
+        "wasi-ok": (".wat", wasi.format("")), "wasi-trap": (".wat", wasi.format(trap)), "wasi-timeout": (".wat", wasi.format(spin)),
+        "bare-ok": (".wat", bare.format("")), "bare-trap": (".wat", bare.format(trap)), "bare-timeout": (".wat", bare.format(spin)),
+        "component-ok": (".wat", (fixtures / "component.wat").read_text()), "component-timeout": (".wat", (fixtures / "spinning_component.wat").read_text()),
+        "process-ok": (".py", process.format("print('{\"success\":true,\"output\":1}')")), "process-exit_nonzero": (".py", process.format("sys.exit(3)")),
+        "process-timeout": (".py", process.format("time.sleep(600)")),
+    }
+    kinds.mkdir()
+    for name, (ending, text) in sources.items():
+        (kinds / (name + ending)).write_text(text)
+        settings = ("entry: go\n" if name.startswith("bare") else "") + ("timeout: 1s\n" if name.endswith("timeout") else "")
+        (kinds / (name + ".yaml")).write_text(settings + ("kill_grace: 0s\n" if name.startswith("process") else ""))
+    collector = Collector()
+    with serving(folder, "--set", f"telemetry.otlp.endpoint={collector.url}", source="kinds") as host:
+        listed = "".join(host.said)
+        for name in sources:
+            post(host.url + f"/api/functions/{name}", body=b"[]" if name.startswith("bare") else b"{}")
+    seen = {}
+    for span in spans_of(collector.all()):
+        seen.setdefault(span.name, []).append((attributes(span).get("berth.outcome"), [event.name for event in span.events]))
+    collector.close()
+    expected = {name: [(name.split("-", 1)[1], ["queued", "started"])] for name in sources}
+    check("each kind of function has each step once and in order", seen == expected, {name: seen.get(name) for name in sources if seen.get(name) != expected[name]} | {"said": listed})
 
     broken = Collector(status=503)
     with serving(folder, "--set", f"telemetry.otlp.endpoint={broken.url}", "--set", "telemetry.otlp.interval=50ms") as host:
