@@ -43,7 +43,10 @@ Result<AuthSettings> AuthSettings::from(const Config& config, const std::functio
     BERTH_TRYV(read_tokens(config, settings));
     settings.issuer = config.value("server.auth.issuer");
     settings.audience = config.value("server.auth.audience");
-    if (!config.value("server.auth.jwks_url").empty()) return fail(Code::not_implemented, format("{}: server.auth.jwks_url is not offered by this build; keep the keys in a file (server.auth.jwks_file)", config.all("server.auth.jwks_url").front().source));
+    if (!config.value("server.auth.jwks_url").empty()) {
+        const auto& source = config.all("server.auth.jwks_url").front().source;
+        return fail(Code::not_implemented, format("{}: server.auth.jwks_url is not offered by this build; keep the keys in a file (server.auth.jwks_file)", source));
+    }
 
     auto keys = std::make_shared<std::vector<JoseKey>>();
     bool has_secret = false, has_public = false;
