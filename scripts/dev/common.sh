@@ -30,7 +30,7 @@ build_packages=(
   libgtest-dev:/usr/include/gtest/gtest.h libgmock-dev:/usr/include/gmock/gmock.h
 )
 test_packages=(
-  clang-22:clang-22 lld-22:lld-22 libclang-rt-22-dev-wasm32:/usr/lib/llvm-22/lib/clang/22/lib/wasm32-unknown-wasi/libclang_rt.builtins.a
+  clang-22:clang-22 lld-22:lld-22 libclang-rt-22-dev-wasm32:/usr/lib/llvm-22/lib/clang/22/lib/wasi
   wasi-libc:/usr/include/wasm32-wasi/stdio.h
 )
 runtime_packages=(ruby:ruby)
