@@ -185,7 +185,8 @@ with tempfile.TemporaryDirectory(prefix="berth-documents-") as temporary:
         if not outcomes[name]:
             print(f"failed: {name}")
 
-left = set(schemas) - seen - {"berth.listening"}
+# What verbs print that talk to a running host is looked at where such a host runs (tests/serve).
+left = set(schemas) - seen - {"berth.listening", "berth.call", "berth.call_cancelled", "berth.log", "berth.revoked"}
 outcomes["every schema was needed"] = not left
 if left:
     print(f"no command printed {sorted(left)}")

@@ -80,7 +80,7 @@ def samples(server):
 
 @case
 def the_metrics_of_a_scripted_run_are_its_counts():
-    with serving(str(root / "tests/cli/fixtures/kit"), str(root / "examples/functions/plain-python/index.py"), "--port", "0", "--timeout", "50ms") as server:
+    with serving(str(root / "tests/cli/fixtures/kit"), str(root / "examples/functions/plain-python/index.py"), "--port", "0", "--timeout", "1s") as server:
         for _ in range(5):
             equal(post(server.url + "/api/functions/ok", "")[0], 200)
         for _ in range(3):

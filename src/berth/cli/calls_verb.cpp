@@ -89,7 +89,7 @@ Result<int> show(Context& context, const Arguments& arguments) {
 Result<int> cancel(Context& context, const Arguments& arguments) {
     BERTH_TRY(const auto base, admin_url(context, arguments.host));
     BERTH_TRYV(ask_host(format("{}/admin/calls/{}/cancel", base, arguments.id), "POST", arguments.host));
-    if (context.console.format == Format::json) context.console.line(format(R"({{"$type":"berth.call-cancelled","id":{}}})", json_quote(arguments.id)));
+    if (context.console.format == Format::json) context.console.line(format(R"({{"$type":"berth.call_cancelled","id":{}}})", json_quote(arguments.id)));
     else context.console.line(format("{} is cancelled", terminal_safe(arguments.id)));
     return 0;
 }

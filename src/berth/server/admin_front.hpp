@@ -29,6 +29,8 @@ struct AdminFrontOptions {
     std::function<Task<Result<std::string>>()> reload;   // configuration and functions; what changed, as JSON
     std::function<void()> drain;
     std::function<std::uint64_t()> in_flight;
+    /// Ends a call that the records cannot end. Fails with not_found when it has ended.
+    std::function<Result<void>(std::string_view call)> cancel;
     /// Takes a capability away from a running call; false: it did not hold it. Empty: not offered.
     std::function<Result<bool>(std::string_view call, Capability capability)> revoke;
 };

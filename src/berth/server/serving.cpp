@@ -139,6 +139,7 @@ void Serving::make_fronts() {
                                                                   .reload = [this] { return reload(); },
                                                                   .drain = [this] { host_->drain(); },
                                                                   .in_flight = [this] { return runtime_->in_flight(); },
+                                                                  .cancel = [this](std::string_view call) { return runtime_->cancel(call); },
                                                                   .revoke = [this](std::string_view call, Capability capability) { return runtime_->revoke(call, capability); }});
 }
 
