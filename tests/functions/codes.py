@@ -69,16 +69,13 @@ spelled = {"BAD_INPUT": "INVALID_INPUT", "BAD_OUTPUT": "INVALID_OUTPUT", "INTERN
 def everything():
     with tempfile.TemporaryDirectory(prefix="berth-codes-") as temporary:
         folder = Path(temporary) / "functions"
-        for name, (_, text, manifest) in modules.items():
+        for name, (_, text, manifest) in (modules | processes).items():
             (folder / name).mkdir(parents=True)
-            (folder / name / "main.wat").write_text(text)
+            entry = folder / name / ("main.wat" if name in modules else "handler")
+            entry.write_text(text if name in modules else "#!/bin/sh\n" + text)
+            entry.chmod(0o755)
             if manifest:
                 (folder / name / "manifest.yaml").write_text(manifest)
-        for name, (_, text, manifest) in processes.items():
-            (folder / name).mkdir(parents=True)
-            (folder / name / "handler").write_text("#!/bin/sh\n" + text)
-            (folder / name / "handler").chmod(0o755)
-            (folder / name / "manifest.yaml").write_text(manifest)
         make_probe(folder)
         yield folder
 

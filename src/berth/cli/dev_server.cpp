@@ -2,8 +2,6 @@
 
 #include <CLI/CLI.hpp>
 
-#include <algorithm>
-#include <map>
 #include <mutex>
 
 #include "berth/base/format.hpp"
@@ -37,17 +35,7 @@ void print_news(Console& console, std::mutex& mutex, std::string_view what, std:
     console.print(lines);
 }
 
-std::string counted(const std::vector<FunctionRef>& functions) {
-    std::map<FunctionState, std::size_t> counts;
-    for (const auto& function : functions) ++counts[function->state];
-    std::string text;
-    for (const auto& [state, count] : counts) {
-        std::string word(name(state));
-        std::replace(word.begin(), word.end(), '_', ' ');
-        text += format("{}{} {}", text.empty() ? "" : ", ", count, word);
-    }
-    return functions.empty() ? "0" : format("{} ({})", functions.size(), text);
-}
+std::string counted(const std::vector<FunctionRef>& functions) { return functions.empty() ? "0" : format("{} ({})", functions.size(), state_words(functions)); }
 
 }  // namespace
 

@@ -28,18 +28,6 @@ std::string triggers_of(const Function& function) {
     return text.empty() ? "-" : text;
 }
 
-std::string state_words(const std::vector<FunctionRef>& functions) {
-    std::map<FunctionState, std::size_t> counts;
-    for (const auto& function : functions) ++counts[function->state];
-    std::string text;
-    for (const auto& [state, count] : counts) {
-        std::string word(name(state));
-        std::replace(word.begin(), word.end(), '_', ' ');
-        text += format("{}{} {}", text.empty() ? "" : ", ", count, word);
-    }
-    return text;
-}
-
 std::string problem_line(const Diagnostic& problem) { return format("{}: {}{}", problem.place, problem.text, problem.number.empty() ? "" : format(" [{}]", problem.number)); }
 
 /// A path as seen from where the command runs, when it lies below.
@@ -233,6 +221,18 @@ struct Arguments {
 };
 
 }  // namespace
+
+std::string state_words(const std::vector<FunctionRef>& functions) {
+    std::map<FunctionState, std::size_t> counts;
+    for (const auto& function : functions) ++counts[function->state];
+    std::string text;
+    for (const auto& [state, count] : counts) {
+        std::string word(name(state));
+        std::replace(word.begin(), word.end(), '_', ' ');
+        text += format("{}{} {}", text.empty() ? "" : ", ", count, word);
+    }
+    return text;
+}
 
 void declare_fn_list(CLI::App& app, Context& context, std::function<Result<int>()>& run) {
     auto arguments = std::make_shared<Arguments>();

@@ -50,6 +50,9 @@ struct RuntimeWords {
 };
 RuntimeWords runtime_words(const FunctionSet& set);
 
+/// `2 ready, 1 build failed`: how many of them are in which state.
+std::string state_words(const std::vector<FunctionRef>& functions);
+
 /// One line about a log entry: `warn  text key=value`.
 std::string log_line(const LogEntry& entry);
 
