@@ -49,8 +49,8 @@ Result<void> check_work(const KeyFile::Work& work) {
 Result<SecretBytes> key_of(ByteView passphrase, ByteView salt, const KeyFile::Work& work) {
     ready_crypto();
     SecretBytes key(crypto_aead_xchacha20poly1305_ietf_KEYBYTES);
-    const auto done = crypto_pwhash_argon2id(key.bytes().data(), key.size(), reinterpret_cast<const char*>(passphrase.data()), passphrase.size(), salt.data(), work.passes,
-                                             std::size_t{work.memory_kib} << 10, crypto_pwhash_argon2id_ALG_ARGON2ID13);
+    const auto* text = passphrase.empty() ? "" : reinterpret_cast<const char*>(passphrase.data());  // never null
+    const auto done = crypto_pwhash_argon2id(key.bytes().data(), key.size(), text, passphrase.size(), salt.data(), work.passes, std::size_t{work.memory_kib} << 10, crypto_pwhash_argon2id_ALG_ARGON2ID13);
     if (done != 0) return fail(Code::unavailable, format("there is not enough memory to open a key file of {} KiB work", work.memory_kib));
     return key;
 }
