@@ -26,7 +26,6 @@ def table():
     return {code: (int(status), int(end)) for code, status, end in rows}
 
 
-wasi = '(import "wasi_snapshot_preview1" "%s" (func $%s %s))'
 exits = "(import \"wasi_snapshot_preview1\" \"proc_exit\" (func $exit (param i32)))"
 
 

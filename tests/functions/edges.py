@@ -1,6 +1,5 @@
 """Odd folders, odd programs, odd moments: what the other suites take for granted."""
 import contextlib
-import http.client
 import json
 import os
 import shutil

@@ -2,9 +2,9 @@
 
 #include <CLI/CLI.hpp>
 
+#include "berth/app/http_client.hpp"
 #include "berth/base/format.hpp"
 #include "berth/base/json.hpp"
-#include "berth/cli/http_client.hpp"
 
 namespace berth::cli {
 

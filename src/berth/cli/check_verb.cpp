@@ -15,6 +15,7 @@
 #include "berth/base/json.hpp"
 #include "berth/cli/call_once.hpp"
 #include "berth/cli/interrupt.hpp"
+#include "berth/cli/scratch_folder.hpp"
 #include "berth/cli/verbs.hpp"
 #include "berth/host/journal.hpp"
 #include "berth/host/replay_host_calls.hpp"
@@ -103,15 +104,6 @@ constexpr std::array variants{Variant{Perturbation::Kind::none, "as it is"},    
                               Variant{Perturbation::Kind::one_core, "one core"},       Variant{Perturbation::Kind::load, "under load"},
                               Variant{Perturbation::Kind::addresses, "other addresses"}};
 
-/// A folder that goes with the object.
-struct Scratch {
-    std::filesystem::path path;
-    ~Scratch() {
-        std::error_code ignored;
-        if (!path.empty()) std::filesystem::remove_all(path, ignored);
-    }
-};
-
 std::string entry_name(const Journal& journal, std::size_t index) {
     if (index >= journal.entries.size()) return "nothing more";
     const auto& entry = journal.entries[index];
@@ -159,10 +151,8 @@ Result<int> run(Context& context, const Arguments& arguments) {
     const auto name = std::filesystem::path(arguments.file).stem().string();
     BERTH_TRY(const auto program, application->load(arguments.file, name, request, console.progress()));
     BERTH_TRY(const auto text, program->is_command() && arguments.entry.empty() ? read_input() : Result<std::string>(std::string()));
-    Scratch scratch;
-    std::string pattern = (std::filesystem::temp_directory_path() / "berth-check-XXXXXX").string();
-    if (::mkdtemp(pattern.data()) == nullptr) return fail(Code::cannot_create, format("no temporary folder can be made in {}", std::filesystem::temp_directory_path().string()));
-    scratch.path = pattern;
+    ScratchFolder scratch;
+    BERTH_TRYV(scratch.make("check"));
 
     std::optional<Journal> first;
     std::string first_output;

@@ -16,6 +16,7 @@
 #include "berth/base/json.hpp"
 #include "berth/cli/call_once.hpp"
 #include "berth/cli/interrupt.hpp"
+#include "berth/cli/scratch_folder.hpp"
 #include "berth/cli/verbs.hpp"
 #include "berth/runtime/receipt_writer.hpp"
 
@@ -25,18 +26,6 @@ namespace berth::cli {
 namespace {
 
 namespace fs = std::filesystem;
-
-/// A folder that goes with the object.
-struct Scratch {
-    fs::path path;
-    Scratch() = default;
-    Scratch(const Scratch&) = delete;
-    Scratch& operator=(const Scratch&) = delete;
-    ~Scratch() {
-        std::error_code ignored;
-        if (!path.empty()) fs::remove_all(path, ignored);
-    }
-};
 
 /// How one call under one fault went.
 struct Tried {
@@ -328,17 +317,14 @@ Result<int> run(Context& context, const std::string& file) {
     request.deterministic = true;
     BERTH_TRY(auto options, context.application_options());
     BERTH_TRY(const auto application, Application::create(std::move(options)));
-    Scratch scratch;
+    ScratchFolder scratch;
     const Interrupt interrupt([&](int signal) {
-        std::error_code ignored;
-        fs::remove_all(scratch.path, ignored);
+        scratch.remove();
         ::_exit(128 + signal);
     });
     BERTH_TRY(auto program, application->load(plan.file, plan.file.stem().string(), request, console.progress()));
     if (program->component() != nullptr) return fail(Code::not_implemented, "faults are tried on core modules; this build does not record components");
-    auto pattern = (fs::temp_directory_path() / "berth-faults-XXXXXX").string();
-    if (::mkdtemp(pattern.data()) == nullptr) return fail(Code::cannot_create, format("no temporary folder can be made in {}", fs::temp_directory_path().string()));
-    scratch.path = pattern;
+    BERTH_TRYV(scratch.make("faults"));
     Trial trial(context, *application, std::move(program), plan, scratch.path);
     BERTH_TRYV(trial.run());
     const auto broken = static_cast<std::uint64_t>(std::count_if(trial.findings().begin(), trial.findings().end(), [](const Finding& each) { return !each.broken.empty(); }));

@@ -6,6 +6,7 @@
 #include <iostream>
 #include <iterator>
 
+#include "berth/app/http_client.hpp"
 #include "berth/async/sync_wait.hpp"
 #include "berth/base/format.hpp"
 #include "berth/base/ids.hpp"
@@ -14,7 +15,6 @@
 #include "berth/base/utf8.hpp"
 #include "berth/cli/fn_verb.hpp"
 #include "berth/cli/host_logs.hpp"
-#include "berth/cli/http_client.hpp"
 #include "berth/cli/interrupt.hpp"
 #include "berth/runtime/manifest.hpp"
 #include "berth/server/envelope.hpp"

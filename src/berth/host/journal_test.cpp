@@ -7,6 +7,7 @@
 
 #include "berth/capability/policy.hpp"
 #include "support/source_dir.hpp"
+#include "support/temp_dir.hpp"
 
 namespace berth {
 namespace {
@@ -192,12 +193,7 @@ TEST(Journal, TheGoldenFileIsReadAndNothingThatIsCutFromIt) {
 
 class JournalFile : public ::testing::Test {
 protected:
-    JournalFile() {
-        std::string pattern = (fs::temp_directory_path() / "berth-journal-XXXXXX").string();
-        folder_ = ::mkdtemp(pattern.data());
-    }
-    ~JournalFile() override { fs::remove_all(folder_); }
-    fs::path folder_;
+    const testing::TempDir folder_;
 };
 
 TEST_F(JournalFile, LargeValuesStandBesideIt) {

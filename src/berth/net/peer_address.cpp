@@ -1,6 +1,5 @@
 #include "berth/net/peer_address.hpp"
 
-#include <arpa/inet.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 
@@ -8,31 +7,21 @@
 #include <charconv>
 #include <cstring>
 
+#include "berth/base/ip_address.hpp"
+
 namespace berth {
-
-namespace {
-
-constexpr std::array<std::uint8_t, 12> mapped{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF};
-constexpr std::size_t longest_text = 46;
-
-}  // namespace
 
 std::optional<PeerAddress> PeerAddress::parse(std::string_view text) {
     if (text.size() > 2 && text.front() == '[' && text.back() == ']') {
         text = text.substr(1, text.size() - 2);
         if (text.find(':') == std::string_view::npos) return {};
     }
-    if (text.empty() || text.size() >= longest_text) return {};
-    std::array<char, longest_text> ended{};
-    std::copy(text.begin(), text.end(), ended.begin());
+    const auto read = IpAddress::parse(text);
+    if (!read) return {};
     PeerAddress address;
+    address.bytes_ = read->bytes();
     address.known_ = true;
-    if (::inet_pton(AF_INET, ended.data(), address.bytes_.data() + mapped.size()) == 1) {
-        std::copy(mapped.begin(), mapped.end(), address.bytes_.begin());
-        return address;
-    }
-    if (::inet_pton(AF_INET6, ended.data(), address.bytes_.data()) == 1) return address;
-    return {};
+    return address;
 }
 
 PeerAddress PeerAddress::of(const sockaddr* address) noexcept {
@@ -40,8 +29,9 @@ PeerAddress PeerAddress::of(const sockaddr* address) noexcept {
     if (address->sa_family == AF_INET) {
         sockaddr_in four;
         std::memcpy(&four, address, sizeof four);
-        std::copy(mapped.begin(), mapped.end(), result.bytes_.begin());
-        std::memcpy(result.bytes_.data() + mapped.size(), &four.sin_addr, 4);
+        std::array<std::uint8_t, 4> bytes;
+        std::memcpy(bytes.data(), &four.sin_addr, bytes.size());
+        result.bytes_ = IpAddress::v4(bytes).bytes();
         result.known_ = true;
     } else if (address->sa_family == AF_INET6) {
         sockaddr_in6 six;
@@ -52,7 +42,7 @@ PeerAddress PeerAddress::of(const sockaddr* address) noexcept {
     return result;
 }
 
-bool PeerAddress::is_v4() const noexcept { return known_ && std::equal(mapped.begin(), mapped.end(), bytes_.begin()); }
+bool PeerAddress::is_v4() const noexcept { return known_ && IpAddress::v6(bytes_).is_v4(); }
 
 bool PeerAddress::is_loopback() const noexcept {
     if (!known_) return false;
@@ -60,13 +50,7 @@ bool PeerAddress::is_loopback() const noexcept {
     return bytes_[15] == 1 && std::all_of(bytes_.begin(), bytes_.begin() + 15, [](std::uint8_t byte) { return byte == 0; });
 }
 
-std::string PeerAddress::text() const {
-    if (!known_) return "unknown";
-    std::array<char, longest_text> text{};
-    const bool four = is_v4();
-    ::inet_ntop(four ? AF_INET : AF_INET6, bytes_.data() + (four ? mapped.size() : 0), text.data(), text.size());
-    return text.data();
-}
+std::string PeerAddress::text() const { return known_ ? IpAddress::v6(bytes_).text() : "unknown"; }
 
 std::optional<PeerNetwork> PeerNetwork::parse(std::string_view text) {
     const auto slash = text.find('/');

@@ -19,7 +19,7 @@ constexpr auto join_time = std::chrono::milliseconds(50);
 std::string clean(std::string_view text) {
     std::string out;
     out.reserve(text.size());
-    const auto is_plain = [](char c) { return (c >= 0x20 && c < 0x7f) || c == '\t'; };
+    const auto is_plain = [](unsigned char c) { return (c >= 0x20 && c < 0x80) || c == '\t'; };
     while (!text.empty()) {
         if (const auto plain = static_cast<std::size_t>(std::find_if_not(text.begin(), text.end(), is_plain) - text.begin()); plain != 0) {
             out.append(text.substr(0, plain));
@@ -35,11 +35,6 @@ std::string clean(std::string_view text) {
         const auto c = static_cast<unsigned char>(text[0]);
         if (c < 0x20) {
             out += format("\\x{:02x}", c);
-            text.remove_prefix(1);
-            continue;
-        }
-        if (c < 0x80) {  // DEL
-            out.push_back(text[0]);
             text.remove_prefix(1);
             continue;
         }

@@ -1,14 +1,14 @@
 #include "berth/host/providers/memory_files.hpp"
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <fstream>
+
+#include "support/temp_dir.hpp"
 
 namespace berth {
 namespace {
 
-namespace fs = std::filesystem;
 
 /// Allows everything and keeps what it was asked.
 class Everything final : public PathGuard {
@@ -26,21 +26,8 @@ std::unique_ptr<File> opened(Directory& directory, std::string_view path, const 
     return std::get<std::unique_ptr<File>>(directory.open(path, options, guard).value());
 }
 
-class TemporaryFolder {
-public:
-    TemporaryFolder() {
-        std::string pattern = (fs::temp_directory_path() / "berth-image-XXXXXX").string();
-        path_ = ::mkdtemp(pattern.data());
-    }
-    ~TemporaryFolder() { fs::remove_all(path_); }
-    const fs::path& path() const { return path_; }
-
-private:
-    fs::path path_;
-};
-
 TEST(MemoryFiles, TheImageIsTakenOnceAndTheMachineIsNotTouched) {
-    const TemporaryFolder folder;
+    const testing::TempDir folder;
     std::ofstream(folder.path() / "a.txt") << "before";
     MemoryFiles files({.time = 77});
     const Mount mount{.name = "data", .host_path = folder.path(), .writable = true, .from = {}};
@@ -58,7 +45,7 @@ TEST(MemoryFiles, TheImageIsTakenOnceAndTheMachineIsNotTouched) {
 
 TEST(MemoryFiles, NumbersFollowTheNamesWhateverTheMachineOrders) {
     const auto inodes = [](std::initializer_list<const char*> names) {
-        const TemporaryFolder folder;
+        const testing::TempDir folder;
         for (const auto* name : names) std::ofstream(folder.path() / name) << name;
         MemoryFiles files({});
         const Mount mount{.name = "data", .host_path = folder.path(), .from = {}};
@@ -81,7 +68,7 @@ TEST(MemoryFiles, WhatWasWrittenCanBeDumped) {
     opened(*root, "sub/new.txt", {.write = true, .create = true}, guard)->write(as_bytes("text")).value();
     ASSERT_TRUE(root->symbolic_link("sub/new.txt", "link", guard));
     EXPECT_EQ(root->stat("sub/new.txt", true, guard).value().modified, 9);
-    const TemporaryFolder folder;
+    const testing::TempDir folder;
     ASSERT_TRUE(files.dump(folder.path() / "out"));
     std::ifstream stream(folder.path() / "out/data/link");
     EXPECT_EQ(std::string(std::istreambuf_iterator<char>(stream), {}), "text");
