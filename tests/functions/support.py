@@ -68,6 +68,7 @@ def host(functions, *arguments, verb=("serve",), env=None, project=None, folder=
             reader.start()
         try:
             if not first.startswith("Listening on "):
+                process.terminate()
                 process.wait(timeout=60)
                 readers[1].join(timeout=60)
                 raise AssertionError(f"it did not listen: {first!r} {''.join(errors)!r}")

@@ -19,23 +19,61 @@ constexpr std::string_view usual_admin = "127.0.0.1:9090";
 
 std::string clock_time() { return timestamp(std::chrono::system_clock::now()).substr(11, 8); }
 
-/// One line of the console: time, what, which function, and the rest.
-void print_news(Console& console, std::mutex& mutex, std::string_view what, std::string_view function, std::string_view text) {
-    const auto end = text.find('\n');
-    auto lines = format("{}  {:<8}  {:<8} {}\n", clock_time(), what, function, terminal_safe(text.substr(0, end)));
-    if (end != std::string_view::npos) {
-        auto rest = text.substr(end + 1);
-        while (!rest.empty()) {
-            const auto next = rest.find('\n');
-            lines += format("          {}\n", terminal_safe(rest.substr(0, next)));
-            rest.remove_prefix(next == std::string_view::npos ? rest.size() : next + 1);
+/// What changes while functions are served, one line each: time, what, which function, and the rest. Lines that come before the greeting are kept until it was
+/// printed, so that "Listening on" is always the first line. Any thread.
+class NewsConsole {
+  public:
+    explicit NewsConsole(Console& console) : console_(console) {}
+
+    void print(std::string_view what, std::string_view function, std::string_view text) {
+        const auto end = text.find('\n');
+        auto lines = format("{}  {:<8}  {:<8} {}\n", clock_time(), what, function, terminal_safe(text.substr(0, end)));
+        if (end != std::string_view::npos) {
+            auto rest = text.substr(end + 1);
+            while (!rest.empty()) {
+                const auto next = rest.find('\n');
+                lines += format("          {}\n", terminal_safe(rest.substr(0, next)));
+                rest.remove_prefix(next == std::string_view::npos ? rest.size() : next + 1);
+            }
         }
+        const std::lock_guard lock(mutex_);
+        if (greeted_) return console_.print(lines);
+        kept_ += lines;
     }
-    const std::lock_guard lock(mutex);
-    console.print(lines);
-}
+
+    /// The first lines, and what came before them. Once.
+    void greet(std::string_view lines) {
+        const std::lock_guard lock(mutex_);
+        greeted_ = true;
+        console_.print(lines);
+        if (!kept_.empty()) console_.print(std::exchange(kept_, {}));
+    }
+
+  private:
+    Console& console_;
+    std::mutex mutex_;
+    std::string kept_;
+    bool greeted_ = false;
+};
 
 std::string counted(const std::vector<FunctionRef>& functions) { return functions.empty() ? "0" : format("{} ({})", functions.size(), state_words(functions)); }
+
+/// What is served where, and how its processes are held: the first lines of `berth dev`.
+std::string greeting(const Serving& serving, const std::filesystem::path& root, Format shape) {
+    if (shape == Format::json) {
+        JsonWriter json;
+        json.begin_object().member("$type", "berth.listening").member("url", std::string_view(serving.url())).end_object();
+        return json.text() + "\n";
+    }
+    auto lines = format("Listening on {}\n", serving.url());
+    lines += format("functions  {}: {}\n", root.is_absolute() || root.string().starts_with('.') ? root.string() : "./" + root.string(), counted(serving.functions()));
+    const auto words = runtime_words(serving.function_set());
+    if (!words.present.empty() || !words.missing.empty()) lines += format("runtimes   {}{}{}\n", words.present, words.missing.empty() ? "" : words.present.empty() ? "missing: " : " | missing: ", words.missing);
+    const auto* processes = serving.function_set().processes();
+    const bool cgroup = processes && processes->tree_level() == TreeLevel::cgroup;
+    lines += format("tree kill  {:<8}  memory  {:<8}  sandbox  not offered by this build\n", cgroup ? "cgroup" : "group", cgroup && processes->groups()->has_memory() ? "cgroup" : "sampler");
+    return lines;
+}
 
 }  // namespace
 
@@ -63,7 +101,7 @@ void add_dev_flags(CLI::App& app, Context& context, DevArguments& arguments) {
 Result<int> run_dev(Context& context, const DevArguments& arguments) {
     auto& console = context.console;
     ServerSignals signals;
-    std::mutex output;
+    NewsConsole news(console);
     context.set_flag("server.host", "--host", arguments.host);
     context.set_flag("server.port", "--port", arguments.port);
     BERTH_TRY(const auto configured, context.configuration());
@@ -79,30 +117,18 @@ Result<int> run_dev(Context& context, const DevArguments& arguments) {
     options.server.expose_errors = true;
     options.report_failures = console.verbose;
     options.reconfigure = reconfigure(context, *application, std::string(usual_admin));
-    options.news = [&](const FunctionKeeper::News& news) { print_news(console, output, news.what, news.function, news.text); };
+    options.news = [&](const FunctionKeeper::News& one) { news.print(one.what, one.function, one.text); };
     const auto root = options.paths.front();
     BERTH_TRY(const auto serving, Serving::start(*application, std::move(options), console.progress()));
     signals.serving([&] {
-        serving->start_reload([&](const Result<std::string>& done) { print_news(console, output, "reload", "", done ? std::string_view("done") : std::string_view(done.error().full_message())); });
+        serving->start_reload([&](const Result<std::string>& done) { news.print("reload", "", done ? std::string_view("done") : std::string_view(done.error().full_message())); });
     });
-    if (console.format == Format::json) {
-        JsonWriter json;
-        json.begin_object().member("$type", "berth.listening").member("url", std::string_view(serving->url())).end_object();
-        console.line(json.text());
-    } else {
-        console.line("Listening on " + serving->url());
-        console.line(format("functions  {}: {}", root.is_absolute() || root.string().starts_with('.') ? root.string() : "./" + root.string(), counted(serving->functions())));
-        const auto words = runtime_words(serving->function_set());
-        if (!words.present.empty() || !words.missing.empty()) console.line(format("runtimes   {}{}{}", words.present, words.missing.empty() ? "" : words.present.empty() ? "missing: " : " | missing: ", words.missing));
-        const auto* processes = serving->function_set().processes();
-        const bool cgroup = processes && processes->tree_level() == TreeLevel::cgroup;
-        console.line(format("tree kill  {:<8}  memory  {:<8}  sandbox  not offered by this build", cgroup ? "cgroup" : "group", cgroup && processes->groups()->has_memory() ? "cgroup" : "sampler"));
-    }
-    for (const auto& notice : serving->notices()) print_news(console, output, "notice", "", notice);
-    serving->function_set().logs().set_sink([&](const FunctionLogEntry& one) { print_news(console, output, one.source == "stderr" ? "stderr" : "log", one.function, log_line(one.entry)); });
+    news.greet(greeting(*serving, root, console.format));
+    for (const auto& notice : serving->notices()) news.print("notice", "", notice);
+    serving->function_set().logs().set_sink([&](const FunctionLogEntry& one) { news.print(one.source == "stderr" ? "stderr" : "log", one.function, log_line(one.entry)); });
     serving->set_call_listener([&](const Call& call, const Outcome& outcome) {
         const auto status = outcome.error ? static_cast<int>(row(outcome.error->code()).http) : 200;
-        print_news(console, output, "call", call.function, format("{}  {} ms  {}", status, std::chrono::duration_cast<std::chrono::milliseconds>(outcome.timing.total).count(), call.request_id));
+        news.print("call", call.function, format("{}  {} ms  {}", status, std::chrono::duration_cast<std::chrono::milliseconds>(outcome.timing.total).count(), call.request_id));
     });
     const auto admin = serving->admin_url();
     console.notice(format("administrator {}{}", admin, admin == wanted_admin ? "" : format(" ({} was taken)", wanted_admin)));

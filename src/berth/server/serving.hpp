@@ -85,7 +85,7 @@ public:
     void set_call_listener(ExecutionRecords::Listener listener) { records_->set_listener(std::move(listener)); }
 
     Runtime& runtime() noexcept { return *runtime_; }
-    FunctionSet& function_set() noexcept { return *functions_; }
+    FunctionSet& function_set() const noexcept { return *functions_; }
 
 private:
     Serving(Application& application, ServeOptions options);
