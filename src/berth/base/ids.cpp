@@ -13,12 +13,13 @@ std::string uuid_v7(WallTime now, std::uint64_t random_high, std::uint64_t rando
     bytes[7] = static_cast<std::uint8_t>(random_high);
     bytes[8] = static_cast<std::uint8_t>(0x80 | (random_low >> 56 & 0x3F));
     for (int i = 9; i < 16; ++i) bytes[static_cast<std::size_t>(i)] = static_cast<std::uint8_t>(random_low >> (8 * (15 - i)));
-    const auto hex = to_hex(bytes);
-    std::string text;
-    text.reserve(36);
-    for (std::size_t i = 0; i < hex.size(); ++i) {
-        if (i == 8 || i == 12 || i == 16 || i == 20) text += '-';
-        text += hex[i];
+    constexpr std::string_view digits = "0123456789abcdef";
+    std::string text(36, '-');
+    std::size_t at = 0;
+    for (const auto byte : bytes) {
+        if (at == 8 || at == 13 || at == 18 || at == 23) ++at;
+        text[at++] = digits[byte >> 4];
+        text[at++] = digits[byte & 0x0F];
     }
     return text;
 }

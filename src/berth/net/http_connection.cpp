@@ -7,6 +7,7 @@
 #include <utility>
 
 #include <boost/asio/buffer.hpp>
+#include <boost/asio/defer.hpp>
 #include <boost/asio/error.hpp>
 
 #include "berth/base/ids.hpp"
@@ -22,6 +23,7 @@ constexpr std::size_t read_ahead = 64 * 1024;  // of further requests while one 
 constexpr std::size_t linger_bytes = 1 << 20;
 constexpr std::size_t most_unsent = 256 * 1024;  // of what TLS says by itself to a client that does not read
 constexpr std::size_t sealed_at_once = 128 * 1024;
+constexpr std::size_t most_held = 32;  // answers
 
 /// The label of berth_http_rejected_total.
 std::string_view rejection_reason(Code code) noexcept {
@@ -48,9 +50,9 @@ HttpConnection::HttpConnection(HttpLane& lane, int descriptor, const PeerAddress
     socket_.non_blocking(true, ignored);
 }
 
-void HttpConnection::enter(Phase phase, std::chrono::milliseconds limit) {
+void HttpConnection::enter(Phase phase, std::chrono::milliseconds limit, SteadyTime now) {
     phase_ = phase;
-    deadline_ = limit == std::chrono::milliseconds::max() ? SteadyTime::max() : std::chrono::steady_clock::now() + limit;
+    deadline_ = limit == std::chrono::milliseconds::max() ? SteadyTime::max() : now + limit;
 }
 
 void HttpConnection::start_read() {
@@ -109,6 +111,45 @@ auto HttpConnection::more() {
         }
     };
     return Awaiter{*this};
+}
+
+auto HttpConnection::end_of_turn() {
+    struct Awaiter {
+        HttpConnection& connection;
+        bool await_ready() const noexcept { return false; }
+        void await_suspend(std::coroutine_handle<> awaiting) {
+            connection.held_ = awaiting;
+            connection.lane_.hold(connection);
+        }
+        void await_resume() const noexcept {}
+    };
+    return Awaiter{*this};
+}
+
+void HttpConnection::send_held() { sent_ = send_some(unsent_); }
+
+void HttpConnection::go_on() {
+    const auto coroutine = std::exchange(held_, {});
+    // With a further request at hand it would be handled here, before the other answers have left.
+    if (arrived_.empty()) coroutine.resume();
+    else lane_.reactor.post(coroutine);
+}
+
+void HttpLane::hold(HttpConnection& connection) {
+    held.push_back(&connection);
+    if (held.size() >= most_held) return send_held();
+    if (!std::exchange(turn_ends, true)) {
+        boost::asio::defer(io_context_of(reactor), [this] {
+            turn_ends = false;
+            send_held();
+        });
+    }
+}
+
+void HttpLane::send_held() {
+    for (auto* connection : held) connection->send_held();
+    for (auto* connection : held) connection->go_on();
+    held.clear();
 }
 
 auto HttpConnection::read_stopped() {
@@ -179,8 +220,9 @@ Task<void> HttpConnection::run(std::unique_ptr<HttpConnection> connection) {
 
 Task<void> HttpConnection::serve() {
     auto& server = lane_.server;
+    auto now = std::chrono::steady_clock::now();
     while (true) {
-        begin_request();
+        begin_request(now);
         auto step = next_step();
         while (step == Step::more) {
             const auto read = co_await more();
@@ -205,10 +247,10 @@ Task<void> HttpConnection::serve() {
         deadline_ = SteadyTime::max();
         start_read();
         auto response = co_await server.handler.handle(request_);
-        const auto ended = std::chrono::steady_clock::now();
+        now = std::chrono::steady_clock::now();
         const auto& series = lane_.series_of(request_.method, response.route, response.status);
         series.requests->add();
-        series.duration->observe(std::chrono::duration<double>(ended - request_.received).count());
+        series.duration->observe(std::chrono::duration<double>(now - request_.received).count());
         series.request_bytes->observe(static_cast<double>(request_bytes));
         series.response_bytes->observe(static_cast<double>(response.body.size()));
         server.metrics.in_flight.add(-1);
@@ -220,12 +262,16 @@ Task<void> HttpConnection::serve() {
         out_.clear();
         const bool whole = write_head(response, {.keep_alive = stays, .head_only = request_.method == "HEAD", .minor_version = request_.minor_version}, out_);
         phase_ = Phase::writing;
-        deadline_ = ended + server.options.write_timeout;
-        std::string_view rest = out_;
-        const auto sent = send_some(rest);
-        if (sent == Sent::broken) co_return;
-        if ((sent == Sent::part || !whole) && !co_await send_rest(rest, whole ? std::string_view() : std::string_view(response.body))) co_return;
-        if (response.source && !co_await send_source(*response.source, request_.method == "HEAD")) co_return;
+        deadline_ = now + server.options.write_timeout;
+        unsent_ = out_;
+        if (lane_.holds_answer(now)) co_await end_of_turn();
+        else send_held();
+        if (sent_ == Sent::broken) co_return;
+        if (sent_ == Sent::part || !whole || response.source) {
+            if (!co_await send_rest(unsent_, whole ? std::string_view() : std::string_view(response.body))) co_return;
+            if (response.source && !co_await send_source(*response.source, request_.method == "HEAD")) co_return;
+            now = std::chrono::steady_clock::now();
+        }
         if (!stays) {
             if (!arrived_.empty()) co_await linger();
             co_return;
@@ -233,14 +279,14 @@ Task<void> HttpConnection::serve() {
     }
 }
 
-void HttpConnection::begin_request() {
+void HttpConnection::begin_request(SteadyTime now) {
     const auto& options = lane_.server.options;
     scanner_.reset();
     if (arrived_.empty()) {
-        enter(Phase::idle, tls_ && !tls_->is_established() ? options.header_timeout : options.idle_timeout);
+        enter(Phase::idle, tls_ && !tls_->is_established() ? options.header_timeout : options.idle_timeout, now);
         if (lane_.server.draining.load(std::memory_order_relaxed)) drain();
     } else {
-        enter(Phase::head, options.header_timeout);
+        enter(Phase::head, options.header_timeout, now);
     }
 }
 

@@ -36,6 +36,9 @@ public:
     void drain();
     /// Cancels the request that runs.
     void cancel(CancelCause cause);
+    /// Sends the answer that was held; then goes on with the next request.
+    void send_held();
+    void go_on();
 
     std::size_t slot = 0;  // index in the lane's list
 
@@ -47,7 +50,7 @@ private:
     enum class Sent : std::uint8_t { all, part, broken };
 
     Task<void> serve();
-    void begin_request();
+    void begin_request(SteadyTime now);
     /// Takes from what has arrived; `request` when one is whole, `refused` with the reason in `refusal_`.
     Step next_step();
     Step take_head();
@@ -66,10 +69,11 @@ private:
 
     void start_read();
     void on_read(const boost::system::error_code& error, std::size_t bytes);
-    void enter(Phase phase, std::chrono::milliseconds limit);
+    void enter(Phase phase, std::chrono::milliseconds limit, SteadyTime now = std::chrono::steady_clock::now());
     /// Waits until more has arrived than before, or the stream has ended.
     auto more();
     auto read_stopped();
+    auto end_of_turn();
 
     HttpLane& lane_;
     TcpSocket socket_;
@@ -83,6 +87,7 @@ private:
     bool ended_ = false;               // the peer has closed, or the connection broke
     bool timed_out_ = false;
     bool broken_ = false;              // writing makes no sense any more
+    std::coroutine_handle<> held_;     // with an answer, until the turn of the loop ends
     std::coroutine_handle<> waiting_;  // for more input, or for the read to stop
     CancelSource cancel_;
     HeadScanner scanner_;
@@ -92,6 +97,8 @@ private:
     HttpFraming framing_;
     std::optional<Error> refusal_;
     std::string out_;
+    std::string_view unsent_;          // of `out_`
+    Sent sent_ = Sent::all;            // how far sending went
     std::unique_ptr<TlsSession> tls_;  // null: none
     std::string sealed_;               // for the wire, with TLS
     bool endless_ = false;             // what is being sent goes on until it is stopped

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "berth/async/asio.hpp"
@@ -52,6 +53,20 @@ struct HttpLane {
     std::atomic<std::size_t> count{0};
     bool sweeping = false;
     std::vector<HttpSeries> series;  // few: methods × routes × statuses that occur
+
+    /// Answers of one turn of a busy loop leave together at its end. The first wakes the client's thread, which finds the others without another wake-up:
+    /// with both on one machine those are much of what an answer costs its sender.
+    std::vector<HttpConnection*> held;
+    SteadyTime last_answer{};
+    bool turn_ends = false;  // the handler for the end of the turn is on its way
+
+    /// Whether an answer made now is held: the loop is busy, and there is another connection to be busy with.
+    bool holds_answer(SteadyTime now) noexcept {
+        const bool busy = now - std::exchange(last_answer, now) < std::chrono::microseconds(50);
+        return busy && connections.size() > 1;
+    }
+    void hold(HttpConnection& connection);
+    void send_held();
 
     /// The series for these labels, found by comparing pointers on the usual path.
     const HttpSeries& series_of(std::string_view method, std::string_view route, std::uint16_t status);

@@ -63,6 +63,7 @@ struct AuthSubject {
 struct Call {
     std::string id;                    // UUIDv7, lower case
     std::string request_id;            // what the caller sent, or the id
+    WallTime received{};               // when the runtime got it; the epoch: not yet
     std::string function;
     std::string entry;                 // export to call; empty for the function's own
     Payload input;

@@ -23,8 +23,9 @@ public:
     /// The functions it serves now: an immutable snapshot, sorted by name.
     virtual std::vector<FunctionRef> list() const = 0;
 
-    /// Runs one call of one of its functions. May run the guest on the calling thread.
-    virtual Task<Outcome> call(FunctionRef function, Call call) = 0;
+    /// Runs one call of one of its functions. May run the guest on the calling thread, take what the call carries and fill in what is its own to say; what
+    /// names the call (ids, function, depth, trace) stays as it is, for those who watch it.
+    virtual Task<Outcome> call(FunctionRef function, Call& call) = 0;
 
     /// Ends what still runs after `grace`. Afterwards no guest and no process of it exists.
     virtual Task<void> close(std::chrono::milliseconds grace) = 0;

@@ -175,15 +175,6 @@ void ExecutionRecords::add_pending(const Call& call, CancelSource cancel) {
     kept.cancel = std::move(cancel);
 }
 
-void ExecutionRecords::set_cancel(const std::string& id, CancelSource cancel) {
-    const auto now = clock_.wall();
-    auto& shard = this->shard(id);
-    const std::lock_guard lock(shard.mutex);
-    auto& kept = shard.open_one(id);
-    kept.record.started = now;
-    kept.cancel = std::move(cancel);
-}
-
 void ExecutionRecords::step(CallStep step, const Call& call, const Outcome* outcome) {
     if (step != CallStep::received && step != CallStep::started && step != CallStep::finished) return;
     if (step == CallStep::finished && listens_.load(std::memory_order_acquire)) {
@@ -194,19 +185,18 @@ void ExecutionRecords::step(CallStep step, const Call& call, const Outcome* outc
         }
         (*listener)(call, *outcome);
     }
-    const auto now = step == CallStep::started ? WallTime{} : clock_.wall();
     auto& shard = this->shard(call.id);
     const std::lock_guard lock(shard.mutex);
     if (step == CallStep::received) {
         auto& record = shard.open_one(call.id).record;
         take_input(record, call);
-        record.started = now;
+        record.started = call.received;
     } else if (step == CallStep::started) {
         if (auto* kept = shard.find_open(call.id)) kept->record.status = ExecutionRecord::Status::running;
     } else if (const auto at = shard.position(call.id); at != 0) {
         auto kept = std::move(shard.open[at - 1]);
         shard.open.erase(shard.open.begin() + static_cast<std::ptrdiff_t>(at - 1));
-        kept->record.completed = now;
+        kept->record.completed = kept->record.started + outcome->timing.total;
         kept->cancel.reset();
         take_outcome(kept->record, *outcome, payloads_);
         shard.ended.push_back(std::move(kept));

@@ -51,10 +51,8 @@ public:
     using Listener = std::function<void(const Call&, const Outcome&)>;
     void set_listener(Listener listener);
 
-    /// A call that was accepted and has not come to the runtime yet.
+    /// A call that was accepted and has not come to the runtime yet; `cancel` ends it, also later.
     void add_pending(const Call& call, CancelSource cancel);
-    /// Makes a call stoppable by `cancel`.
-    void set_cancel(const std::string& id, CancelSource cancel);
 
     std::optional<ExecutionRecord> find(std::string_view id) const;
     struct Filter {
@@ -65,6 +63,7 @@ public:
     std::vector<ExecutionRecord> list(const Filter& filter) const;  // newest first
 
     enum class Cancelled : std::uint8_t { asked, finished, unknown };
+    /// Asks a call that was accepted with a way to end it; the runtime knows the others that run.
     Cancelled cancel(std::string_view id);
 
 private:

@@ -19,7 +19,7 @@ public:
         }
     }
     std::vector<FunctionRef> list() const override { return functions_; }
-    Task<Outcome> call(FunctionRef, Call) override { co_return Outcome(); }
+    Task<Outcome> call(FunctionRef, Call&) override { co_return Outcome(); }
     Task<void> close(std::chrono::milliseconds) override { co_return; }
 
 private:

@@ -32,11 +32,10 @@ CallAttachment::~CallAttachment() {
     running_->control_ = nullptr;
 }
 
-RunningCalls::Member::Member(RunningCalls& calls, RunningCall& running, const Call& call, FunctionRef function, WallTime started) : calls_(calls), running_(running) {
+RunningCalls::Member::Member(RunningCalls& calls, RunningCall& running, const Call& call, FunctionRef function) : calls_(calls), running_(running) {
     const std::lock_guard lock(calls_.mutex_);
     running_.call_ = &call;
     running_.function_ = std::move(function);
-    running_.started_ = started;
     running_.previous_ = calls_.last_;
     (calls_.last_ != nullptr ? calls_.last_->next_ : calls_.first_) = &running_;
     calls_.last_ = &running_;
@@ -57,7 +56,7 @@ std::vector<RunningCallInfo> RunningCalls::list() const {
     const std::lock_guard lock(mutex_);
     for (auto* call = first_; call != nullptr; call = call->next_) {
         const std::lock_guard state(call->mutex_);
-        all.push_back({.id = call->call_->id, .request_id = call->call_->request_id, .function = call->function_, .state = call->state_, .started = call->started_, .depth = call->call_->depth});
+        all.push_back({.id = call->call_->id, .request_id = call->call_->request_id, .function = call->function_, .state = call->state_, .started = call->call_->received, .depth = call->call_->depth});
     }
     return all;
 }

@@ -55,7 +55,6 @@ private:
 
     const Call* call_ = nullptr;                // guarded by the mutex of the list it is in
     FunctionRef function_;                      // likewise
-    WallTime started_{};                        // likewise
     RunningCall* next_ = nullptr;               // likewise
     RunningCall* previous_ = nullptr;           // likewise
     std::mutex mutex_;                          // locked behind the list's; what is below
@@ -81,10 +80,10 @@ private:
 /// All calls of a runtime that are not answered yet. Any thread; adding and removing one takes no memory.
 class RunningCalls {
 public:
-    /// One call while it is among the running ones. What `call` says of itself (ids, depth) does not change meanwhile.
+    /// One call while it is among the running ones. What `call` says of itself (ids, depth, time) does not change meanwhile.
     class Member {
     public:
-        Member(RunningCalls& calls, RunningCall& running, const Call& call, FunctionRef function, WallTime started);
+        Member(RunningCalls& calls, RunningCall& running, const Call& call, FunctionRef function);
         ~Member();
         Member(const Member&) = delete;
         Member& operator=(const Member&) = delete;

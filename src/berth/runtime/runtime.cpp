@@ -177,24 +177,24 @@ void Runtime::report(const Call& call, const Outcome& outcome) const {
     }
 }
 
-Task<Outcome> Runtime::call_with_receipt(FunctionTable::Entry entry, Call call) {
+Task<Outcome> Runtime::call_with_receipt(FunctionTable::Entry entry, Call& call) {
     Outcome outcome;
     if (setup_.receipts == nullptr) {
         outcome.error = Error(Code::config_error, format("the function {} wants receipts, and this host writes none", entry.function->name));
         outcome.error->set_fix("serve --receipt DIR, with a key that berth keygen made");
         co_return outcome;
     }
-    const auto id = call.id;
     const auto input = Cid::of(Cid::Codec::raw, as_bytes(call.input.bytes));
     CallTrace trace;
     CallMode mode;
     if (call.mode != nullptr) mode = *call.mode;
     if (mode.trace == nullptr) mode.trace = &trace;
     call.mode = &mode;
-    outcome = co_await entry.engine->call(entry.function, std::move(call));
+    outcome = co_await entry.engine->call(entry.function, call);
+    call.mode = nullptr;
     // What never started has left nothing to sign.
     if (outcome.error && mode.trace->root == Digest{}) co_return outcome;
-    auto written = setup_.receipts->write(id, *mode.trace, outcome, input);
+    auto written = setup_.receipts->write(call.id, *mode.trace, outcome, input);
     if (written) {
         outcome.receipt = std::move(*written);
         setup_.metrics.counters("berth_receipts_total", "Receipts written.", {"world"}).at({mode.trace->world}).add();
@@ -209,15 +209,7 @@ Task<Outcome> Runtime::call(Call call) {
     if (call.id.empty()) call.id = new_call_id();
     if (call.request_id.empty()) call.request_id = call.id;
     if (setup_.spans != nullptr) begin_span(call);
-    // The call goes to the engine; what others see from here on is the part that names it.
-    Call shown;
-    shown.id = call.id;
-    shown.request_id = call.request_id;
-    shown.function = call.function;
-    shown.trigger = call.trigger;
-    shown.depth = call.depth;
-    shown.trace_parent = call.trace_parent;
-    shown.parent_span = call.parent_span;
+    if (call.received == WallTime()) call.received = setup_.clock.wall();
     step(CallStep::received, call);
     in_flight_.fetch_add(1, std::memory_order_relaxed);
 
@@ -231,14 +223,15 @@ Task<Outcome> Runtime::call(Call call) {
         const auto entry = *admitted;
         counted = &series(*entry.function);
         counted->in_flight.add(1);
-        const auto asked = setup_.clock.steady();
         step(CallStep::admitted, call);
         RunningCall running;
-        const RunningCalls::Member member(running_, running, shown, entry.function, setup_.clock.wall());
+        const RunningCalls::Member member(running_, running, call, entry.function);
         call.running = &running;
         call.slot = counted->queue.try_take(counted->lane, call.depth != 0);
         std::optional<Error> refused;
+        std::chrono::nanoseconds waited{0};
         if (!call.slot) {
+            const auto asked = setup_.clock.steady();
             counted->queued.add(1);
             WaitingControl control;
             const auto stop = [&] { control.source.cancel(call.cancel.cause()); };
@@ -247,6 +240,7 @@ Task<Outcome> Runtime::call(Call call) {
             CallQueue::Ask ask{.nested = call.depth != 0, .deadline = call.deadline, .cancel = control.source.token()};
             auto turn = co_await counted->queue.take(counted->lane, std::move(ask));
             counted->queued.add(-1);
+            waited = setup_.clock.steady() - asked;
             if (turn) {
                 call.slot = std::move(*turn);
             } else {
@@ -257,15 +251,16 @@ Task<Outcome> Runtime::call(Call call) {
             outcome.error = std::move(refused);
         } else {
             step(CallStep::started, call);
-            const auto started = setup_.clock.steady();
             const bool wants_receipt = call.receipt || setup_.receipt_each || (entry.function->manifest != nullptr && entry.function->manifest->receipts);
             if (wants_receipt) {
-                outcome = co_await call_with_receipt(entry, std::move(call));
+                outcome = co_await call_with_receipt(entry, call);
             } else {
-                outcome = co_await entry.engine->call(entry.function, std::move(call));
+                outcome = co_await entry.engine->call(entry.function, call);
             }
-            outcome.timing.queue = started - asked;
+            outcome.timing.queue = waited;
         }
+        call.running = nullptr;
+        call.slot = {};
         counted->in_flight.add(-1);
         outcome.timing.total = setup_.clock.steady() - received;
     }
@@ -288,10 +283,10 @@ Task<Outcome> Runtime::call(Call call) {
         setup_.metrics.counters("berth_calls_total", "Calls by function, engine and outcome.", {"function", "engine", "outcome"}).at({function, engine, code}).add();
         setup_.metrics.counters("berth_errors_total", "Failed calls by code.", {"code"}).at({code}).add();
     }
-    if (setup_.log != nullptr) report(shown, outcome);
+    if (setup_.log != nullptr) report(call, outcome);
     in_flight_.fetch_sub(1, std::memory_order_relaxed);
-    step(CallStep::finished, shown, &outcome);
-    step(CallStep::cleaned, shown, &outcome);
+    step(CallStep::finished, call, &outcome);
+    step(CallStep::cleaned, call, &outcome);
     co_return outcome;
 }
 

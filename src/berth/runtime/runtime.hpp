@@ -83,7 +83,7 @@ private:
     void report(const Call& call, const Outcome& outcome) const;
     Result<FunctionTable::Entry> admit(const Call& call) const;
     std::shared_ptr<const FunctionTable> table() const;
-    Task<Outcome> call_with_receipt(FunctionTable::Entry entry, Call call);
+    Task<Outcome> call_with_receipt(FunctionTable::Entry entry, Call& call);
 
     Setup setup_;
     std::vector<Engine*> engines_;                 // all there ever were; guarded by mutex_

@@ -17,7 +17,7 @@ public:
         for (auto& function : functions) list_.push_back(std::make_shared<Function>(std::move(function)));
     }
     std::vector<FunctionRef> list() const override { return list_; }
-    Task<Outcome> call(FunctionRef function, Call call) override {
+    Task<Outcome> call(FunctionRef function, Call& call) override {
         started.push_back(call.input.bytes);
         const auto slot = std::move(call.slot);
         while (hold && !call.cancel.requested()) co_await Reactor::current()->yield();

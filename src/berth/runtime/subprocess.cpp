@@ -346,7 +346,7 @@ void SubprocessEngine::set_url(std::string url) {
     url_ = std::move(url);
 }
 
-Task<Outcome> SubprocessEngine::call(FunctionRef function, Call call) {
+Task<Outcome> SubprocessEngine::call(FunctionRef function, Call& call) {
     auto* reactor = Reactor::current();
     if (!reactor) {
         reactor = &reactors_.next();
@@ -391,7 +391,7 @@ Task<Outcome> SubprocessEngine::call(FunctionRef function, Call call) {
             co_return failed(Error(code, version->diagnostics.empty() ? format("the function {} cannot be called now", version->name) : version->diagnostics.back().text));
         }
     }
-    co_return co_await run(std::move(version), std::move(call));
+    co_return co_await run(std::move(version), call);
 }
 
 void SubprocessEngine::note(const ProcessFunction& function, const std::string& call, const std::string& request_id, std::string_view source, LogEntry entry) {
@@ -446,7 +446,7 @@ Outcome SubprocessEngine::replay(const ProcessFunction& function, const CallMode
     return outcome;
 }
 
-Task<Outcome> SubprocessEngine::run(std::shared_ptr<const ProcessFunction> version, Call call) {
+Task<Outcome> SubprocessEngine::run(std::shared_ptr<const ProcessFunction> version, Call& call) {
     const auto& function = *version;
     const auto input_limit = std::min(function.limits[Limit::input], call.tighten[Limit::input]);
     if (call.input.bytes.size() > input_limit) {

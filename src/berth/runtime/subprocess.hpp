@@ -73,7 +73,7 @@ public:
     ~SubprocessEngine() override;
 
     std::vector<FunctionRef> list() const override;
-    Task<Outcome> call(FunctionRef function, Call call) override;
+    Task<Outcome> call(FunctionRef function, Call& call) override;
     Task<void> close(std::chrono::milliseconds grace) override;
 
     /// Puts another set of functions in place at once. Versions that are equal stay the objects they are. Blocks like
@@ -120,7 +120,7 @@ private:
     void settle_runtime(ProcessFunction& made);
     void settle_secrets(ProcessFunction& made);
     void settle_copy(ProcessFunction& made);
-    Task<Outcome> run(std::shared_ptr<const ProcessFunction> function, Call call);
+    Task<Outcome> run(std::shared_ptr<const ProcessFunction> function, Call& call);
     Outcome replay(const ProcessFunction& function, const CallMode& mode, std::string_view input) const;
     struct Prepared;
     Task<Result<Prepared>> prepare(std::shared_ptr<const ProcessFunction> function, CancelToken cancel, std::string& details);

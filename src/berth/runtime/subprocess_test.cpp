@@ -70,7 +70,7 @@ protected:
         call.trigger = Trigger::http;
         if (change) change(call);
         const auto found = function(name);
-        return sync_wait(engine_->call(found, std::move(call)));
+        return sync_wait(engine_->call(found, call));
     }
     std::string output(std::string_view name, std::string input = "{}") {
         const auto outcome = call(name, std::move(input));
@@ -265,7 +265,7 @@ TEST_F(SubprocessTest, CancellingAndClosingEndWhatRuns) {
         Call call;
         call.id = new_call_id();
         call.request_id = call.id;
-        out = co_await engine.call(function, std::move(call));
+        out = co_await engine.call(function, call);
     }(*engine_, found, closed));
     sync_wait(run_on(reactors_->at(0), engine_->close(0ms)));
     sync_wait(scope.join());

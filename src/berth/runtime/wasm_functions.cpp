@@ -209,7 +209,7 @@ Outcome WasmFunctions::run(Slot& slot, Call& call) {
     return outcome;
 }
 
-Task<Outcome> WasmFunctions::call(FunctionRef function, Call call) {
+Task<Outcome> WasmFunctions::call(FunctionRef function, Call& call) {
     const auto found = slots_.find(function->name);
     Outcome outcome;
     if (found == slots_.end() || found->second->served.function != function || found->second->served.program == nullptr) {

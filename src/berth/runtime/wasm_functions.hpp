@@ -48,7 +48,7 @@ public:
     ~WasmFunctions() override;
 
     std::vector<FunctionRef> list() const override;
-    Task<Outcome> call(FunctionRef function, Call call) override;
+    Task<Outcome> call(FunctionRef function, Call& call) override;
     Task<void> close(std::chrono::milliseconds grace) override;
 
 private:

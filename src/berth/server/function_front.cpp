@@ -220,7 +220,6 @@ Task<HttpResponse> FunctionFront::run(HttpRequest& request, FunctionRef function
     if (call.request_id.empty()) call.request_id = call.id;
     call.function = function->name;
     auto request_id = call.request_id;
-    const auto id = call.id;
     const auto envelope_id = raw ? std::string() : is_uuid(request_id) ? request_id : call.id;
     take_trace(request, call);
 
@@ -241,7 +240,7 @@ Task<HttpResponse> FunctionFront::run(HttpRequest& request, FunctionRef function
     }
     if (function->engine == EngineKind::component) call.request = head_of(request);
     std::optional<SpooledFiles> spool;
-    if (manifest && manifest->spool_uploads && !options_.spool.empty()) spool.emplace(options_.spool / id);
+    if (manifest && manifest->spool_uploads && !options_.spool.empty()) spool.emplace(options_.spool / call.id);
     if (!refused) {
         if (auto input = route ? [&]() -> Result<Payload> {
                 BERTH_TRYV(decode_body(request, options_.max_body));
@@ -260,6 +259,7 @@ Task<HttpResponse> FunctionFront::run(HttpRequest& request, FunctionRef function
     } else if (asks_async && options_.async == nullptr) {
         outcome.error = Error(Code::not_implemented, "this host takes no asynchronous calls: what it accepts would be lost with its memory (functions.records)");
     } else if (asks_async) {
+        const auto id = call.id;
         if (spool) {
             outcome.error = Error(Code::not_implemented, "files of an asynchronous call cannot be spooled; send uploads: inline");
         } else if (auto accepted = options_.async->accept(std::move(call)); accepted) {
@@ -276,15 +276,6 @@ Task<HttpResponse> FunctionFront::run(HttpRequest& request, FunctionRef function
         } else {
             outcome.error = std::move(accepted.error());
         }
-    } else if (options_.records) {
-        // The caller's going and a request to stop both end the call.
-        CancelSource stop;
-        const auto cause = request.cancel;
-        const auto end = [&stop, &cause] { stop.cancel(cause.cause()); };
-        const CancelCallback gone(request.cancel, end);
-        call.cancel = stop.token();
-        options_.records->set_cancel(id, stop);
-        outcome = co_await invoker_.call(std::move(call));
     } else {
         call.cancel = request.cancel;
         outcome = co_await invoker_.call(std::move(call));

@@ -31,6 +31,7 @@ struct FunctionFrontOptions {
     EventFeed* events = nullptr;                           // what happens to functions
     std::function<std::shared_ptr<CallTokens>()> tokens;   // of running calls; empty: no internal API
     std::function<Task<Result<std::string>>()> reload;     // looks for functions again, answers with what changed as JSON
+    std::function<bool(std::string_view call)> cancel;     // ends a call that runs; false: it does not any more
     std::function<std::string()> runtimes;                 // as JSON
     std::uint64_t max_body = 10 << 20;                     // of a call, decompressed
     bool ok_for_failures = false;                          // functions that say nothing: their failures answer 200

@@ -108,7 +108,7 @@ HttpResponse FunctionFront::admin_route(HttpRequest& request, std::string_view p
             return response;
         }
         if (request.method != "DELETE") return wrong_method(request, "DELETE, GET, HEAD, OPTIONS");
-        if (options_.records->cancel(parts[2]) == ExecutionRecords::Cancelled::asked) {
+        if (options_.records->cancel(parts[2]) == ExecutionRecords::Cancelled::asked || (options_.cancel && options_.cancel(parts[2]))) {
             HttpResponse response;
             response.status = 202;
             return response;

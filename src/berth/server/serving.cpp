@@ -119,6 +119,7 @@ void Serving::make_fronts() {
     front.events = events_.get();
     front.tokens = [set]() -> std::shared_ptr<CallTokens> { return set->processes() ? set->processes()->tokens() : nullptr; };
     front.reload = [this] { return keeper_->reload(); };
+    front.cancel = [this](std::string_view call) { return runtime_->cancel(call).has_value(); };
     front.runtimes = [set] { return runtimes_json(*set); };
     front.max_body = functions.max_body;
     front.usage_headers = server.usage_headers;
