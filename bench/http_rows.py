@@ -7,6 +7,7 @@ import socket
 import statistics
 import subprocess
 import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -14,6 +15,10 @@ POST = 'wrk.method = "POST"\nwrk.body = \'{"name":"Ada"}\'\nwrk.headers["Content
 NODE = """const body = '{"message":"Hello, World!"}';
 require('http').createServer((_, answer) => { answer.setHeader('content-type', 'application/json'); answer.end(body); })
   .listen(0, '127.0.0.1', function () { console.log('Listening on http://127.0.0.1:' + this.address().port + '/'); });"""
+
+# Its pool of instances with memory that stays resident, still a fresh instance for each request.
+TUNED = ["-O", "pooling-allocator=y", "-O", "pooling-memory-keep-resident=262144", "-O", "pooling-table-keep-resident=65536",
+         "-O", "pooling-async-stack-keep-resident=65536", "-O", "pooling-pagemap-scan=auto"]
 
 
 def free_port():
@@ -128,6 +133,8 @@ def measure(build, wasmtime, root, rounds):
             if wasmtime:
                 port = free_port()
                 servers.append(Server("wasmtime serve", [wasmtime, "serve", "--addr", f"127.0.0.1:{port}", component], f"http://127.0.0.1:{port}/"))
+                port = free_port()
+                servers.append(Server("wasmtime tuned", [wasmtime, "serve", *TUNED, "--addr", f"127.0.0.1:{port}", component], f"http://127.0.0.1:{port}/"))
             servers += filter(None, [nginx(folder)])
             if shutil.which("node"):
                 servers.append(Server("node", [shutil.which("node"), "-e", NODE]))
@@ -141,7 +148,7 @@ def measure(build, wasmtime, root, rounds):
     for name, each in costs.items():
         print(f"{name:<16} {statistics.median(each):8.2f} us CPU/request  ({min(each):.2f} to {max(each):.2f})")
     rows = {}
-    for ours, peer, row in (("berth", "wasmtime serve", "http-wasmtime-serve"), ("berth", "nginx", "http-nginx"), ("berth", "node", "http-node"),
+    for ours, peer, row in (("berth", "wasmtime serve", "http-wasmtime-serve"), ("berth", "wasmtime tuned", "http-wasmtime-tuned"), ("berth", "nginx", "http-nginx"), ("berth", "node", "http-node"),
                             ("berth component", "wasmtime serve", "http-component")):
         if ours in costs and peer in costs:
             rows[row] = statistics.median(a / b for a, b in zip(costs[ours], costs[peer]))
@@ -166,4 +173,91 @@ def serving(build, root, requests):
             print(f"resident memory {early} KiB after the first requests, {server.resident()} KiB after {answered}")
         finally:
             server.stop()
+    return rows
+
+
+class Spinner:
+    """A tenant that is busy for ever: a request for a function that never answers, sent again when it was ended."""
+
+    def __init__(self, server, request):
+        self.address = re.match(r"http://([^:/]+):(\d+)", server.url).groups()
+        self.request, self.over, self.connection = request, False, None
+        self.thread = threading.Thread(target=self.run)
+        self.thread.start()
+
+    def run(self):
+        while not self.over:
+            with socket.create_connection((self.address[0], int(self.address[1]))) as self.connection:
+                self.connection.sendall(self.request)
+                while not self.over and self.connection.recv(4096):
+                    pass
+
+    def stop(self):
+        self.over = True
+        try:
+            self.connection.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
+        self.thread.join()
+
+
+def open_loop(build, server, rate, seconds):
+    """Latencies in us at a fixed rate of requests."""
+    port, path = re.match(r"http://[^:/]+:(\d+)(/.*)?", server.url).groups()
+    command = ["taskset", "-c", "1", build / "bench/open_loop", port, path or "/", str(rate), str(seconds)]
+    printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    row = {name: float(value) for name, value in re.findall(r"^row (\S+) (\S+)$", printed, flags=re.M)}
+    if row["failed"] > row["answered"] / 10_000:
+        raise RuntimeError(f"{server.name}: {row['failed']:.0f} requests failed or were not answered, {row['answered']:.0f} were")
+    return row
+
+
+def fairness(build, wasmtime, root, rounds):
+    """The latency of others at 70 % of what a server can do, with and without a tenant that computes for ever beside them."""
+    servers = []
+    shown = {}
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            functions = Path(folder) / "functions"
+            (functions / "spin").mkdir(parents=True)
+            (functions / "spin/main.wat").write_text('(module (func (export "_start") (loop $again (br $again))))')
+            shutil.copytree(root / "examples/functions/hello-wasm", functions / "hello-wasm")
+            environment = {"PATH": os.environ["PATH"], "HOME": folder}
+            ours = Server("berth", [build / "bin/berth", "serve", functions, "--port", "0"], post=True, environment=environment)
+            servers.append(ours)
+            ours.url = ours.url.rstrip("/") + "/api/functions/hello-wasm"
+            module = root / "bench/spin_http.wat"
+            (Path(folder) / "component").mkdir()
+            shutil.copy(module, Path(folder) / "component/spin-http.wasm")
+            component = Server("berth component", [build / "bin/berth", "serve", Path(folder) / "component", "--port", "0"], environment=environment)
+            servers.append(component)
+            if wasmtime:
+                port = free_port()
+                servers.append(Server("wasmtime serve", [wasmtime, "serve", "-W", "timeout=30s", "--addr", f"127.0.0.1:{port}", module], f"http://127.0.0.1:{port}/"))
+            spins = {"berth": b"POST /api/functions/spin HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"}
+            rates = {server.name: 0.7 * server.load(2, folder) / 2 for server in servers}
+            if wasmtime:  # side by side at the rate that the slower one can bear
+                rates["berth component"] = rates["wasmtime serve"] = min(rates["berth component"], rates["wasmtime serve"])
+            for _ in range(rounds):
+                for server in servers:
+                    alone, beside = shown.setdefault(server.name, ([], []))
+                    open_loop(build, server, rates[server.name], 0.5)
+                    alone.append(open_loop(build, server, rates[server.name], 3))
+                    spinner = Spinner(server, spins.get(server.name, b"GET / HTTP/1.1\r\nHost: localhost\r\nspin: 1\r\n\r\n"))
+                    try:
+                        time.sleep(0.3)
+                        beside.append(open_loop(build, server, rates[server.name], 3))
+                    finally:
+                        spinner.stop()
+        finally:
+            for server in servers:
+                server.stop()
+    middle = lambda runs, what: statistics.median(run[what] for run in runs)
+    for name, (alone, beside) in shown.items():
+        print(f"{name:<16} {rates[name]:.0f}/s: alone p50 {middle(alone, 'p50-us'):.0f} us, p99 {middle(alone, 'p99-us'):.0f} us; "
+              f"beside a busy loop p50 {middle(beside, 'p50-us'):.0f} us, p99 {middle(beside, 'p99-us'):.0f} us")
+    ratio = lambda what: statistics.median(b[what] / a[what] for a, b in zip(*shown["berth"]))
+    rows = {"fair-p50": ratio("p50-us"), "fair-p99": ratio("p99-us")}
+    if "wasmtime serve" in shown:
+        rows["fair-p99-wasmtime"] = statistics.median(ours["p99-us"] / theirs["p99-us"] for ours, theirs in zip(shown["berth component"][1], shown["wasmtime serve"][1]))
     return rows

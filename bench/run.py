@@ -33,15 +33,24 @@ GOALS = {
     "call-limited-ns": ("<=", 30, "ns", "more for a budget and a deadline"),
     "call-guest-to-host-ns": ("<=", 3, "ns", "guest to host over the typed Rust call, stop mark included"),
     "call-gate-ns": ("<=", 15, "ns", "more for the gate: grant, budget, counts"),
+    "check-ns": ("<=", 100, "ns", "the check of a grant with a scope, the slowest of seven"),
+    "check-allocations": ("<=", 0, "", "allocations of all of them"),
     "start-hello": ("<=", 1.0, "x", "berth run of a cached module to wasmtime run with its cache, wall"),
     "start-hello-cpu": ("<=", 1.0, "x", "the same in processor time"),
     "start-cached-program": ("<=", 1.0, "x", "a Go program from the cache to 10 ms + 5 ms per MB, wall"),
     "recording": ("<=", 1.15, "x", "a run of 6,000 host calls and 0.15 s of computing, recorded to not, CPU"),
     "deterministic": ("<=", 1.10, "x", "the same run deterministic to live"),
-    "http-wasmtime-serve": ("<=", 0.35, "x", "27 bytes of JSON, fresh instance: server CPU per request to wasmtime serve"),
-    "http-nginx": ("<=", 1.7, "x", "the same to nginx return 200"),
+    "http-wasmtime-serve": ("<=", 0.30, "x", "27 bytes of JSON, fresh instance: server CPU per request to wasmtime serve"),
+    "http-wasmtime-tuned": ("<=", 0.60, "x", "the same to wasmtime serve with its pool tuned"),
+    "http-nginx": ("<=", 1.4, "x", "the same to nginx return 200"),
     "http-node": ("info", None, "x", "the same to a Node server"),
     "http-component": ("<=", 0.7, "x", "the same component file: server CPU per request to wasmtime serve"),
+    "fair-p50": ("<=", 1.5, "x", "latency of others at 70 % load beside a tenant in a busy loop, to the same load without, median"),
+    "fair-p99": ("<=", 1.5, "x", "the same, 99th percentile"),
+    "fair-p99-wasmtime": ("<=", 0.5, "x", "the 99th percentile beside the busy loop, one component file, to wasmtime serve -W timeout"),
+    "suspend-ns": ("<=", 150, "ns", "a guest that waits, over what ends the wait"),
+    "waiting-guests": (">=", 5000, "", "guests that wait at once"),
+    "waiting-guest-kib": ("<=", 32, "KiB", "what each of them holds over its memory"),
     "metered": ("<=", 1.12, "x", "kernels, metered under a deadline, to unmetered, geometric mean"),
     "metered-engine-fuel": ("<=", 0.83, "x", "the same to the engine's own fuel"),
     "metered-engine-epochs": ("<=", 0.87, "x", "the same to the engine's epochs"),
@@ -194,6 +203,15 @@ class Bench:
     def http(self):
         return http_rows.measure(self.build, self.wasmtime, root, 5 if self.long else 3)
 
+    def fairness(self):
+        return http_rows.fairness(self.build, self.wasmtime, root, 9 if self.long else 5)
+
+    def suspend(self):
+        return rows_of([self.build / "bench/suspend_bench"])
+
+    def checks(self):
+        return rows_of([self.build / "bench/check_bench"])
+
     def serving(self):
         return http_rows.serving(self.build, root, 1_000_000 if self.long else 100_000)
 
@@ -241,7 +259,7 @@ class Bench:
             theirs.wait()
 
 
-PARTS = ["engine", "windows", "stops", "markers", "revoke", "soak", "metering", "start", "journal", "http", "serving", "functions"]
+PARTS = ["engine", "windows", "stops", "markers", "revoke", "soak", "metering", "start", "journal", "http", "fairness", "suspend", "checks", "serving", "functions"]
 
 
 def verdict(relation, goal, value):

@@ -19,8 +19,8 @@ main() {
   usage "./dev bench [--peers] [--long] [--only PART,…] [--no-install]
 Measures against peers, as ratios in one run, prints figures with goal and verdict, and writes build/bench.json.
 --peers installs or builds what is measured against; --long measures what acceptance asks for (10^6 stops, 10^6 calls
-after markers, 10^6 requests). Parts: engine windows stops markers metering start journal http serving
-functions." "$@"
+after markers, 10^6 requests). Parts: engine windows stops markers revoke soak metering start journal
+http fairness suspend checks serving functions." "$@"
   common_flags "$@"
   local with_peers= peers="$cache_root/peers"
   local -a flags=()
@@ -36,7 +36,7 @@ functions." "$@"
   done
   set_up
   need_packages "${test_packages[@]}" "${bench_packages[@]}"
-  build engine_bench engine_peer metering_bench http_floor fn_bench revoke_bench soak_bench
+  build engine_bench engine_peer metering_bench http_floor fn_bench revoke_bench soak_bench suspend_bench check_bench open_loop
   build_binary
   mkdir -p "$peers"
   [ -z "$with_peers" ] || install_peers

@@ -6,7 +6,6 @@ import http.server
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -15,6 +14,9 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "support"))
+from berth_host import started  # noqa: E402
 
 binary, guests, out_file = Path(sys.argv[1]).resolve(), Path(sys.argv[2]), Path(sys.argv[3])
 root = Path(__file__).resolve().parent.parent.parent
@@ -35,19 +37,8 @@ def serving(*guest_files, flags=()):
             shutil.copy(file, functions / f"{name}.wasm")
         # The code cache is shared between the cases, so that each component is compiled once.
         environment = {"PATH": os.environ["PATH"], "HOME": home, "LC_ALL": "C.UTF-8", "XDG_CACHE_HOME": str(cache), "XDG_STATE_HOME": str(cache / "state")}
-        process = subprocess.Popen([binary, "serve", functions, "--port", "0", *flags], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment, text=True)
-        process.lines = []
-        reader = threading.Thread(target=lambda: process.lines.extend(process.stderr), daemon=True)
-        reader.start()
-        try:
-            process.url = process.stdout.readline().removeprefix("Listening on ").strip()
+        with started([binary, "serve", functions, "--port", "0", *flags], environment) as process:
             yield process
-        finally:
-            process.send_signal(signal.SIGTERM)
-            process.wait(timeout=60)
-            reader.join(timeout=60)
-            process.stdout.close()
-            process.stderr.close()
 
 
 def ask(url, body=None, headers=None, method=None):
@@ -93,8 +84,8 @@ def outgoing_request_without_a_grant_is_denied_and_told():
     with serving(("hello", guests / "hello-javascript.wasm")) as server:
         status, _, body = ask(f"{server.url}/out")
         assert status == 502 and b"refused" in body, (status, body)
-    denied = [json.loads(line) for line in server.lines if '"capability"' in line]
-    assert denied and denied[0]["msg"] == "denied: net.fetch" and denied[0]["scope"] == "http://127.0.0.1:9", server.lines
+    denied = [json.loads(line) for line in server.errors if '"capability"' in line]
+    assert denied and denied[0]["msg"] == "denied: net.fetch" and denied[0]["scope"] == "http://127.0.0.1:9", server.errors
 
 
 class Peer(http.server.BaseHTTPRequestHandler):
@@ -158,7 +149,7 @@ def sends(kind):
             status, body = out(server, kind, refused)
             assert status == 502 and body.startswith(b"refused"), (refused, status, body)
         assert other.seen == seen + ["GET /metadata", "GET /elsewhere"], other.seen
-    assert any("denied: net.fetch" in line and "169.254.169.254" in line for line in server.lines), server.lines
+    assert any("denied: net.fetch" in line and "169.254.169.254" in line for line in server.errors), server.errors
 
 
 @case
@@ -186,7 +177,7 @@ def a_grant_on_every_origin_reaches_no_address_inside():
     with peer() as other, serving(("hello", guests / "hello-javascript.wasm"), flags=("--allow", "net.fetch=*")) as server:
         status, body = out(server, "javascript", other.url)
         assert status == 502 and other.seen == [], (status, body, other.seen)
-    assert any("loopback" in line for line in server.lines), server.lines
+    assert any("loopback" in line for line in server.errors), server.errors
 
 
 @case
@@ -244,7 +235,7 @@ def two_components_share_a_server_by_name():
         for name in ("one", "two"):
             assert ask(f"{server.url}/api/functions/{name}", b"{}")[0] == 200
         assert ask(f"{server.url}/elsewhere")[0] == 404
-    assert any("claimed by one, two" in line for line in server.lines), server.lines
+    assert any("claimed by one, two" in line for line in server.errors), server.errors
 
 
 @case

@@ -13,6 +13,7 @@ import threading
 from pathlib import Path
 
 from harness import ask, binary, case, equal, post, root, serving
+from json_schema import problem_of
 
 hello = str(root / "examples/functions/hello-wasm/main.wat")
 spin = str(root / "tests/cli/fixtures/kit/spin.wat")
@@ -44,10 +45,9 @@ def cli(*arguments, home):
 
 
 def document(text, kind, home):
-    """A printed document, with every member that its schema wants and none that it does not know."""
+    """A printed document that fits the schema which the binary prints for it."""
     value = json.loads(text)
-    schema = json.loads(cli("help", "--schema", kind, home=home)[1])
-    equal((value["$type"], [name for name in schema["required"] if name not in value], [name for name in value if name not in schema["properties"]]), (kind, [], []))
+    equal((value["$type"], problem_of(value, json.loads(cli("help", "--schema", kind, home=home)[1]))), (kind, ""))
     return value
 
 
@@ -338,8 +338,15 @@ def logs_are_followed_as_they_come_and_a_server_that_ends_does_not_wait_for_who_
         (folder / "functions/say").mkdir(parents=True)
         (folder / "functions/say/index.py").write_text(
             'import json, sys\nrequest = json.load(sys.stdin)\nword = request["input"]["word"]\njson.dump({"success": True, "output": word, "logs": [{"level": "info", "message": word}]}, sys.stdout)\n')
+        (folder / "functions/tells.wat").write_text(
+            """(module (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32))) (memory (export "memory") 1)
+            (data (i32.const 0) "\\10\\00\\00\\00\\0c\\00\\00\\00") (data (i32.const 16) "from a wasm\\0a")
+            (func (export "_start") (drop (call $write (i32.const 2) (i32.const 0) (i32.const 1) (i32.const 64)))))""")
         with serving("functions", *admin_here, cwd=folder) as server:
             admin = admin_url(server)
+            equal(post(server.url + "/api/functions/tells", "")[0], 200)
+            told = document(cli("logs", "tells", "--json", "--url", admin, home=folder)[1], "berth.log", folder)
+            equal((told["message"], told["source"], told["function"]), ("from a wasm", "stderr", "tells"))
             equal(post(server.url + "/api/functions/say", '{"word":"before"}')[0], 200)
             events = Events(admin, "/admin/logs?follow=1&function=say")
             equal(events.until("log")["data"]["message"], "before")

@@ -2,15 +2,15 @@
 import contextlib
 import json
 import os
-import signal
-import socket
 import subprocess
 import sys
 import tempfile
-import threading
 import urllib.error
 import urllib.request
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "support"))
+from berth_host import started  # noqa: E402
 
 binary = Path(sys.argv[1]).resolve()
 root = Path(__file__).resolve().parent.parent.parent
@@ -27,22 +27,8 @@ def serving(*arguments, env=None, verb="serve", cwd=None):
     with tempfile.TemporaryDirectory(prefix="berth-serve-") as home:
         inherited = {name: os.environ[name] for name in ("PATH", "BERTH_ENGINE_RESTORE") if name in os.environ}
         environment = inherited | {"HOME": home, "LC_ALL": "C.UTF-8"} | (env or {})
-        process = subprocess.Popen([binary, *verb.split(), *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment, cwd=cwd, text=True)
-        errors = []
-        reader = threading.Thread(target=lambda: errors.extend(process.stderr), daemon=True)
-        reader.start()
-        try:
-            first = process.stdout.readline()
-            process.first_line, process.errors = first, errors
-            process.url = first.removeprefix("Listening on ").strip()
+        with started([binary, *verb.split(), *arguments], environment, cwd) as process:
             yield process
-        finally:
-            if process.poll() is None:
-                process.send_signal(signal.SIGTERM)
-                process.wait(timeout=60)
-            reader.join(timeout=60)
-            process.stdout.close()
-            process.stderr.close()
 
 
 def leb(number):

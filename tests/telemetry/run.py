@@ -8,7 +8,6 @@ import http.server
 import json
 import os
 import queue
-import signal
 import subprocess
 import sys
 import tempfile
@@ -16,6 +15,9 @@ import threading
 import urllib.error
 import urllib.request
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "support"))
+from berth_host import started  # noqa: E402
 
 from google.protobuf import json_format
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
@@ -99,20 +101,8 @@ class Collector:
 @contextlib.contextmanager
 def serving(folder, *arguments, source="functions"):
     environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "LC_ALL": "C.UTF-8", "BERTH_SECRETS_DIR": str(folder / "secrets")}
-    process = subprocess.Popen([binary, "serve", source, "--port", "0", *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment, text=True, cwd=folder)
-    said = []
-    reader = threading.Thread(target=lambda: said.extend(process.stderr), daemon=True)
-    reader.start()
-    try:
-        process.url = process.stdout.readline().removeprefix("Listening on ").strip()
-        process.said = said
+    with started([binary, "serve", source, "--port", "0", *arguments], environment, folder) as process:
         yield process
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(timeout=60)
-        reader.join(timeout=60)
-        process.stdout.close()
-        process.stderr.close()
 
 
 def post(url, headers=None, body=b"{}"):
@@ -154,7 +144,7 @@ with tempfile.TemporaryDirectory(prefix="berth-telemetry-") as temporary:
     collector = Collector()
     with serving(folder, "--set", f"telemetry.otlp.endpoint={collector.url}") as host:
         status, text = post(host.url + "/api/functions/outer", {"traceparent": f"00-{TRACE}-{PARENT}-01"})
-        check("a call answers", status == 200, text + "".join(host.said))
+        check("a call answers", status == 200, text + "".join(host.errors))
         seen_by_process = json.loads(text).get("output", json.loads(text)).get("trace", "") if status == 200 else ""
         not_sampled = post(host.url + "/api/functions/inner", {"traceparent": f"00-{'9' * 32}-{PARENT}-00"})
         alone = post(host.url + "/api/functions/inner")
@@ -214,7 +204,7 @@ with tempfile.TemporaryDirectory(prefix="berth-telemetry-") as temporary:
         (kinds / (name + ".yaml")).write_text(settings + ("kill_grace: 0s\n" if name.startswith("process") else ""))
     collector = Collector()
     with serving(folder, "--set", f"telemetry.otlp.endpoint={collector.url}", source="kinds") as host:
-        listed = "".join(host.said)
+        listed = "".join(host.errors)
         for name in sources:
             post(host.url + f"/api/functions/{name}", body=b"[]" if name.startswith("bare") else b"{}")
     seen = {}

@@ -55,8 +55,6 @@ WasmFunctions::Served load_wasm(Application& application, DiscoveredFunction fou
             invalid("M008", entry.error().full_message());
         } else if (pooled != 0 && served.entry.empty()) {
             invalid("M031", "functions.isolation: pooled: a command and a component have a fresh instance for each call; leave it out, or name an export of a module as entry");
-        } else if (pooled != 0 && !application.options().record_folder.empty()) {
-            invalid("M031", "functions.isolation: pooled: this build does not record calls into instances that stay; leave --record out, or functions.isolation");
         } else {
             served.program = *program;
             served.pooled = pooled;
@@ -182,6 +180,7 @@ void FunctionSet::take_wasm(std::vector<DiscoveredFunction> found, Progress& pro
     }
     std::erase_if(good_, [&](const auto& each) { return std::none_of(served.begin(), served.end(), [&](const auto& one) { return one.function->name == each.first; }); });
     settle_mounts(served);
+    if (request_.settings.pooled != 0 && !application_.options().record_folder.empty()) notices_.push_back("functions.isolation: pooled holds for calls that are not recorded; while --record is given each call has an instance of its own");
     if (!under_preset.empty()) notices_.push_back(format("preset wasi applies to {}; berth policy explain FILE shows what it grants", under_preset));
     auto& application = application_;
     auto engine = std::make_unique<WasmFunctions>(WasmHost{.clock = application.clock(),
@@ -190,7 +189,8 @@ void FunctionSet::take_wasm(std::vector<DiscoveredFunction> found, Progress& pro
                                                            .log = application.log(),
                                                            .environment = application.environment(),
                                                            .record_folder = application.options().record_folder,
-                                                           .metrics = [&application](World world) { return application.host_metrics(world); }},
+                                                           .metrics = [&application](World world) { return application.host_metrics(world); },
+                                                           .logs = logs_.get()},
                                                   std::move(served));
     if (change && !wasm_.empty()) {
         std::map<std::string, std::string> before, after;

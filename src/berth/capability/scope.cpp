@@ -1,26 +1,28 @@
 #include "berth/capability/scope.hpp"
 
 #include <algorithm>
+#include <optional>
 
 #include "berth/base/url.hpp"
 
 namespace berth {
 namespace {
 
-/// Whether `pattern` fits all of `text`, where an element for which `is_star` holds stands for any run and any other for
-/// one that `fits` it. Iterative with one point to come back to, so at most |pattern| x |text| steps.
-template <class Sequence, class IsStar, class Fits>
-bool matches(const Sequence& pattern, const Sequence& text, IsStar is_star, Fits fits) noexcept {
+/// `*` matches any run of characters. Iterative with one point to come back to, so at most |pattern| x |text| steps.
+bool wildcard(std::string_view pattern, std::string_view text) noexcept {
+    if (text.empty()) return pattern.find_first_not_of('*') == std::string_view::npos;
+    if (pattern.empty() || (pattern[0] != '*' && pattern[0] != text[0])) return false;
+    if (pattern.find('*') == std::string_view::npos) return pattern == text;
     constexpr auto none = static_cast<std::size_t>(-1);
     std::size_t p = 0;
     std::size_t t = 0;
     std::size_t star = none;
     std::size_t resume = 0;
     while (t < text.size()) {
-        if (p < pattern.size() && is_star(pattern[p])) {
+        if (p < pattern.size() && pattern[p] == '*') {
             star = p++;
             resume = t;
-        } else if (p < pattern.size() && fits(pattern[p], text[t])) {
+        } else if (p < pattern.size() && pattern[p] == text[t]) {
             ++p;
             ++t;
         } else if (star != none) {
@@ -30,26 +32,29 @@ bool matches(const Sequence& pattern, const Sequence& text, IsStar is_star, Fits
             return false;
         }
     }
-    while (p < pattern.size() && is_star(pattern[p])) ++p;
+    while (p < pattern.size() && pattern[p] == '*') ++p;
     return p == pattern.size();
 }
 
-/// `*` matches any run of characters.
-bool wildcard(std::string_view pattern, std::string_view text) noexcept {
-    return matches(pattern, text, [](char c) { return c == '*'; }, [](char a, char b) { return a == b; });
-}
+/// Goes over the components of a path; empty ones and `.` are left out.
+class Components {
+public:
+    explicit Components(std::string_view path) noexcept : rest_(path) { next(); }
 
-std::vector<std::string_view> components(std::string_view path) {
-    std::vector<std::string_view> parts;
-    while (!path.empty()) {
-        const auto slash = path.find('/');
-        const auto part = path.substr(0, slash);
-        if (!part.empty() && part != ".") parts.push_back(part);
-        if (slash == std::string_view::npos) break;
-        path.remove_prefix(slash + 1);
+    bool at_end() const noexcept { return part_.empty(); }
+    std::string_view part() const noexcept { return part_; }
+    void next() noexcept {
+        do {
+            const auto slash = std::min(rest_.find('/'), rest_.size());
+            part_ = rest_.substr(0, slash);
+            rest_.remove_prefix(std::min(slash + 1, rest_.size()));
+        } while ((part_.empty() && !rest_.empty()) || part_ == ".");
     }
-    return parts;
-}
+
+private:
+    std::string_view rest_;
+    std::string_view part_;
+};
 
 /// Exact, or `*.` in front for any subdomain.
 bool host_matches(std::string_view pattern, std::string_view host) noexcept {
@@ -66,16 +71,14 @@ struct HostAndPort {
     std::string_view port;
 };
 HostAndPort split_port(std::string_view text) noexcept {
-    const auto bracket = text.rfind(']');
     const auto colon = text.rfind(':');
-    if (colon == std::string_view::npos || (bracket != std::string_view::npos && colon < bracket)) return {text, {}};
+    if (colon == std::string_view::npos || text.find(']', colon) != std::string_view::npos) return {text, {}};
     return {text.substr(0, colon), text.substr(colon + 1)};
 }
 
 /// `db.example:5432`, `db.example` for any port, `*.example`.
-bool address_matches(std::string_view pattern, std::string_view value) noexcept {
+bool address_matches(std::string_view pattern, const HostAndPort& asked) noexcept {
     const auto granted = split_port(pattern);
-    const auto asked = split_port(value);
     return host_matches(granted.host, asked.host) && (granted.port.empty() || granted.port == "*" || asked.port.empty() || granted.port == asked.port);
 }
 
@@ -91,11 +94,10 @@ bool below(std::string_view prefix, std::string_view path) {
     return path == prefix || (path.starts_with(prefix) && path[prefix.size()] == '/');
 }
 
-/// `https://host[:port][/prefix]` with `*.` allowed in front of the host; without a scheme it means https.
-bool origin_matches(std::string_view pattern, std::string_view value) {
-    if (pattern == value) return true;
-    const auto url = Url::parse(value);
-    if (!url) return false;
+/// `https://host[:port][/prefix]` with `*.` allowed in front of the host; without a scheme it means https. `url` is the address
+/// that is asked for, taken apart; null when it is none.
+bool origin_matches(std::string_view pattern, const Url* url) {
+    if (url == nullptr) return false;
     auto scheme = std::string_view("https");
     if (const auto at = pattern.find("://"); at != std::string_view::npos) {
         scheme = pattern.substr(0, at);
@@ -115,32 +117,59 @@ bool origin_matches(std::string_view pattern, std::string_view value) {
 
 bool path_matches(std::string_view pattern, std::string_view path) noexcept {
     // The same walk as for characters, with `**` as the star and components as the letters.
-    return matches(components(pattern), components(path), [](std::string_view part) { return part == "**"; }, wildcard);
+    Components p(pattern);
+    Components t(path);
+    std::optional<Components> after_star;
+    Components resume = t;
+    while (!t.at_end()) {
+        if (p.part() == "**") {
+            p.next();
+            if (p.at_end()) return true;
+            after_star = p;
+            resume = t;
+        } else if (!p.at_end() && wildcard(p.part(), t.part())) {
+            p.next();
+            t.next();
+        } else if (after_star) {
+            p = *after_star;
+            resume.next();
+            t = resume;
+        } else {
+            return false;
+        }
+    }
+    while (p.part() == "**") p.next();
+    return p.at_end();
 }
 
 bool scope_reaches(const Scope& scope, std::string_view path) noexcept {
-    const auto parts = components(path);
     return std::any_of(scope.patterns.begin(), scope.patterns.end(), [&](const std::string& pattern) {
         if (pattern == "*") return true;
-        const auto patterns = components(pattern);
-        for (std::size_t i = 0; i < parts.size(); ++i) {
-            if (i >= patterns.size()) return false;
-            if (patterns[i] == "**") return true;
-            if (!wildcard(patterns[i], parts[i])) return false;
+        Components p(pattern);
+        for (Components t(path); !t.at_end(); t.next(), p.next()) {
+            if (p.at_end()) return false;
+            if (p.part() == "**") return true;
+            if (!wildcard(p.part(), t.part())) return false;
         }
         return true;
     });
 }
 
 bool in_scope(ScopeKind kind, const Scope& scope, std::string_view value) noexcept {
+    std::optional<Result<Url>> url;
+    const auto asked = [&]() -> const Url* {
+        if (!url) url.emplace(Url::parse(value));
+        return url->has_value() ? &**url : nullptr;
+    };
+    const auto address = kind == ScopeKind::hosts || kind == ScopeKind::addresses ? split_port(value) : HostAndPort{};
     return std::any_of(scope.patterns.begin(), scope.patterns.end(), [&](const std::string& pattern) {
         if (pattern == "*") return true;
         switch (kind) {
             case ScopeKind::none: return true;
             case ScopeKind::paths: return path_matches(pattern, value);
-            case ScopeKind::origins: return origin_matches(pattern, value);
+            case ScopeKind::origins: return pattern == value || origin_matches(pattern, asked());
             case ScopeKind::hosts:
-            case ScopeKind::addresses: return address_matches(pattern, value);
+            case ScopeKind::addresses: return address_matches(pattern, address);
             case ScopeKind::names:
             case ScopeKind::keys:
             case ScopeKind::accounts: return wildcard(pattern, value);

@@ -60,7 +60,6 @@ Result<void> Context::finish_parsing() {
     if (json) output_format = "json";
     if (output_format == "json") console.format = Format::json;
     if (no_color || output_format == "json") console.colour = false;
-    if (isolation == "pooled") return fail(Code::not_implemented, "--isolation pooled is not offered for this; serve takes functions.isolation: pooled from the configuration");
     if (mode == "native") return fail(Code::not_implemented, "--mode native is not offered by this build; use --mode wasm");
     return {};
 }
@@ -98,6 +97,7 @@ Result<Config> Context::read_configuration() const {
 }
 
 Result<PolicyRequest> Context::policy_request() const {
+    if (isolation == "pooled" && !serves) return fail(Code::usage, "--isolation pooled: here is one call, and it has an instance of its own; serve and dev keep instances between calls");
     PolicyRequest request;
     BERTH_TRY(const auto configured, configuration());
     for (const auto* world : {"wasi", "bare"}) request.world_limits.emplace(world, configured.limits(world));

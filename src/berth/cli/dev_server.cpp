@@ -104,6 +104,8 @@ Result<int> run_dev(Context& context, const DevArguments& arguments) {
     NewsConsole news(console);
     context.set_flag("server.host", "--host", arguments.host);
     context.set_flag("server.port", "--port", arguments.port);
+    context.set_flag("functions.isolation", "--isolation", context.isolation);
+    context.serves = true;
     BERTH_TRY(const auto configured, context.configuration());
     if (configured.value("environment") == "production") return fail(Code::config_error, "berth dev is for development; serve production with berth serve");
     BERTH_TRY(auto application_options, context.application_options());

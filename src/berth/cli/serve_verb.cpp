@@ -48,6 +48,8 @@ Result<int> run(Context& context, const Arguments& arguments) {
     ServerSignals signals;
     context.set_flag("server.host", "--host", arguments.host);
     context.set_flag("server.port", "--port", arguments.port);
+    context.set_flag("functions.isolation", "--isolation", context.isolation);
+    context.serves = true;
     context.set_flag("server.grace", "--grace", arguments.grace);
     context.set_flag("server.expose_errors", "--expose-errors", arguments.expose_errors ? "true" : "");
     if (!context.receipt.empty()) {

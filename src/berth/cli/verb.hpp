@@ -23,13 +23,14 @@ struct Context {
     bool no_color = false;
 
     std::vector<std::string> policy_files, allow, mounts, environment, limits;
-    std::string timeout, memory, fuel, isolation = "fresh", mode = "wasm", config, state_dir, environment_name;
+    std::string timeout, memory, fuel, isolation, mode = "wasm", config, state_dir, environment_name;
     std::vector<std::string> settings;  // --set K=V
     std::vector<std::pair<std::string, std::string>> flag_values;  // key and value of flags that stand for a key
     std::vector<std::pair<std::string, std::string>> flag_names;   // key and how the flag is written
     bool deterministic = false;
     std::uint64_t seed = 0;
     std::string clock_start, save_files, record, replay, receipt, key;
+    bool serves = false;                // set by verbs that call a function more than once: they take --isolation pooled
     bool deny_all = false;
     bool no_cache = false;
     bool stats = false;

@@ -6,6 +6,7 @@
 #include "berth/base/json.hpp"
 #include "berth/engine/call_record.hpp"
 #include "berth/runtime/call_conditions.hpp"
+#include "berth/runtime/function_logs.hpp"
 #include "berth/runtime/wasm_call.hpp"
 #include "berth/runtime/wasm_instance.hpp"
 
@@ -132,33 +133,42 @@ Outcome WasmFunctions::run_in(Slot& slot, WasmInstance& instance, Call& call) {
 }
 
 Outcome WasmFunctions::run(Slot& slot, Call& call) {
-    if (call.instance != nullptr) return run_in(slot, *call.instance, call);
-    if (slot.served.pooled != 0) {
-        std::unique_ptr<WasmInstance> instance;
-        {
-            const std::lock_guard lock(slot.mutex);
-            if (!slot.pool.empty()) {
-                instance = std::move(slot.pool.back());
-                slot.pool.pop_back();
-            }
-        }
-        if (instance == nullptr) {
-            auto opened = WasmInstance::open(slot.served.program, host_.clock, host_.random, host_.network, host_.environment);
-            if (!opened) {
-                Outcome failed;
-                failed.error = opened.error();
-                return failed;
-            }
-            instance = std::move(*opened);
-        }
-        auto outcome = run_in(slot, *instance, call);
-        const bool used_up = instance->calls() >= slot.served.pooled;
-        if (!outcome.error && !used_up && !instance->closed() && instance->grants().revoked() == 0) {
-            const std::lock_guard lock(slot.mutex);
-            slot.pool.push_back(std::move(instance));
-        }
-        return outcome;
+    const bool is_recorded = call.mode != nullptr || !host_.record_folder.empty();
+    auto outcome = call.instance != nullptr ? run_in(slot, *call.instance, call) : slot.served.pooled != 0 && !is_recorded ? run_pooled(slot, call) : run_fresh(slot, call);
+    if (host_.logs != nullptr) {
+        for (const auto& entry : outcome.logs) host_.logs->add(slot.served.function->name, call.request_id, "stderr", entry);
     }
+    return outcome;
+}
+
+Outcome WasmFunctions::run_pooled(Slot& slot, Call& call) {
+    std::unique_ptr<WasmInstance> instance;
+    {
+        const std::lock_guard lock(slot.mutex);
+        if (!slot.pool.empty()) {
+            instance = std::move(slot.pool.back());
+            slot.pool.pop_back();
+        }
+    }
+    if (instance == nullptr) {
+        auto opened = WasmInstance::open(slot.served.program, host_.clock, host_.random, host_.network, host_.environment);
+        if (!opened) {
+            Outcome failed;
+            failed.error = opened.error();
+            return failed;
+        }
+        instance = std::move(*opened);
+    }
+    auto outcome = run_in(slot, *instance, call);
+    const bool used_up = instance->calls() >= slot.served.pooled;
+    if (!outcome.error && !used_up && !instance->closed() && instance->grants().revoked() == 0) {
+        const std::lock_guard lock(slot.mutex);
+        slot.pool.push_back(std::move(instance));
+    }
+    return outcome;
+}
+
+Outcome WasmFunctions::run_fresh(Slot& slot, Call& call) {
     const auto& program = *slot.served.program;
     Outcome logs;
     TextInput input(call.input.bytes);

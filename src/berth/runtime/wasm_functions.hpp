@@ -16,6 +16,7 @@
 
 namespace berth {
 
+class FunctionLogs;
 class Network;
 
 class CallRecord;
@@ -30,10 +31,11 @@ struct WasmHost {
     std::filesystem::path record_folder;  // where the journal of each call is written, by its id; empty: not recorded
     std::function<HostMetrics*(World)> metrics;
     DenialListener* denials = nullptr;  // told of denied calls; null: they go to the log
+    FunctionLogs* logs = nullptr;       // what guests say on standard error, for those who look at the host; null: nobody
 };
 
 /// Functions that are wasm modules: commands (`_start`, input on standard input, output as it is written) and modules
-/// whose manifest names an export. Each call gets a fresh instance and runs on the calling thread.
+/// whose manifest names an export. A call runs on the calling thread.
 class WasmFunctions final : public Engine {
 public:
     struct Served {
@@ -41,7 +43,8 @@ public:
         std::shared_ptr<const WasmProgram> program;  // null for those
         std::string entry;                           // export to call; empty: _start
         std::vector<std::string> arguments;          // of a command
-        std::uint32_t pooled = 0;                    // calls that one instance serves, one behind the other; 0: each call has a fresh one
+        std::uint32_t pooled = 0;                    // calls that one instance serves, one behind the other; 0: each call has a fresh one,
+                                                     // and so has a call that is recorded or has a receipt: its journal tells all of its instance
     };
 
     WasmFunctions(WasmHost host, std::vector<Served> functions);
@@ -54,6 +57,8 @@ public:
 private:
     struct Slot;
     Outcome run(Slot& slot, Call& call);
+    Outcome run_fresh(Slot& slot, Call& call);
+    Outcome run_pooled(Slot& slot, Call& call);
     Outcome run_in(Slot& slot, WasmInstance& instance, Call& call);
 
     WasmHost host_;
