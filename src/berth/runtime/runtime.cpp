@@ -232,6 +232,7 @@ Task<Outcome> Runtime::call(Call call) {
         counted = &series(*entry.function);
         counted->in_flight.add(1);
         const auto asked = setup_.clock.steady();
+        call.admitted = shown.admitted = entry.function.get();
         step(CallStep::admitted, call);
         RunningCall running;
         const RunningCalls::Member member(running_, running, shown, entry.function, setup_.clock.wall());
@@ -252,6 +253,9 @@ Task<Outcome> Runtime::call(Call call) {
             } else {
                 refused = turn.error();
             }
+        }
+        if (!refused && call.start != nullptr) {
+            if (auto started = co_await call.start->starting(call.id); !started) refused = std::move(started.error());
         }
         if (refused) {
             outcome.error = std::move(refused);
