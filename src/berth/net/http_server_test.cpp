@@ -94,6 +94,27 @@ TEST_F(HttpServerTest, PipelinedRequestsAreAnsweredInOrder) {
     for (int i = 0; i < 50; ++i) EXPECT_EQ(client.answer()->body, format("GET /{} ", i));
 }
 
+TEST_F(HttpServerTest, ManyConnectionsAreAnsweredTogetherAndEachInItsOrder) {
+    start();
+    std::vector<std::unique_ptr<RawClient>> clients;
+    for (int c = 0; c < 80; ++c) clients.push_back(std::make_unique<RawClient>(server_->port()));
+    for (int round = 0; round < 5; ++round) {
+        for (std::size_t c = 0; c < clients.size(); ++c) {
+            std::string some;
+            for (int i = 0; i < 3; ++i) some += format("GET /{}/{}/{} HTTP/1.1\r\nHost: x\r\n{}\r\n", c, round, i, round == 4 && i == 2 ? "Connection: close\r\n" : "");
+            clients[c]->send(some);
+        }
+        for (std::size_t c = 0; c < clients.size(); ++c) {
+            for (int i = 0; i < 3; ++i) {
+                const auto answer = clients[c]->answer();
+                ASSERT_TRUE(answer) << c << " " << round << " " << i;
+                EXPECT_EQ(answer->body, format("GET /{}/{}/{} ", c, round, i));
+            }
+        }
+    }
+    for (auto& client : clients) EXPECT_FALSE(client->answer());
+}
+
 TEST_F(HttpServerTest, ARequestMayArriveByteByByte) {
     start();
     RawClient client(server_->port());
