@@ -20,6 +20,7 @@ int front_text(ByteView input);
 int function_text(ByteView input);
 int journal(ByteView input);
 int receipt(ByteView input);
+int execution_record(ByteView input);
 
 struct Target {
     std::string_view name;  // folder below fuzz/corpus
@@ -40,6 +41,7 @@ inline constexpr std::array targets{
     Target{"function_text", function_text},
     Target{"journal", journal},
     Target{"receipt", receipt},
+    Target{"execution_record", execution_record},
 };
 
 }  // namespace berth::fuzz

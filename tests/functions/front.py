@@ -6,11 +6,13 @@ import hashlib
 import hmac
 import json
 import os
+import subprocess
 import tempfile
 import threading
 import time
 from pathlib import Path
 
+import support
 from support import alive, equal, host, root, until
 
 cases = {}
@@ -221,6 +223,81 @@ def asynchronous_calls_are_kept_and_can_be_stopped():
         until(lambda: not alive(server, "slow"))
         equal(server.request("DELETE", fields["location"])[0], 409)
         assert server.get("/api/functions/plain/executions?status=success")[1]["count"] == 1
+
+
+@case
+def accepted_calls_survive_a_host_that_is_killed():
+    """What had not begun runs once after the restart; what ran is failed and does not run again."""
+    with tempfile.TemporaryDirectory(prefix="berth-crash-") as temporary:
+        marks = Path(temporary)
+        note = f"import json, os, sys\nrequest = json.load(sys.stdin)\nwith open('{marks}/ran', 'a') as file:\n    file.write(request['input']['n'] + '\\n')\n"
+        wait = note + f"import time\nwhile not os.path.exists('{marks}/go'):\n    time.sleep(0.01)\nprint('{{\"success\":true,\"output\":' + json.dumps(request['input']['n']) + '}}')\n"
+        (marks / "functions/wait").mkdir(parents=True)
+        (marks / "functions/wait/index.py").write_text(wait)
+        (marks / "functions/wait/manifest.yaml").write_text("timeout: 5m\nconcurrency: 2\nqueue_timeout: 5m\n")
+        keep = {"XDG_STATE_HOME": str(marks / "state")}
+        admin = {"Authorization": "Bearer the administrator's token"}
+        config = f"functions: {{records: file, record_payloads: all, admin_token: {hashlib.sha256(b'the administrator' + chr(39).encode() + b's token').hexdigest()}}}\n"
+        accepted = {}
+        with host(marks / "functions", project=config, env=keep) as server:
+            for i in range(40):
+                status, text, fields = server.request("POST", "/api/functions/wait?async=1", json.dumps({"n": f"call-{i}"}), {"Content-Type": "application/json"})
+                equal(status, 202)
+                accepted[fields["location"]] = f"call-{i}"
+            until(lambda: (marks / "ran").exists() and len((marks / "ran").read_text().splitlines()) == 2)
+            before = {path: server.get(path, admin)[1]["status"] for path in accepted}
+            server.process.kill()
+            server.process.wait()
+        ran_before = set((marks / "ran").read_text().split())
+        (marks / "go").touch()
+        with host(marks / "functions", project=config, env=keep) as server:
+            after = {}
+            for path, name in accepted.items():
+                after[name] = until(lambda: (lambda one: one if one["status"] not in ("pending", "running") else None)(server.get(path, admin)[1]))
+            failed = {name for name, record in after.items() if record["status"] == "failed"}
+            assert ran_before <= failed, (ran_before, failed)
+            for name in failed:
+                equal((after[name]["error"]["code"], after[name]["completed_at"] is not None), ("host_restarted", True))
+            for path, name in accepted.items():
+                if name not in failed:
+                    equal((before[path], after[name]["status"], after[name]["output"], after[name]["input"]), ("pending", "success", name, {"n": name}))
+            ran = (marks / "ran").read_text().split()
+            equal(len(ran), len(set(ran)), "nothing ran twice")
+            equal(set(ran), ran_before | (set(accepted.values()) - failed))
+            assert len(failed) < len(accepted) / 2, failed
+            equal(server.get("/api/executions?limit=100&function_id=wait", admin)[1]["count"], 40)
+            equal(server.get("/api/executions?limit=100&status=failed", admin)[1]["count"], len(failed))
+        # A host that ends in order leaves its records as well, and another one cannot have the same store.
+        with host(marks / "functions", project=config, env=keep) as server:
+            equal(server.call("wait", {"n": "later"})[0], 200)
+            second = subprocess.run([support.binary, "serve", marks / "functions", "--port", "0", "--config", next(Path(path) for path in [str(marks / "berth.yaml")] if (marks / "berth.yaml").write_text(config))],
+                                    capture_output=True, text=True, env={"PATH": os.environ["PATH"], "HOME": str(marks), **keep})
+            equal(second.returncode != 0 and "storage_locked" in second.stderr and "--state-dir" in second.stderr, True, second.stderr)
+        with host(marks / "functions", project=config, env=keep) as server:
+            newest = server.get("/api/executions?limit=1", admin)[1]["executions"][0]
+            equal((newest["status"], newest["input"], newest["output"]), ("success", {"n": "later"}, "later"))
+
+
+@case
+def what_waits_when_a_host_ends_is_begun_by_the_next():
+    with tempfile.TemporaryDirectory(prefix="berth-restart-") as temporary:
+        folder = Path(temporary)
+        (folder / "functions/wait").mkdir(parents=True)
+        (folder / "functions/wait/index.py").write_text(f"import json, os, sys, time\njson.load(sys.stdin)\nopen('{folder}/began', 'w').close()\nwhile not os.path.exists('{folder}/go'):\n    time.sleep(0.01)\nprint('{{\"success\":true}}')\n")
+        (folder / "functions/wait/manifest.yaml").write_text("timeout: 5m\nconcurrency: 1\nqueue_timeout: 5m\nkill_grace: 0s\n")
+        config = "functions: {records: file}\nserver: {grace: 0s}\n"
+        paths = []
+        with host(folder / "functions", project=config, env={"XDG_STATE_HOME": str(folder / "state")}, verb=("fn", "dev")) as server:
+            for _ in range(30):
+                paths.append(server.request("POST", "/api/functions/wait?async=1", b"{}")[2]["location"])
+            until(lambda: (folder / "began").exists())
+        (folder / "go").touch()
+        with host(folder / "functions", project=config, env={"XDG_STATE_HOME": str(folder / "state")}, verb=("fn", "dev")) as server:
+            records = [until(lambda: (lambda one: one if one["status"] not in ("pending", "running") else None)(server.get(path)[1])) for path in paths]
+            ended = [record for record in records if record["status"] == "failed"]
+            assert all(record["error"]["code"] == "shutting_down" for record in ended), ended
+            assert 1 <= len(ended) < 20, len(ended)
+            equal(sum(record["status"] == "success" for record in records), 30 - len(ended))
 
 
 @case

@@ -21,6 +21,7 @@
 #include "berth/host/guest_world.hpp"
 #include "berth/host/journal.hpp"
 #include "berth/runtime/call_tape.hpp"
+#include "berth/storage/sqlite_store.hpp"
 #include "berth/worlds/bare/bare_world.hpp"
 #include "berth/worlds/wasi/wasi_world.hpp"
 
@@ -233,6 +234,20 @@ Result<std::shared_ptr<WasmEngine>> Application::engine(bool deterministic) {
         }
     }
     return engine;
+}
+
+Result<KeyValueStore*> Application::store() {
+    const std::lock_guard lock(store_mutex_);
+    if (!store_) {
+        const auto& folder = options_.folders.state;
+        std::error_code problem;
+        std::filesystem::create_directories(folder, problem);
+        if (problem) return fail(Code::cannot_create, format("{} cannot be made: {}", folder.string(), problem.message()));
+        auto opened = SqliteStore::open(folder / "berth.db");
+        if (!opened && opened.error().code() == Code::storage_locked) opened.error().set_fix("end the other host, or give this one a state folder of its own with --state-dir DIR");
+        BERTH_TRY(store_, std::move(opened));
+    }
+    return store_.get();
 }
 
 std::vector<std::string> Application::production_problems(const PolicyRequest& request) const {

@@ -22,6 +22,7 @@
 namespace berth {
 
 class CodeCache;
+class KeyValueStore;
 class LiveNetwork;
 class Network;
 struct JournalOpen;
@@ -90,6 +91,8 @@ public:
     /// The counters of a world's host functions.
     HostMetrics* host_metrics(World world) noexcept;
     const std::vector<std::string>& environment() const noexcept { return environment_; }
+    /// berth.db in the state folder, opened when it is first needed. Fails with storage_locked when another host has it.
+    Result<KeyValueStore*> store();
 
     CodeCache* cache() noexcept { return cache_.get(); }  // null with use_cache off
 
@@ -127,6 +130,8 @@ private:
     std::map<World, std::unique_ptr<HostMetrics>> host_metrics_;
     std::vector<std::string> environment_;
     std::unique_ptr<CodeCache> cache_;
+    std::mutex store_mutex_;
+    std::unique_ptr<KeyValueStore> store_;  // guarded by store_mutex_
     std::mutex engine_mutex_;
     std::array<std::shared_ptr<WasmEngine>, 2> engines_;  // guarded by engine_mutex_; [1] is deterministic; shared with the modules compiled by them
     std::array<std::shared_ptr<WasmEngine>, 2> component_engines_;  // likewise

@@ -91,7 +91,8 @@ constexpr std::array known_keys{
     ConfigKey{"server.tls.key", ConfigType::text, "", "", "PEM file of its key"},
     ConfigKey{"admin.listen", ConfigType::text, "", "", "ADDRESS:PORT of the administrator's listener; empty: none (dev: 127.0.0.1:9090)"},
     ConfigKey{"telemetry.metrics", ConfigType::text, "main", "", "main, admin or off: the listener that shows /metrics"},
-    ConfigKey{"functions.records", ConfigType::text, "auto", "", "memory or off: whether calls may be asynchronous; auto: off in production"},
+    ConfigKey{"functions.records", ConfigType::text, "auto", "", "memory, file (berth.db in the state folder) or off: records of calls, and calls that may be asynchronous; auto: file in production, else memory"},
+    ConfigKey{"functions.records_retention", ConfigType::duration, "720h", "", "age at which records leave the file"},
     ConfigKey{"engine.restore", ConfigType::flag, "true", "", "put used instances back in place"},
 };
 

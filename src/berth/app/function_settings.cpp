@@ -129,8 +129,11 @@ Result<FunctionSettings> FunctionSettings::from(const Config& config, Applicatio
     BERTH_TRY(const auto payloads, one_of(config, "functions.record_payloads", {"auto", "none", "all"}));
     const bool production = config.value("environment") == "production";
     settings.record_payloads = payloads == "all";
-    BERTH_TRY(const auto records, one_of(config, "functions.records", {"auto", "memory", "off"}));
-    settings.async_calls = records == "memory" || (records == "auto" && !production);
+    BERTH_TRY(const auto records, one_of(config, "functions.records", {"auto", "memory", "file", "off"}));
+    using Records = FunctionSettings::Records;
+    settings.records = records == "off" ? Records::off : records == "file" || (records == "auto" && production) ? Records::file : Records::memory;
+    if (settings.records == Records::file && folders.state.empty()) return fail(Code::config_error, "functions.records is file, and there is no state folder; give --state-dir DIR");
+    BERTH_TRY(settings.records_retention, parse_duration(config.value("functions.records_retention")));
     settings.records_in_memory_written = records == "memory";
     BERTH_TRY(const auto isolation, one_of(config, "functions.isolation", {"fresh", "pooled"}));
     if (isolation == "pooled") {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <filesystem>
 #include <map>
 #include <memory>
@@ -27,8 +28,11 @@ struct FunctionSettings {
     std::uint64_t queue_depth = 1024;
     std::uint64_t async_depth = 10'000;
     bool record_payloads = false;
-    bool async_calls = true;                       // calls may be asynchronous; their records live in memory
+    /// Where the records of calls are kept, and what was accepted to be run later; off: nowhere but in memory, and nothing is accepted.
+    enum class Records : std::uint8_t { off, memory, file };
+    Records records = Records::memory;
     bool records_in_memory_written = false;        // somebody asked for that, whatever the environment
+    std::chrono::nanoseconds records_retention = std::chrono::hours(24 * 30);  // of the file
     std::optional<std::string> public_url;
     std::uint32_t pooled = 0;                      // calls that one instance of a wasm function serves; 0: one each
     SubprocessOptions process;                     // environment, defaults, metrics and the like are set by who uses it

@@ -7,6 +7,7 @@
 
 #include "berth/app/fault_plan.hpp"
 #include "berth/capability/policy_file.hpp"
+#include "berth/runtime/execution_record.hpp"
 #include "berth/runtime/file_signature.hpp"
 #include "berth/runtime/manifest.hpp"
 #include "berth/storage/record_log.hpp"
@@ -85,6 +86,20 @@ TEST(GoldenFormats, FaultPlanOne) {
         const auto other = FaultPlan::parse(shorter, "fault-plan-1");
         if (!other) {
             EXPECT_EQ(other.error().code(), Code::config_error) << at;
+        }
+    });
+}
+
+TEST(GoldenFormats, ExecutionRecordOne) {
+    const auto text = golden("execution-record-1");
+    const auto read = read_stored_record(text).value();
+    EXPECT_EQ(stored_record(read), text);
+    EXPECT_EQ(read.status, ExecutionRecord::Status::failed);
+    EXPECT_EQ(read.input, R"({"n":1.10})");
+    cut(text, [](const std::string& shorter, std::size_t at) {
+        const auto other = read_stored_record(shorter);
+        if (!other) {
+            EXPECT_EQ(other.error().code(), Code::storage_error) << at;
         }
     });
 }

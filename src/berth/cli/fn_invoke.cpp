@@ -134,6 +134,7 @@ Result<int> invoke(Context& context, const Arguments& arguments) {
     options.functions.process.show_output = true;
     options.server.grace = std::chrono::milliseconds(0);
     options.functions.public_url.reset();
+    options.functions.records = FunctionSettings::Records::memory;  // the file belongs to the host that serves
     BERTH_TRY(const auto serving, Serving::start(*application, std::move(options), console.progress()));
     if (arguments.no_internal_api) serving->function_set().set_url("");
     const auto function = serving->runtime().find(arguments.name);

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "berth/async/cancel.hpp"
+#include "berth/async/task.hpp"
 #include "berth/base/bytes.hpp"
 #include "berth/base/clock.hpp"
 #include "berth/base/limits.hpp"
@@ -18,6 +19,7 @@ namespace berth {
 
 struct CallMode;
 class DenialListener;
+struct Function;
 class InputStream;
 class OutputStream;
 class RunningCall;
@@ -59,6 +61,14 @@ struct AuthSubject {
     std::string metadata;   // JSON object; empty: none
 };
 
+/// Asked when a call's turn has come, before it starts.
+class CallStart {
+public:
+    virtual ~CallStart() = default;
+    /// An error keeps the call from starting and is its outcome.
+    virtual Task<Result<void>> starting(std::string id) = 0;
+};
+
 /// One invocation of a function, as it enters the runtime. Moved along, since it carries its place among the running ones.
 struct Call {
     std::string id;                    // UUIDv7, lower case
@@ -83,8 +93,10 @@ struct Call {
     const CallMode* mode = nullptr;    // null: on the machine as it is, not recorded; outlives the call
     WasmInstance* instance = nullptr;  // entered instead of a fresh one; outlives the call
     DenialListener* denials = nullptr; // told of denied calls of a wasm guest instead of the engine's listener; outlives the call
+    CallStart* start = nullptr;        // null: nobody is asked; outlives the call
     bool receipt = false;              // Outcome::receipt is wanted
     RunningCall* running = nullptr;    // its entry among the running ones, given by the runtime; outlives its run in the engine
+    const Function* admitted = nullptr;  // the version found for it, given by the runtime; null before that. Outlives the steps of the call
     CallSlot slot;                     // given by the runtime; held until nothing of the call is left
 };
 

@@ -14,51 +14,20 @@ namespace {
 
 constexpr std::size_t longest_payload = 64 << 10;
 
-std::string_view trigger_word(Trigger trigger) {
-    switch (trigger) {
-        case Trigger::cli: return "cli";
-        case Trigger::http: return "http";
-        case Trigger::route: return "route";
-        case Trigger::nested: return "internal";
-        case Trigger::embedder: return "event";
-    }
-    return "event";
-}
-
 /// A payload as JSON: whole, or its beginning as a string.
 std::string shown_payload(const std::string& json) {
     if (json.size() <= longest_payload) return json;
     return json_quote(json.substr(0, longest_payload));
 }
 
-void write_logs(JsonWriter& json, const std::vector<LogEntry>& logs) {
-    json.key("logs").begin_array();
-    for (const auto& entry : logs) {
-        json.begin_object().member("level", std::string_view(entry.level)).member("message", std::string_view(entry.message));
-        if (!entry.data.empty()) json.key("data").raw(entry.data);
-        if (!entry.timestamp.empty()) json.member("timestamp", std::string_view(entry.timestamp));
-        json.end_object();
-    }
-    json.end_array();
-}
-
 }  // namespace
-
-std::string_view name(ExecutionRecord::Status status) noexcept {
-    switch (status) {
-        case ExecutionRecord::Status::pending: return "pending";
-        case ExecutionRecord::Status::running: return "running";
-        case ExecutionRecord::Status::success: return "success";
-        case ExecutionRecord::Status::failed: return "failed";
-        case ExecutionRecord::Status::timed_out: return "timed_out";
-        case ExecutionRecord::Status::canceled: return "canceled";
-    }
-    return "failed";
-}
 
 struct ExecutionRecords::Kept {
     ExecutionRecord record;
     std::optional<CancelSource> cancel;
+    bool stored = false;     // it belongs into the store as well
+    bool shown = false;      // it has been written there as running
+    bool unwritten = false;  // its end has not been written there
 
     /// Empty, with the memory of its short texts.
     void clear() {
@@ -66,12 +35,14 @@ struct ExecutionRecords::Kept {
         for (auto* text : {&record.id, &record.function, &record.request_id, &record.version, &record.subject}) text->clear();
         for (auto* text : {&record.input, &record.output, &record.error}) *text = {};
         record.trigger = {};
+        record.started = {};
         record.completed.reset();
         record.duration = {};
         record.logs.clear();
         record.exit.reset();
         record.usage = {};
         cancel.reset();
+        stored = shown = unwritten = false;
     }
 };
 
@@ -82,6 +53,8 @@ struct ExecutionRecords::Shard {
     std::vector<std::unique_ptr<Kept>> open;  // not ended; all below are guarded by mutex
     std::deque<std::unique_ptr<Kept>> ended;  // the latest to end at the back
     std::unique_ptr<Kept> spare;
+    std::size_t unwritten = 0;                // of `ended`
+    std::uint64_t overwritten = 0;            // forgotten before they were written
 
     std::size_t position(std::string_view id) const noexcept {
         std::size_t at = open.size();
@@ -97,6 +70,10 @@ struct ExecutionRecords::Shard {
         if (!spare && !ended.empty() && ended.size() + open.size() >= bound) {
             spare = std::move(ended.front());
             ended.pop_front();
+            if (spare->unwritten) {
+                --unwritten;
+                ++overwritten;
+            }
         }
         if (spare) {
             spare->clear();
@@ -105,7 +82,6 @@ struct ExecutionRecords::Shard {
         }
         spare->record.id = id;
         open.push_back(std::move(spare));
-        if (open.size() > bound) open.erase(open.begin());
         return *open.back();
     }
 };
@@ -134,21 +110,44 @@ void take_outcome(ExecutionRecord& record, const Outcome& outcome, bool payloads
     }
 }
 
-bool fits(const ExecutionRecord& record, const ExecutionRecords::Filter& filter) {
-    if (!filter.function.empty() && record.function != filter.function) return false;
-    if (!filter.status.empty() && name(record.status) != filter.status) return false;
-    if (!filter.trigger.empty() && record.trigger != filter.trigger) return false;
-    if (!filter.request_id.empty() && record.request_id != filter.request_id) return false;
-    return !filter.subject || (record.subject == *filter.subject && !record.subject.empty());
-}
-
 }  // namespace
 
-ExecutionRecords::ExecutionRecords(const Clock& clock, bool payloads, std::size_t kept) : clock_(clock), payloads_(payloads), shards_(std::make_unique<Shard[]>(shard_count)) {
+ExecutionRecords::ExecutionRecords(const Clock& clock, bool payloads, ExecutionStore* store, std::size_t kept)
+    : clock_(clock), payloads_(payloads), store_(store), shards_(std::make_unique<Shard[]>(shard_count)) {
     for (std::size_t i = 0; i < shard_count; ++i) shards_[i].bound = std::max<std::size_t>(1, kept / shard_count);
+    if (store_ != nullptr) store_->set_source([this] { return unwritten(); });
 }
 
-ExecutionRecords::~ExecutionRecords() = default;
+ExecutionRecords::~ExecutionRecords() { close(); }
+
+void ExecutionRecords::close() {
+    if (store_ == nullptr) return;
+    store_->set_source({});  // looks a last time
+    store_ = nullptr;
+}
+
+std::vector<ExecutionRecord> ExecutionRecords::unwritten() {
+    std::vector<ExecutionRecord> found;
+    std::uint64_t lost = 0;
+    for (std::size_t i = 0; i < shard_count; ++i) {
+        auto& shard = shards_[i];
+        const std::lock_guard lock(shard.mutex);
+        lost += std::exchange(shard.overwritten, 0);
+        for (auto& kept : shard.open) {
+            if (!kept->stored || kept->shown || kept->record.status != ExecutionRecord::Status::running) continue;
+            kept->shown = true;
+            found.push_back(kept->record);
+        }
+        for (auto at = shard.ended.rbegin(); shard.unwritten > 0 && at != shard.ended.rend(); ++at) {
+            if (!(*at)->unwritten) continue;
+            (*at)->unwritten = false;
+            --shard.unwritten;
+            found.push_back((*at)->record);
+        }
+    }
+    if (lost > 0) store_->count_lost(lost);
+    return found;
+}
 
 ExecutionRecords::Shard& ExecutionRecords::shard(std::string_view id) const noexcept {
     // The end of an id is random.
@@ -165,14 +164,22 @@ void ExecutionRecords::take_input(ExecutionRecord& record, const Call& call) con
     if (payloads_ && !call.input.empty() && check_json(call.input.bytes)) record.input = shown_payload(call.input.bytes);
 }
 
-void ExecutionRecords::add_pending(const Call& call, CancelSource cancel) {
-    const auto now = clock_.wall();
-    auto& shard = this->shard(call.id);
+ExecutionRecord ExecutionRecords::pending(const Call& call) const {
+    ExecutionRecord record;
+    record.id = call.id;
+    take_input(record, call);
+    record.started = clock_.wall();
+    return record;
+}
+
+void ExecutionRecords::add_pending(ExecutionRecord record, CancelSource cancel) {
+    auto& shard = this->shard(record.id);
     const std::lock_guard lock(shard.mutex);
-    auto& kept = shard.open_one(call.id);
-    take_input(kept.record, call);
-    kept.record.started = now;
+    auto& kept = shard.open_one(record.id);
+    kept.record = std::move(record);
     kept.cancel = std::move(cancel);
+    kept.stored = store_ != nullptr;
+    kept.shown = true;  // the store knows when it begins
 }
 
 void ExecutionRecords::step(CallStep step, const Call& call, const Outcome* outcome) {
@@ -185,20 +192,34 @@ void ExecutionRecords::step(CallStep step, const Call& call, const Outcome* outc
         }
         (*listener)(call, *outcome);
     }
+    bool stores = false;
+    remember(step, call, outcome, stores);
+    if (stores) store_->wake();
+}
+
+void ExecutionRecords::remember(CallStep step, const Call& call, const Outcome* outcome, bool& stores) {
     auto& shard = this->shard(call.id);
     const std::lock_guard lock(shard.mutex);
     if (step == CallStep::received) {
         auto& record = shard.open_one(call.id).record;
         take_input(record, call);
-        record.started = call.received;
+        if (record.started == WallTime{}) record.started = call.received;
     } else if (step == CallStep::started) {
-        if (auto* kept = shard.find_open(call.id)) kept->record.status = ExecutionRecord::Status::running;
+        if (auto* kept = shard.find_open(call.id)) {
+            kept->record.status = ExecutionRecord::Status::running;
+            if (call.admitted != nullptr) kept->record.version = call.admitted->version;
+            stores = kept->stored = store_ != nullptr && (kept->stored || (call.admitted != nullptr && call.admitted->engine == EngineKind::subprocess));
+        }
     } else if (const auto at = shard.position(call.id); at != 0) {
         auto kept = std::move(shard.open[at - 1]);
         shard.open.erase(shard.open.begin() + static_cast<std::ptrdiff_t>(at - 1));
-        kept->record.completed = kept->record.started + outcome->timing.total;
+        kept->record.completed = call.received + outcome->timing.total;
         kept->cancel.reset();
         take_outcome(kept->record, *outcome, payloads_);
+        if (kept->stored && store_ != nullptr) {
+            stores = kept->unwritten = true;
+            ++shard.unwritten;
+        }
         shard.ended.push_back(std::move(kept));
     }
 }
@@ -209,7 +230,7 @@ void ExecutionRecords::set_listener(Listener listener) {
     listens_.store(true, std::memory_order_release);
 }
 
-std::optional<ExecutionRecord> ExecutionRecords::find(std::string_view id) const {
+std::optional<ExecutionRecord> ExecutionRecords::find_recent(std::string_view id) const {
     auto& shard = this->shard(id);
     const std::lock_guard lock(shard.mutex);
     if (const auto* open = shard.find_open(id)) return open->record;
@@ -217,7 +238,7 @@ std::optional<ExecutionRecord> ExecutionRecords::find(std::string_view id) const
     return found == shard.ended.end() ? std::nullopt : std::optional((*found)->record);
 }
 
-std::vector<ExecutionRecord> ExecutionRecords::list(const Filter& filter) const {
+std::vector<ExecutionRecord> ExecutionRecords::recent(const Filter& filter) const {
     // One page of each shard is enough: what comes before it in its shard comes before it in the whole.
     const auto wanted = filter.limit > SIZE_MAX - filter.offset ? SIZE_MAX : filter.limit + filter.offset;
     std::vector<ExecutionRecord> found;
@@ -242,6 +263,26 @@ std::vector<ExecutionRecord> ExecutionRecords::list(const Filter& filter) const 
     return found;
 }
 
+std::optional<ExecutionRecord> ExecutionRecords::find(std::string_view id) const {
+    if (auto recent = find_recent(id); recent || store_ == nullptr) return recent;
+    auto stored = store_->find(id);
+    return stored ? std::move(*stored) : std::nullopt;
+}
+
+std::vector<ExecutionRecord> ExecutionRecords::list(const Filter& filter) const {
+    if (store_ == nullptr) return recent(filter);
+    auto whole = filter;
+    whole.limit = filter.limit > SIZE_MAX - filter.offset ? SIZE_MAX : filter.limit + filter.offset;
+    whole.offset = 0;
+    auto found = recent(whole);
+    // What is in memory is newer than what the store has of it.
+    if (auto stored = store_->list(whole, [this](std::string_view id) { return find_recent(id).has_value(); })) std::move(stored->begin(), stored->end(), std::back_inserter(found));
+    std::sort(found.begin(), found.end(), [](const auto& a, const auto& b) { return a.id > b.id; });
+    found.erase(found.begin(), found.begin() + static_cast<std::ptrdiff_t>(std::min(filter.offset, found.size())));
+    if (found.size() > filter.limit) found.resize(filter.limit);
+    return found;
+}
+
 ExecutionRecords::Cancelled ExecutionRecords::cancel(std::string_view id) {
     std::optional<CancelSource> source;
     {
@@ -256,29 +297,6 @@ ExecutionRecords::Cancelled ExecutionRecords::cancel(std::string_view id) {
     if (!source) return Cancelled::finished;
     source->cancel();
     return Cancelled::asked;
-}
-
-std::string to_json(const ExecutionRecord& record) {
-    JsonWriter json;
-    json.begin_object().member("id", std::string_view(record.id)).member("function_id", std::string_view(record.function)).member("request_id", std::string_view(record.request_id));
-    json.member("trigger_type", record.trigger).member("trigger_id", std::string_view(record.id)).member("status", name(record.status));
-    json.member("started_at", std::string_view(timestamp(record.started)));
-    json.key("completed_at");
-    if (record.completed) json.value(std::string_view(timestamp(*record.completed)));
-    else json.null();
-    json.member("duration_ms", std::chrono::duration_cast<std::chrono::milliseconds>(record.duration).count());
-    if (!record.input.empty()) json.key("input").raw(record.input);
-    if (!record.output.empty()) json.key("output").raw(record.output);
-    json.key("error");
-    if (record.error.empty()) json.null();
-    else json.raw(record.error);
-    write_logs(json, record.logs);
-    if (record.exit) {
-        json.key("exit").begin_object().member("code", record.exit->status).member("signal", record.exit->signal);
-        json.member("cpu_ms", std::chrono::duration_cast<std::chrono::milliseconds>(record.usage.cpu).count()).member("peak_memory", record.usage.peak_memory).end_object();
-    }
-    json.end_object();
-    return json.take();
 }
 
 }  // namespace berth

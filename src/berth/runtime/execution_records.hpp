@@ -12,37 +12,21 @@
 
 #include "berth/async/cancel.hpp"
 #include "berth/base/clock.hpp"
+#include "berth/runtime/execution_record.hpp"
+#include "berth/runtime/execution_store.hpp"
 #include "berth/runtime/runtime.hpp"
 
 namespace berth {
 
-/// One call as it is remembered.
-struct ExecutionRecord {
-    enum class Status : std::uint8_t { pending, running, success, failed, timed_out, canceled };
-    std::string id;                     // of the call
-    std::string function;
-    std::string request_id;
-    std::string version;
-    std::string_view trigger;
-    std::string subject;                // id of who started it; empty: anonymous
-    Status status = Status::pending;
-    WallTime started;
-    std::optional<WallTime> completed;
-    std::chrono::nanoseconds duration{0};
-    std::string input, output;          // JSON, cut at 64 KiB; empty: not kept
-    std::string error;                  // JSON object; empty: none
-    std::vector<LogEntry> logs;
-    std::optional<ExitInfo> exit;
-    Usage usage;
-};
-std::string_view name(ExecutionRecord::Status status) noexcept;
-
 /// The newest calls of this process. Told of each step by the runtime; any thread. Calls are spread over shards by their
 /// id, so that threads seldom meet at a lock, and what a forgotten call occupied is used again: in the long run a call
 /// whose payloads are not kept allocates nothing here.
+///
+/// With a store, calls of processes and calls that nobody waits for are written there as well, a moment after they ended; what
+/// runs for longer is there as running. Calls of wasm functions are not: that would cost more than the call.
 class ExecutionRecords final : public CallObserver {
 public:
-    ExecutionRecords(const Clock& clock, bool payloads, std::size_t kept = 10'000);
+    ExecutionRecords(const Clock& clock, bool payloads, ExecutionStore* store = nullptr, std::size_t kept = 10'000);  // the store outlives it
     ~ExecutionRecords() override;
 
     void step(CallStep step, const Call& call, const Outcome* outcome) override;
@@ -51,36 +35,40 @@ public:
     using Listener = std::function<void(const Call&, const Outcome&)>;
     void set_listener(Listener listener);
 
-    /// A call that was accepted and has not come to the runtime yet; `cancel` ends it, also later.
-    void add_pending(const Call& call, CancelSource cancel);
+    /// The record of a call that was accepted and has not come to the runtime yet.
+    ExecutionRecord pending(const Call& call) const;
+    /// Keeps that record; `cancel` ends the call, also later.
+    void add_pending(ExecutionRecord record, CancelSource cancel);
 
+    using Filter = ExecutionFilter;
+    /// In memory and, where there is one, in the store. The store is looked into on the calling thread.
     std::optional<ExecutionRecord> find(std::string_view id) const;
-    struct Filter {
-        std::string function, status, trigger, request_id;
-        std::optional<std::string> subject;     // only of this one
-        std::size_t limit = 50, offset = 0;
-    };
-    std::vector<ExecutionRecord> list(const Filter& filter) const;  // newest first
+    std::vector<ExecutionRecord> list(const Filter& filter) const;    // newest first
+    std::vector<ExecutionRecord> recent(const Filter& filter) const;  // those in memory, newest first
 
     enum class Cancelled : std::uint8_t { asked, finished, unknown };
     /// Asks a call that was accepted with a way to end it; the runtime knows the others that run.
     Cancelled cancel(std::string_view id);
+
+    /// What the store does not have yet is given to it; it is told nothing more.
+    void close();
 
 private:
     struct Kept;
     struct Shard;
     Shard& shard(std::string_view id) const noexcept;
     void take_input(ExecutionRecord& record, const Call& call) const;
+    std::optional<ExecutionRecord> find_recent(std::string_view id) const;
+    void remember(CallStep step, const Call& call, const Outcome* outcome, bool& stores);
+    std::vector<ExecutionRecord> unwritten();
 
     const Clock& clock_;
     const bool payloads_;
+    ExecutionStore* store_;
     std::atomic<bool> listens_{false};
     std::mutex listener_mutex_;
     std::shared_ptr<const Listener> listener_;  // guarded by listener_mutex_; with the call that is telling it
     std::unique_ptr<Shard[]> shards_;
 };
-
-/// The record as JSON.
-std::string to_json(const ExecutionRecord& record);
 
 }  // namespace berth

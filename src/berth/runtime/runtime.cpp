@@ -223,6 +223,7 @@ Task<Outcome> Runtime::call(Call call) {
         const auto entry = *admitted;
         counted = &series(*entry.function);
         counted->in_flight.add(1);
+        call.admitted = entry.function.get();
         step(CallStep::admitted, call);
         RunningCall running;
         const RunningCalls::Member member(running_, running, call, entry.function);
@@ -246,6 +247,9 @@ Task<Outcome> Runtime::call(Call call) {
             } else {
                 refused = turn.error();
             }
+        }
+        if (!refused && call.start != nullptr) {
+            if (auto started = co_await call.start->starting(call.id); !started) refused = std::move(started.error());
         }
         if (refused) {
             outcome.error = std::move(refused);

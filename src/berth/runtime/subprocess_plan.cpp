@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "berth/base/format.hpp"
+#include "berth/runtime/execution_record.hpp"
 #include "berth/runtime/process_function.hpp"
 #include "berth/runtime/subprocess_envelope.hpp"
 #include "berth/runtime/subprocess_parts.hpp"
@@ -12,17 +13,6 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr std::string_view usual_variables[] = {"PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR"};
-
-std::string_view trigger_name(Trigger trigger) {
-    switch (trigger) {
-        case Trigger::cli: return "cli";
-        case Trigger::http: return "http";
-        case Trigger::route: return "route";
-        case Trigger::nested: return "internal";
-        case Trigger::embedder: return "event";
-    }
-    return "event";
-}
 
 std::int64_t milliseconds(std::chrono::nanoseconds duration) { return std::chrono::duration_cast<std::chrono::milliseconds>(duration).count(); }
 
@@ -121,7 +111,7 @@ ProcessPlan SubprocessEngine::plan_of(const ProcessFunction& function, const Cal
     variables["ALYX_TIMEOUT_MS"] = std::to_string(milliseconds(plan.timeout));
     variables["ALYX_DEADLINE_MS"] = std::to_string(deadline_ms);
     if (plan.memory) variables["ALYX_MEMORY_MB"] = std::to_string(*plan.memory >> 20);
-    variables["ALYX_TRIGGER"] = trigger_name(call.trigger);
+    variables["ALYX_TRIGGER"] = trigger_word(call.trigger);
     variables["ALYX_DEV"] = options_.development ? "1" : "0";
     variables["ALYX_PROTOCOL"] = "1";
     if (!call.trace_parent.empty()) variables["TRACEPARENT"] = call.trace_parent;
@@ -142,7 +132,7 @@ ProcessPlan SubprocessEngine::plan_of(const ProcessFunction& function, const Cal
     const auto add_extra = [&](std::string_view extra) {
         if (extra == "function") request.with_function = true;
         if (extra == "trigger") {
-            request.trigger = trigger_name(call.trigger);
+            request.trigger = trigger_word(call.trigger);
             request.trigger_id = call.id;
         }
         if (extra == "deadline") request.deadline_ms = deadline_ms;

@@ -4,26 +4,58 @@
 
 namespace berth {
 
-Result<void> AsyncCalls::accept(Call call) {
-    bool start = false;
+void AsyncCalls::add(Waiting waiting, std::unique_lock<std::mutex> lock) {
+    line_.push_back(std::move(waiting));
+    const bool start = running_ < parts_.at_once && !closed_;
+    if (start) ++running_;
+    lock.unlock();
+    if (start) scope_.spawn(parts_.reactors.next(), work());
+}
+
+void AsyncCalls::resume() {
+    if (parts_.store == nullptr) return;
+    for (const auto& id : parts_.store->left_over()) {
+        auto record = parts_.store->find(id);
+        if (!record || !*record) continue;
+        CancelSource cancel;
+        Waiting waiting;
+        waiting.call.id = id;
+        waiting.cancel = cancel.token();
+        parts_.records.add_pending(std::move(**record), std::move(cancel));
+        add(std::move(waiting), std::unique_lock(mutex_));
+    }
+}
+
+Task<Result<void>> AsyncCalls::accept(Call call) {
     {
         const std::lock_guard lock(mutex_);
-        if (closed_) return fail(Code::shutting_down, "the host is shutting down; try again elsewhere or later");
-        if (line_.size() >= depth_) return fail(Code::queue_full, format("{} asynchronous calls wait already", line_.size()));
-        CancelSource cancel;
-        call.cancel = cancel.token();
-        records_.add_pending(call, std::move(cancel));
-        line_.push_back(std::move(call));
-        start = running_ < at_once_;
-        if (start) ++running_;
+        if (closed_) co_return fail(Code::shutting_down, "the host is shutting down; try again elsewhere or later");
+        if (line_.size() + entering_ >= parts_.depth) co_return fail(Code::queue_full, format("{} asynchronous calls wait already", line_.size() + entering_));
+        ++entering_;
     }
-    if (start) scope_.spawn(reactors_.next(), work());
-    return {};
+    CancelSource cancel;
+    Waiting waiting;
+    waiting.cancel = cancel.token();
+    auto record = parts_.records.pending(call);
+    Result<void> durable;
+    if (parts_.store != nullptr) {
+        durable = co_await parts_.store->accept(call, record);
+        waiting.call.id = std::move(call.id);
+    } else {
+        waiting.call = std::move(call);
+    }
+    std::unique_lock lock(mutex_);
+    --entering_;
+    if (!durable) co_return durable;
+    if (closed_ && parts_.store == nullptr) co_return fail(Code::shutting_down, "the host is shutting down; try again elsewhere or later");
+    parts_.records.add_pending(std::move(record), std::move(cancel));
+    add(std::move(waiting), std::move(lock));
+    co_return Result<void>();
 }
 
 Task<void> AsyncCalls::work() {
     while (true) {
-        std::optional<Call> next;
+        Waiting next;
         {
             const std::lock_guard lock(mutex_);
             if (line_.empty() || closed_) {
@@ -33,17 +65,29 @@ Task<void> AsyncCalls::work() {
             next = std::move(line_.front());
             line_.pop_front();
         }
-        const auto outcome = co_await invoker_.call(std::move(*next));
+        auto call = std::move(next.call);
+        if (parts_.store != nullptr) {
+            auto loaded = co_await parts_.store->load(call.id);
+            if (!loaded || !*loaded) {
+                parts_.log.write(LogLevel::error, "records", loaded ? "an accepted call is not in the store any more" : "an accepted call cannot be begun: " + loaded.error().full_message(), {{"call", call.id}});
+                continue;
+            }
+            call = std::move(**loaded);
+            call.start = this;
+        }
+        call.cancel = next.cancel;
+        const auto outcome = co_await parts_.invoker.call(std::move(call));
     }
 }
 
-Task<void> AsyncCalls::close() {
-    {
-        const std::lock_guard lock(mutex_);
-        closed_ = true;
-        line_.clear();
-    }
-    co_await scope_.join();
+Task<Result<void>> AsyncCalls::starting(std::string id) { return parts_.store->begin(std::move(id)); }
+
+void AsyncCalls::stop() {
+    const std::lock_guard lock(mutex_);
+    closed_ = true;
+    line_.clear();
 }
+
+Task<void> AsyncCalls::close() { co_await scope_.join(); }
 
 }  // namespace berth

@@ -100,10 +100,12 @@ std::optional<Task<HttpResponse>> FunctionFront::handle(HttpRequest& request, bo
             const auto segments = path_segments(path);
             if (!segments) return answered(refuse(request, segments.error()), function_label);
             if (segments->size() == 3 && name != "stats" && name != "events") return function_route(request, (*segments)[2], draining);
+            if (segments->size() == 4 && (*segments)[3] == "executions") return records_route(request);
             return answered(admin_route(request, path), function_label);
         }
     }
-    if (is_below(path, "/api/executions") || is_below(path, "/api/runtimes")) return answered(admin_route(request, path), is_below(path, "/api/runtimes") ? "/api/runtimes" : "/api/executions");
+    if (is_below(path, "/api/executions")) return records_route(request);
+    if (is_below(path, "/api/runtimes")) return answered(admin_route(request, path), "/api/runtimes");
     for (const auto later : later_paths) {
         if (is_below(path, later)) return answered(refuse(request, Error(Code::not_implemented, format("this build has no {}", later.substr(5)))), later);
     }
@@ -257,12 +259,12 @@ Task<HttpResponse> FunctionFront::run(HttpRequest& request, FunctionRef function
     if (refused) {
         outcome.error = std::move(refused);
     } else if (asks_async && options_.async == nullptr) {
-        outcome.error = Error(Code::not_implemented, "this host takes no asynchronous calls: what it accepts would be lost with its memory (functions.records)");
+        outcome.error = Error(Code::not_implemented, "this host takes no asynchronous calls (functions.records is off)");
     } else if (asks_async) {
         const auto id = call.id;
-        if (spool) {
-            outcome.error = Error(Code::not_implemented, "files of an asynchronous call cannot be spooled; send uploads: inline");
-        } else if (auto accepted = options_.async->accept(std::move(call)); accepted) {
+        Result<void> accepted = fail(Code::not_implemented, "files of an asynchronous call cannot be spooled; send uploads: inline");
+        if (!spool) accepted = co_await options_.async->accept(std::move(call));
+        if (accepted) {
             JsonWriter json;
             json.begin_object().member("execution_id", std::string_view(id)).member("request_id", std::string_view(envelope_id)).member("status", "pending").end_object();
             HttpResponse response;
@@ -298,6 +300,15 @@ Task<HttpResponse> FunctionFront::run(HttpRequest& request, FunctionRef function
         if (outcome.usage.peak_memory != 0) response.fields.emplace_back("Berth-Memory-Peak", std::to_string(outcome.usage.peak_memory));
     }
     if (!trace_parent.empty()) response.fields.emplace_back("traceparent", trace_parent);
+    co_return response;
+}
+
+Task<HttpResponse> FunctionFront::records_route(HttpRequest& request) {
+    // The records of a store may be many.
+    auto response = co_await run_guest(looking_, [&] { return admin_route(request, request.path); });
+    response.route = is_below(request.path, "/api/executions") ? std::string_view("/api/executions") : function_label;
+    if (response.request_id.empty()) response.request_id = sent_request_id(request);
+    if (response.request_id.empty()) response.request_id = new_call_id();
     co_return response;
 }
 

@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 
+#include "berth/async/offload.hpp"
 #include "berth/net/http_message.hpp"
 #include "berth/runtime/call_tokens.hpp"
 #include "berth/runtime/execution_records.hpp"
@@ -65,6 +66,7 @@ private:
     Task<HttpResponse> run(HttpRequest& request, FunctionRef function, Call call, std::optional<FunctionRoutes::Match> route);
     Task<HttpResponse> reload(HttpRequest& request);
     HttpResponse admin_route(HttpRequest& request, std::string_view path);
+    Task<HttpResponse> records_route(HttpRequest& request);
     HttpResponse list(bool admin) const;
     HttpResponse describe(const Function& function, bool admin) const;
     HttpResponse stats() const;
@@ -75,6 +77,7 @@ private:
     Invoker& invoker_;
     FunctionFrontOptions options_;
     bool internal_only_ = false;
+    GuestProfile looking_;  // how long it takes to look into the records
     mutable std::mutex mutex_;
     std::shared_ptr<const FunctionRoutes> routes_;  // guarded by mutex_; with requests that look into it
 };

@@ -146,7 +146,7 @@ HttpResponse FunctionFront::stats() const {
     };
     std::map<std::string, Row> rows;
     for (const auto& function : invoker_.list()) rows[function->name].runtime = runtime_of(*function);
-    for (const auto& record : options_.records->list({.subject = std::nullopt, .limit = SIZE_MAX})) {
+    for (const auto& record : options_.records->recent({.subject = std::nullopt, .limit = SIZE_MAX})) {
         auto& row = rows[record.function];
         ++row.by_status[name(record.status)];
         if (record.completed) row.times.push_back(milliseconds(record.duration));

@@ -60,7 +60,7 @@ Result<std::unique_ptr<Serving>> Serving::start(Application& application, ServeO
     // Everything is found and compiled before the port answers, so that the first request waits for nothing.
     FunctionSet::Request request{.paths = options_now.paths, .policy = options_now.policy, .settings = options_now.functions, .missing_is_empty = options_now.missing_is_empty};
     BERTH_TRY(serving->functions_, FunctionSet::find(application, std::move(request), *serving->reactors_, progress));
-    serving->make_runtime();
+    BERTH_TRYV(serving->make_runtime());
     serving->make_fronts();
     BERTH_TRYV(serving->open_listeners());
     serving->keeper_ = std::make_unique<FunctionKeeper>(FunctionKeeper::Parts{.functions = *serving->functions_, .runtime = *serving->runtime_, .front = serving->front_->functions(), .log = application.log(),
@@ -68,12 +68,18 @@ Result<std::unique_ptr<Serving>> Serving::start(Application& application, ServeO
     serving->host_->set_ready();
     serving->server_->serve();
     if (serving->admin_server_) serving->admin_server_->serve();
+    if (serving->async_) serving->async_->resume();
     return serving;
 }
 
-void Serving::make_runtime() {
+Result<void> Serving::make_runtime() {
     const auto& functions = options_.functions;
-    records_ = std::make_unique<ExecutionRecords>(application_.clock(), functions.record_payloads);
+    if (functions.records == FunctionSettings::Records::file) {
+        BERTH_TRY(auto* const store, application_.store());
+        ExecutionStore::Options options{.store = *store, .clock = application_.clock(), .log = application_.log(), .metrics = application_.metrics(), .retention = functions.records_retention};
+        BERTH_TRY(store_, ExecutionStore::open(options));
+    }
+    records_ = std::make_unique<ExecutionRecords>(application_.clock(), functions.record_payloads, store_.get());
     const auto bounds = [functions](EngineKind kind) {
         auto bound = default_bounds(kind);
         if (kind != EngineKind::subprocess) return bound;
@@ -92,7 +98,11 @@ void Serving::make_runtime() {
                                                         .bounds = bounds},
                                          functions_->engines());
     const auto cores = std::max(1U, std::thread::hardware_concurrency());
-    if (functions.async_calls) async_ = std::make_unique<AsyncCalls>(*runtime_, *records_, *reactors_, functions.async_depth, std::size_t{4} * cores);
+    if (functions.records != FunctionSettings::Records::off) {
+        async_ = std::make_unique<AsyncCalls>(AsyncCalls::Parts{.invoker = *runtime_, .records = *records_, .store = store_.get(), .reactors = *reactors_, .log = application_.log(),
+                                                                .depth = functions.async_depth, .at_once = std::size_t{4} * cores});
+    }
+    return {};
 }
 
 Authenticator::Options Serving::who_may(const AuthSettings& settings, bool local_is_admin) const { return {.settings = settings, .local_is_admin = local_is_admin}; }
@@ -313,11 +323,13 @@ bool Serving::stop() {
     host_->drain();
     // Not ready, but still there: whoever balances the load takes a moment to notice.
     if (options_.server.drain_delay.count() > 0) sync_wait(reactors_->at(0).sleep_for(options_.server.drain_delay));
+    if (async_) async_->stop();
     if (keeper_) keeper_->stop();
     const bool clean = sync_wait(server_->close(grace));
     if (admin_server_) sync_wait(admin_server_->close(std::chrono::milliseconds(500)));
     sync_wait(runtime_->close(grace));
     if (async_) sync_wait(async_->close());
+    records_->close();
     sync_wait(reloads_.join());
     functions_->logs().set_listener({});
     return clean;

@@ -91,7 +91,7 @@ private:
     Serving(Application& application, ServeOptions options);
 
     struct Prepared;
-    void make_runtime();
+    Result<void> make_runtime();
     void make_fronts();
     Result<void> open_listeners();
     /// The rules of the front under these settings; null where nothing is on.
@@ -105,6 +105,7 @@ private:
     ServeOptions options_;
     std::unique_ptr<Reactors> reactors_;
     std::unique_ptr<FunctionSet> functions_;  // before the reactors go
+    std::unique_ptr<ExecutionStore> store_;   // null: records are in memory only
     std::unique_ptr<ExecutionRecords> records_;
     std::unique_ptr<Runtime> runtime_;
     std::unique_ptr<Authenticator> authenticator_;
