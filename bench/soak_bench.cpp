@@ -19,7 +19,6 @@
 
 namespace {
 
-using berth::embed::CallInput;
 using berth::embed::Program;
 
 constexpr std::string_view guest_text = R"((module

@@ -1,6 +1,6 @@
 main() {
   usage "./dev check [--no-install]
-Layers and the form of the sources, then the unit tests under the address and undefined-behaviour sanitizers and under the
+Layers, the form of the sources and clang-tidy (.clang-tidy), then the unit tests under the address and undefined-behaviour sanitizers and under the
 thread sanitizer." "$@"
   common_flags "$@"
   refuse_rest
@@ -10,6 +10,9 @@ thread sanitizer." "$@"
   local status=0
   scripts/check_layers || status=1
   scripts/check_format || status=1
+  preset=release
+  build berth_tests
+  scripts/check_tidy "$root/build/release" || status=1
   for preset in asan tsan; do
     build berth_tests
     TSAN_OPTIONS="suppressions=$root/tests/support/tsan.supp ${TSAN_OPTIONS:-}" "build/$preset/berth_tests" --gtest_brief=1 || status=1

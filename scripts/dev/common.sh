@@ -34,7 +34,7 @@ test_packages=(
   wasi-libc:/usr/include/wasm32-wasi/stdio.h
 )
 runtime_packages=(ruby:ruby)
-check_packages=(libclang-rt-22-dev:/usr/lib/llvm-22/lib/clang/22/lib/linux)
+check_packages=(libclang-rt-22-dev:/usr/lib/llvm-22/lib/clang/22/lib/linux clang-tidy-22:clang-tidy-22)
 bench_packages=(wrk:wrk nginx-light:nginx libbenchmark-dev:/usr/include/benchmark/benchmark.h)
 
 missing_packages() {

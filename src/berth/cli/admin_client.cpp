@@ -30,7 +30,7 @@ Error told_error(const ClientAnswer& answer) {
     }
     Error error(code, std::move(message));
     if (!fix.empty()) error.set_fix(std::move(fix));
-    if (answer.status == 401 && fix.empty()) error.set_fix("--token TOKEN, or BERTH_ADMIN_TOKEN");
+    else if (answer.status == 401) error.set_fix("--token TOKEN, or BERTH_ADMIN_TOKEN");
     return error;
 }
 

@@ -56,8 +56,7 @@ Result<int> explain(Context& context, const std::string& file) {
     BERTH_TRY(const auto application, Application::create(std::move(options)));
     const auto name = std::filesystem::path(file).stem().string();
     std::string preset;
-    auto lenient = request;
-    BERTH_TRY(const auto program, application->load(file, name, lenient, context.console.progress(), &preset));
+    BERTH_TRY(const auto program, application->load(file, name, request, context.console.progress(), &preset));
     const auto* component = program->component();
     std::vector<ModuleImport> imports;
     for (const auto& import : program->info().imports) imports.push_back({import.module, import.name, import.kind, {}});

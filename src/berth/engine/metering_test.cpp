@@ -8,8 +8,6 @@ namespace berth {
 namespace {
 
 using testing::MeteredModule;
-using testing::MeteredRun;
-using testing::WasmFixture;
 using enum ValueType;
 
 /// Runs an export both ways: the same results and the same total, which is returned.
