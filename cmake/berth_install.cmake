@@ -30,6 +30,7 @@ write_basic_package_version_file("${CMAKE_BINARY_DIR}/embed/BerthConfigVersion.c
 
 install(FILES "${_berth_archive}" "${CMAKE_BINARY_DIR}/native/libberth_native.a" DESTINATION "${CMAKE_INSTALL_LIBDIR}" COMPONENT embed)
 install(FILES "${CMAKE_BINARY_DIR}/embed/BerthConfig.cmake" "${CMAKE_BINARY_DIR}/embed/BerthConfigVersion.cmake" DESTINATION "${CMAKE_INSTALL_LIBDIR}/cmake/Berth" COMPONENT embed)
+install(TARGETS berth_fn_exec DESTINATION "${CMAKE_INSTALL_LIBEXECDIR}/berth" COMPONENT embed)
 # The public header and what it includes, nothing else: scripts/tests/embed.sh compiles each of them alone.
 install(FILES src/berth/base/error.hpp src/berth/base/error_code.hpp DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}/berth/base" COMPONENT embed)
 install(FILES src/berth/embed/host.hpp DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}/berth/embed" COMPONENT embed)

@@ -11,7 +11,7 @@ Builds build/berth-VERSION-linux-x86_64.tar.gz: the binary, its links, share/, t
   folder="build/dist/$name"
   rm -rf "$folder"
   mkdir -p "$folder/bin"
-  cp "build/$preset/bin/berth" "$folder/bin/"
+  cp "build/$preset/bin/berth" "build/$preset/bin/berth-fn-exec" "$folder/bin/"
   local link
   for link in glyph starkvm starkc vudo dol-codegen; do ln -s berth "$folder/bin/$link"; done
   cp -rL share LICENSE "$folder/"

@@ -2,18 +2,21 @@
 import contextlib
 import json
 import os
+import pwd
 import resource
 import shutil
 import signal
+import subprocess
 import tempfile
 import threading
 import time
 from pathlib import Path
 
+import support
 from support import alive, children_of, equal, host, make_probe, root, until
 
 cases = {}
-levels = [("clone3", "cgroup"), ("clone3", "group"), ("clone", "cgroup"), ("clone", "group")]
+levels = [("clone3", "cgroup"), ("clone3", "group"), ("helper", "cgroup"), ("helper", "group")]
 has_cgroup = os.access("/sys/fs/cgroup/unified/cgroup.procs", os.W_OK) or os.access("/sys/fs/cgroup/cgroup.procs", os.W_OK)
 
 
@@ -53,7 +56,11 @@ def outcome(server, name="probe", **value):
 
 @each_level
 def sixteen_cells_of_the_outcome_table(project, level):
-    with probes({"probe": "", "slow": "timeout: 300ms\nkill_grace: 0s\n", "small": "limits: {output: 64kb}\n"}, project) as server:
+    the_table(project)
+
+
+def the_table(project, **options):
+    with probes({"probe": "", "slow": "timeout: 300ms\nkill_grace: 0s\n", "small": "limits: {output: 64kb}\n"}, project, **options) as server:
         table = [({"do": "answer"}, 200, "ok"), ({"do": "exit-after-answer", "n": 3}, 500, "EXIT_NONZERO"), ({"do": "signal-after-answer", "n": 11}, 500, "SIGNALED"),
                  ({"do": "error"}, 409, "CONFLICT"), ({"do": "exit-after-error", "n": 4}, 409, "CONFLICT"), ({"do": "signal", "n": 6}, 500, "SIGNALED"),
                  ({"do": "empty"}, 500, "INVALID_OUTPUT"), ({"do": "exit-quiet", "n": 2}, 500, "EXIT_NONZERO"), ({"do": "garbage"}, 500, "INVALID_OUTPUT"), ({"do": "exit", "n": 9}, 500, "EXIT_NONZERO")]
@@ -66,6 +73,67 @@ def sixteen_cells_of_the_outcome_table(project, level):
         equal(outcome(server, do="exit-after-error", n=4)[2]["error"]["details"], {"exit_code": 4})
         equal(outcome(server, do="garbage")[2]["error"]["origin"], "guest")
         until(lambda: not alive(server, "slow"))
+
+
+def under_filter(problem, *calls):
+    """The same table in a host that a filter keeps from these system calls."""
+    with tempfile.TemporaryDirectory(prefix="berth-filter-") as temporary:
+        program = Path(temporary) / "refuse_calls"
+        subprocess.run(["cc", "-O2", "-o", program, root / "tests/functions/refuse_calls.c"], check=True)
+        wrapper = (program, problem, *calls, "--")
+        for level in ("group", "cgroup") if has_cgroup else ("group",):
+            the_table(f"functions: {{tree: {level}}}\n", wrapper=wrapper)
+        doctor = subprocess.run([*wrapper, support.binary, "fn", "doctor"], capture_output=True, text=True, cwd=temporary, env={"PATH": os.environ["PATH"], "HOME": temporary})
+        equal([line.split()[1] for line in doctor.stdout.splitlines() if line.startswith("launch ")], ["helper"], doctor.stdout + doctor.stderr)
+
+
+@case
+def calls_run_where_a_filter_refuses_clone3():
+    under_filter("ENOSYS", "clone3")
+
+
+@case
+def calls_run_where_a_filter_refuses_pidfds():
+    under_filter("ENOSYS", "clone3", "pidfd")
+
+
+@case
+def functions_run_as_another_user():
+    """Call, build step, compiled program, copied folder, spooled file: all of it as the user, who reads nothing of the host's."""
+    if os.geteuid() != 0:
+        status, _, errors = support.run("fn", "list", cwd=tempfile.gettempdir(), env={"BERTH_FUNCTIONS_RUN_AS": "root"})
+        assert status == 78 and "only root" in errors, errors
+        return
+    user = pwd.getpwnam("nobody")
+    show = "import json, os, sys\nrequest = json.load(sys.stdin)\nfiles = [open(one['path']).read() for one in request['input'].get('_files', [])]\ntry:\n    open('/etc/shadow').read()\n    secret = True\nexcept OSError:\n    secret = False\n" \
+           "print(json.dumps({'success': True, 'output': [os.getuid(), os.getgid(), os.getgroups(), os.environ['USER'], os.access(os.environ['HOME'], os.W_OK), secret, files]}))\n"
+    with tempfile.TemporaryDirectory(prefix="berth-user-") as temporary:
+        os.chmod(temporary, 0o711)
+        folder = Path(temporary) / "functions"
+        for name, files in {"plain": {"index.py": show, "manifest.yaml": "uploads: spool\n"}, "built": {"index.py": show, "make.sh": "id -u > out.py.tmp\ncat index.py >> out.py.tmp\nmv out.py.tmp out.py\n",
+                            "manifest.yaml": "build: {command: sh, args: [make.sh], output: out.py, use: output}\n"}, "compiled": {"main.c": '#include <stdio.h>\nint main(void) { puts("{\\"success\\":true}"); }\n'}}.items():
+            (folder / name).mkdir(parents=True)
+            for file, text in files.items():
+                (folder / name / file).write_text(text)
+        os.chown(folder / "built", user.pw_uid, user.pw_gid)
+        expected = [user.pw_uid, user.pw_gid, os.getgrouplist("nobody", user.pw_gid), "nobody", True, False, []]
+        c = '{command: "{cache}/main", extensions: [".c"], entry_names: [main.c], prepare: {command: cc, args: [-o, "{cache}/main", "{entry}"], inputs: ["**/*.c"]}}'
+        # Runtimes in the folder of the host's own user are out of reach.
+        env = {"XDG_STATE_HOME": temporary + "/state", "PATH": "/usr/local/bin:/usr/bin:/bin"}
+        with host(folder, project=f"functions: {{run_as: nobody, runtimes: {{c: {c}}}}}\n", verb=("fn", "dev"), env=env) as server:
+            equal(server.call("plain")[1].get("output"), expected, server.call("plain"))
+            body = '--b\r\nContent-Disposition: form-data; name="f"; filename="a.txt"\r\n\r\nspooled\r\n--b--\r\n'
+            status, text, _ = server.request("POST", "/api/functions/plain", body, {"Content-Type": "multipart/form-data; boundary=b"})
+            equal((status, json.loads(text)["output"]), (200, expected[:-1] + [["spooled"]]))
+            equal((folder / "built/out.py").read_text().split("\n")[0], str(user.pw_uid))
+            equal(server.call("built")[1]["output"], expected)
+            equal(server.call("compiled")[0], 200, server.call("compiled"))
+        closed = Path(temporary) / "closed"
+        closed.mkdir(mode=0o700)
+        status, _, errors = support.run("serve", folder, cwd=temporary, env={"BERTH_FUNCTIONS_RUN_AS": "nobody", "XDG_STATE_HOME": str(closed)})
+        assert status == 78 and "cannot reach the state folder" in errors, (status, errors)
+        status, _, errors = support.run("serve", folder, cwd=temporary, env={"BERTH_FUNCTIONS_RUN_AS": "nobody-at-all"})
+        assert status == 78 and "no user" in errors, (status, errors)
 
 
 @each_level

@@ -44,7 +44,7 @@ class Host:
 
 
 @contextlib.contextmanager
-def host(functions, *arguments, verb=("serve",), env=None, project=None, folder=None):
+def host(functions, *arguments, verb=("serve",), env=None, project=None, folder=None, wrapper=()):
     """Starts `berth serve` (or another verb) on a free port with its own state and home, and ends it."""
     with tempfile.TemporaryDirectory(prefix="berth-fn-") as home:
         environment = {"PATH": os.environ["PATH"], "HOME": home, "XDG_STATE_HOME": home + "/state", "XDG_CACHE_HOME": os.environ.get("XDG_CACHE_HOME", os.environ["HOME"] + "/.cache"),
@@ -55,7 +55,7 @@ def host(functions, *arguments, verb=("serve",), env=None, project=None, folder=
         for name, usual in (("CARGO_HOME", ".cargo"), ("RUSTUP_HOME", ".rustup")):
             environment.setdefault(name, os.environ["HOME"] + "/" + usual)
         environment |= env or {}
-        words = [binary, *verb, str(functions), "--port", "0", *arguments]
+        words = [*wrapper, binary, *verb, str(functions), "--port", "0", *arguments]
         if project:
             config = Path(home) / "berth.yaml"
             config.write_text(project)

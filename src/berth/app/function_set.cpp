@@ -1,5 +1,7 @@
 #include "berth/app/function_set.hpp"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <map>
 
@@ -226,6 +228,7 @@ void FunctionSet::keep_good(WasmFunctions::Served& served, Change* change) {
 }
 
 void FunctionSet::take_notices() {
+    if (processes_ && ::geteuid() == 0 && !request_.settings.process.run_as) notices_.emplace_back("functions run as root; functions.run_as names another user for them");
     for (auto* engine : engines()) {
         for (const auto& function : engine->list()) {
             for (const auto& problem : function->diagnostics) {

@@ -1,5 +1,7 @@
 #include "berth/app/function_settings.hpp"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <charconv>
 #include <fstream>
@@ -80,6 +82,21 @@ std::optional<std::string> secret_of(const std::vector<fs::path>& folders, const
     }
     if (const auto found = environment.find(format("BERTH_SECRET_{}", name)); found != environment.end()) return found->second;
     return {};
+}
+
+/// Who functions run as, and that this can be: the state folder holds what is compiled and copied for them.
+Result<std::shared_ptr<const LaunchUser>> run_as(const std::string& name, const fs::path& state) {
+    BERTH_TRY(auto user, LaunchUser::find(name) | note([] { return "functions.run_as"; }));
+    if (::geteuid() != 0 && (user.user != ::geteuid() || user.group != ::getegid())) return fail(Code::config_error, format("functions.run_as is {}, and only root can run programs as somebody else", name));
+    if (launch_helper().empty()) return fail(Code::config_error, "functions.run_as needs berth-fn-exec, which is not beside this binary");
+    if (!state.empty()) {
+        std::error_code problem;
+        fs::create_directories(state, problem);
+        // Others may pass through the folder, and read nothing of it.
+        if (!problem) fs::permissions(state, fs::perms::group_exec | fs::perms::others_exec, fs::perm_options::add, problem);
+        if (problem || !user.reaches(state)) return fail(Code::config_error, format("{} cannot reach the state folder {}, where what is compiled and copied for functions lies; give one that it can enter with --state-dir DIR", user.name, state.string()));
+    }
+    return std::make_shared<const LaunchUser>(std::move(user));
 }
 
 }  // namespace
@@ -178,8 +195,9 @@ Result<FunctionSettings> FunctionSettings::from(const Config& config, Applicatio
     process.ok_for_failures = status == "ok";
     BERTH_TRY(const auto tree, one_of(config, "functions.tree", {"auto", "cgroup", "group"}));
     process.tree = tree == "cgroup" ? TreeLevel::cgroup : tree == "group" ? TreeLevel::group : TreeLevel::automatic;
-    BERTH_TRY(const auto launch, one_of(config, "functions.launch", {"auto", "clone3", "clone"}));
-    if (launch != "auto") set_launch_path(launch == "clone3" ? LaunchPath::clone3 : LaunchPath::clone);
+    BERTH_TRY(const auto launch, one_of(config, "functions.launch", {"auto", "clone3", "clone", "helper"}));
+    if (launch != "auto") set_launch_path(launch == "clone3" ? LaunchPath::clone3 : launch == "clone" ? LaunchPath::clone : LaunchPath::helper);
+    if (launch == "helper" && launch_helper().empty()) return fail(Code::config_error, "functions.launch is helper, and berth-fn-exec is not beside this binary");
     BERTH_TRY(process.drain, parse_duration(config.value("functions.drain")));
     process.build_on_start = config.value("functions.build_on_start") == "true";
     process.no_new_privileges = config.value("functions.no_new_privs") == "true";
@@ -187,6 +205,14 @@ Result<FunctionSettings> FunctionSettings::from(const Config& config, Applicatio
     process.show_output = config.value("functions.expose_debug") == "true";
     if (process.show_output && production) return fail(Code::config_error, "production does not show what functions wrote; functions.expose_debug must be false");
 
+    if (const auto& name = config.value("functions.run_as"); !name.empty()) {
+        BERTH_TRY(process.run_as, run_as(name, folders.state));
+        // It has a folder and a name of its own; without a folder it gets one in the state folder.
+        std::error_code none;
+        environment.erase("HOME");
+        if (fs::is_directory(process.run_as->home, none) && process.run_as->reaches(process.run_as->home)) environment["HOME"] = process.run_as->home;
+        environment["USER"] = environment["LOGNAME"] = process.run_as->name;
+    }
     process.environment = std::move(environment);
     process.home = folders.state.empty() ? fs::path() : folders.state / "home";
     process.state = folders.state;

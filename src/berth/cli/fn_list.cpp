@@ -185,7 +185,6 @@ Result<int> doctor(Context& context, const std::string& root) {
     row("tree kill", groups ? format("cgroup ({})", groups->folder()) : format("group ({})", reason.empty() ? "functions.tree is group" : reason));
     row("memory", groups && groups->has_memory() ? "cgroup" : "sampler: every 50 ms");
     row("processes", groups && groups->has_pids() ? "cgroup" : "counted every 50 ms");
-    row("launch", launch_path() == LaunchPath::clone ? "clone" : "clone3");
     row("sandbox", "not offered by this build");
     Spawner spawner(1);
     RuntimeFinder finder(settings.process.environment, *settings.discovery.runtimes, *found->reactors, spawner);
@@ -212,6 +211,10 @@ Result<int> doctor(Context& context, const std::string& root) {
         for (const auto& entry : std::filesystem::directory_iterator(groups->folder(), ignored)) stale += entry.path().filename().string().starts_with("berth-fn-") ? 1 : 0;
     }
     row("leaves", format("{} in use", stale));
+    // Known once something was launched: the versions above were asked for.
+    row("launch", name(launch_path()));
+    row("helper", launch_helper().empty() ? "berth-fn-exec is not beside this binary" : launch_helper());
+    if (settings.process.run_as) row("run as", settings.process.run_as->name);
     return 0;
 }
 

@@ -12,10 +12,15 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
+#include <unistd.h>
+
 #include <algorithm>
-#include <array>
 #include <atomic>
+#include <expected>
+#include <filesystem>
 #include <memory>
+
+#include "berth/process/helper/exec_plan.hpp"
 
 namespace berth {
 
@@ -151,11 +156,33 @@ BERTH_IN_CHILD long clone_with(long number, long first, long second, long third,
 #endif
 }
 
+/// The start of the helper: places its descriptors and becomes it. They lie above all of their places.
+struct HelperStart {
+    const char* program;
+    char* const* arguments;
+    char* const* environment;
+    const int* descriptors;  // in the order of their places, from 0
+    std::size_t count;
+    int problem = 0;
+};
+
+BERTH_IN_CHILD void run_helper(void* argument) {
+    auto& start = *static_cast<HelperStart*>(argument);
+    for (std::size_t i = 0; i < start.count; ++i) {
+        if (const long placed = call(SYS_dup3, start.descriptors[i], static_cast<long>(i), 0); placed < 0) {
+            start.problem = static_cast<int>(-placed);
+            call(SYS_exit_group, 127);
+        }
+    }
+    start.problem = static_cast<int>(-call(SYS_execve, pointer(start.program), pointer(start.arguments), pointer(start.environment)));
+    call(SYS_exit_group, 127);
+}
+
 struct Pipe {
     Descriptor read, write;
 };
 
-/// Ends above 2, so that the child can place them; `ours` does not block.
+/// Ends above 2, so that the child can place them; `ours` does not block, if it is given.
 int open_pipe(Pipe& pipe, Descriptor Pipe::*ours) {
     int ends[2];
     if (::pipe2(ends, O_CLOEXEC) != 0) return errno;
@@ -167,6 +194,7 @@ int open_pipe(Pipe& pipe, Descriptor Pipe::*ours) {
         if (moved < 0) return errno;
         *end = Descriptor(moved);
     }
+    if (ours == nullptr) return 0;
     const int descriptor = (pipe.*ours).get();
     return ::fcntl(descriptor, F_SETFL, ::fcntl(descriptor, F_GETFL) | O_NONBLOCK) == 0 ? 0 : errno;
 }
@@ -212,7 +240,136 @@ std::atomic<LaunchPath> chosen_path{LaunchPath::automatic};  // for the whole pr
 
 constexpr rlimit unbounded{RLIM_INFINITY, RLIM_INFINITY};
 
+void reap(pid_t pid) {
+    siginfo_t info;
+    while (::waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED) != 0 && errno == EINTR) {
+    }
+}
+
+const char* step_name(std::uint32_t step) noexcept {
+    switch (static_cast<ExecStep>(step)) {
+        case ExecStep::plan: return "read the plan";
+        case ExecStep::session: return "setsid";
+        case ExecStep::directory: return "chdir";
+        case ExecStep::join: return "join the control group";
+        case ExecStep::limits: return "limit resources";
+        case ExecStep::user: return "change the user";
+        case ExecStep::parent: return "die with the parent";
+        case ExecStep::privileges: return "no new privileges";
+        case ExecStep::close: return "close descriptors";
+        case ExecStep::execute: return "execute";
+    }
+    return "start";
+}
+
+/// The plan of the helper in a file of memory that nobody can change any more; the errno when there is none.
+std::expected<Descriptor, int> plan_file(const LaunchPlan& plan, std::size_t joins) {
+    ExecHead head;
+    head.parent = ::getpid();
+    head.joins = static_cast<std::uint32_t>(joins);
+    head.arguments = static_cast<std::uint32_t>(plan.arguments.size());
+    head.variables = static_cast<std::uint32_t>(plan.environment.size());
+    head.no_new_privileges = plan.no_new_privileges ? 1 : 0;
+    const auto limit = [&head](std::size_t at, const rlimit& bounds) {
+        head.limits[at][0] = bounds.rlim_cur;
+        head.limits[at][1] = bounds.rlim_max == RLIM_INFINITY ? UINT64_MAX : bounds.rlim_max;
+    };
+    limit(0, bounded(RLIMIT_NOFILE, plan.open_files_soft, plan.open_files_hard));
+    limit(1, plan.cpu_seconds ? bounded(RLIMIT_CPU, *plan.cpu_seconds, *plan.cpu_seconds + 1) : unbounded);
+    limit(2, plan.file_size ? bounded(RLIMIT_FSIZE, *plan.file_size, *plan.file_size) : unbounded);
+    std::string rest;
+    if (plan.user) {
+        head.has_user = 1;
+        head.user = plan.user->user;
+        head.group = plan.user->group;
+        head.groups = static_cast<std::uint32_t>(plan.user->groups.size());
+        for (const std::uint32_t group : plan.user->groups) rest.append(reinterpret_cast<const char*>(&group), sizeof group);
+    }
+    const auto add = [&rest](const std::string& text) { rest.append(text.c_str(), text.size() + 1); };
+    add(plan.program);
+    for (const auto& argument : plan.arguments) add(argument);
+    for (const auto& variable : plan.environment) add(variable);
+    head.size = static_cast<std::uint32_t>(sizeof head + rest.size());
+    const auto whole = std::string(reinterpret_cast<const char*>(&head), sizeof head) + rest;
+    Descriptor file(::memfd_create("berth-plan", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+    if (!file) return std::unexpected(errno);
+    for (std::size_t at = 0; at < whole.size();) {
+        const auto written = ::write(file.get(), whole.data() + at, whole.size() - at);
+        if (written < 0 && errno != EINTR) return std::unexpected(errno);
+        if (written > 0) at += static_cast<std::size_t>(written);
+    }
+    if (::fcntl(file.get(), F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) != 0) return std::unexpected(errno);
+    return file;
+}
+
+/// Starts the helper with the plan and waits until the program runs, or what has failed is known.
+std::expected<LaunchedProcess, LaunchFailure> launch_by_helper(const LaunchPlan& plan, const Descriptor& directory, Pipe& input, Pipe& output, Pipe& errors, std::uint64_t stack_end) {
+    const auto failed = [](const char* step, int problem) { return std::unexpected(LaunchFailure{step, problem}); };
+    if (launch_helper().empty()) return failed("find berth-fn-exec", ENOENT);
+    auto joins = plan.joins;
+    if (plan.group >= 0 && plan.group_processes >= 0) joins.push_back(plan.group_processes);
+    auto file = plan_file(plan, joins.size());
+    if (!file) return failed("write the plan", file.error());
+    Pipe report;
+    if (const int problem = open_pipe(report, nullptr)) return failed("pipe", problem);
+
+    // Above all of their places, so that placing one never overwrites another.
+    std::vector<int> wanted{input.read.get(), output.write.get(), errors.write.get(), file->get(), report.write.get(), directory.get()};
+    wanted.insert(wanted.end(), joins.begin(), joins.end());
+    std::vector<Descriptor> raised;
+    std::vector<int> numbers;
+    for (const int one : wanted) {
+        raised.emplace_back(::fcntl(one, F_DUPFD_CLOEXEC, static_cast<int>(wanted.size())));
+        if (!raised.back()) return failed("raise descriptors", errno);
+        numbers.push_back(raised.back().get());
+    }
+    char own_name[] = "berth-fn-exec";
+    char* arguments[] = {own_name, nullptr};
+    char* environment[] = {nullptr};
+    HelperStart start{launch_helper().c_str(), arguments, environment, numbers.data(), numbers.size()};
+    sigset_t all, before;
+    ::sigfillset(&all);
+    ::pthread_sigmask(SIG_SETMASK, &all, &before);
+    const long pid = clone_with(SYS_clone, CLONE_VM | CLONE_VFORK | SIGCHLD, static_cast<long>(stack_end), 0, run_helper, &start);
+    ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    if (pid < 0) return failed("clone", static_cast<int>(-pid));
+    if (start.problem != 0) {
+        reap(static_cast<pid_t>(pid));
+        return failed("start berth-fn-exec", start.problem);
+    }
+    raised.clear();
+    report.write.reset();
+    ExecReport told;
+    ssize_t got = 0;
+    while ((got = ::read(report.read.get(), &told, sizeof told)) < 0 && errno == EINTR) {
+    }
+    if (got > 0) {
+        reap(static_cast<pid_t>(pid));
+        return failed(step_name(told.step), told.problem);
+    }
+    LaunchedProcess launched;
+    launched.pid = static_cast<pid_t>(pid);
+    launched.handle = Descriptor(static_cast<int>(::syscall(SYS_pidfd_open, launched.pid, 0)));
+    launched.input = std::move(input.write);
+    launched.output = std::move(output.read);
+    launched.errors = std::move(errors.read);
+    return launched;
+}
+
 }  // namespace
+
+const std::string& launch_helper() {
+    static const std::string found = [] {
+        std::error_code problem;
+        const auto folder = std::filesystem::read_symlink("/proc/self/exe", problem).parent_path();
+        for (const auto* place : {"berth-fn-exec", "bin/berth-fn-exec", "../bin/berth-fn-exec", "../libexec/berth/berth-fn-exec"}) {
+            const auto file = (folder / place).lexically_normal();
+            if (!folder.empty() && ::access(file.c_str(), X_OK) == 0) return file.string();
+        }
+        return std::string();
+    }();
+    return found;
+}
 
 std::expected<LaunchedProcess, LaunchFailure> launch(const LaunchPlan& plan) {
     const auto failed = [](const char* step, int problem) { return std::unexpected(LaunchFailure{step, problem}); };
@@ -227,6 +384,7 @@ std::expected<LaunchedProcess, LaunchFailure> launch(const LaunchPlan& plan) {
     if (const int problem = open_pipe(errors, &Pipe::read)) return failed("pipe", problem);
 
     const auto path = chosen_path.load(std::memory_order_relaxed);
+    if (path == LaunchPath::helper || plan.user) return launch_by_helper(plan, directory, input, output, errors, stack.bottom() + child_stack);
     auto joins = plan.joins;
     const bool into_group = plan.group >= 0 && path != LaunchPath::clone;
     if (plan.group >= 0 && !into_group && plan.group_processes >= 0) joins.push_back(plan.group_processes);
@@ -273,7 +431,7 @@ std::expected<LaunchedProcess, LaunchFailure> launch(const LaunchPlan& plan) {
     ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
     if (path == LaunchPath::automatic) {
         const bool refused = pid == -ENOSYS || pid == -EPERM;
-        chosen_path.store(refused ? LaunchPath::clone : LaunchPath::clone3, std::memory_order_relaxed);
+        chosen_path.store(!refused ? LaunchPath::clone3 : launch_helper().empty() ? LaunchPath::clone : LaunchPath::helper, std::memory_order_relaxed);
         if (refused) return launch(plan);
     }
     if (pid < 0) return failed("clone3", static_cast<int>(-pid));
@@ -282,9 +440,7 @@ std::expected<LaunchedProcess, LaunchFailure> launch(const LaunchPlan& plan) {
     launched.pid = static_cast<pid_t>(pid);
     launched.handle = Descriptor(handle);
     if (child.failure.problem != 0) {
-        siginfo_t info;
-        while (::waitid(static_cast<idtype_t>(P_PIDFD), static_cast<id_t>(handle), &info, WEXITED) != 0 && errno == EINTR) {
-        }
+        reap(launched.pid);
         return std::unexpected(child.failure);
     }
     launched.input = std::move(input.write);
@@ -295,6 +451,16 @@ std::expected<LaunchedProcess, LaunchFailure> launch(const LaunchPlan& plan) {
 
 void set_launch_path(LaunchPath path) noexcept { chosen_path.store(path, std::memory_order_relaxed); }
 LaunchPath launch_path() noexcept { return chosen_path.load(std::memory_order_relaxed); }
+
+std::string_view name(LaunchPath path) noexcept {
+    switch (path) {
+        case LaunchPath::automatic: return "auto";
+        case LaunchPath::clone3: return "clone3";
+        case LaunchPath::clone: return "clone";
+        case LaunchPath::helper: return "helper";
+    }
+    return "auto";
+}
 
 std::string errno_name(int problem) {
     const char* name = ::strerrorname_np(problem);

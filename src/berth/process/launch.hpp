@@ -3,12 +3,14 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "berth/base/error.hpp"
 #include "berth/process/descriptor.hpp"
+#include "berth/process/launch_user.hpp"
 
 namespace berth {
 
@@ -25,14 +27,20 @@ struct LaunchPlan {
     bool no_new_privileges = true;
     int group = -1;                            // folder of the version 2 control group it starts in; -1: ours
     int group_processes = -1;                  // its cgroup.procs, for systems that cannot start it there
+    std::shared_ptr<const LaunchUser> user;    // null: ours; shared with every launch. Only by way of the helper
     std::vector<int> joins;                    // cgroup.procs of further groups it joins before it runs
 };
 
-/// The system call that starts processes: clone3, or clone where a filter around this process refuses that.
-enum class LaunchPath : std::uint8_t { automatic, clone3, clone };
+/// How processes are started: by clone3; where a filter around this process refuses that, through the program `berth-fn-exec`,
+/// or by clone where that program is not installed.
+enum class LaunchPath : std::uint8_t { automatic, clone3, clone, helper };
 /// For the whole process; `automatic` unless set. Any thread.
 void set_launch_path(LaunchPath path) noexcept;
 LaunchPath launch_path() noexcept;  // the one in use: never automatic after the first launch
+std::string_view name(LaunchPath path) noexcept;
+
+/// `berth-fn-exec` beside the binary that runs, in `bin` below or beside its folder, or in `libexec/berth`; empty: it is not there.
+const std::string& launch_helper();
 
 /// The step of a launch that failed, and why.
 struct LaunchFailure {
@@ -42,7 +50,7 @@ struct LaunchFailure {
 
 struct LaunchedProcess {
     pid_t pid = -1;      // also its process group and session
-    Descriptor handle;   // pidfd
+    Descriptor handle;   // pidfd, readable at its end; none where this host is kept from having one
     Descriptor input;    // our ends of its three pipes, not blocking
     Descriptor output;
     Descriptor errors;

@@ -223,9 +223,21 @@ Task<void> sweep(Run& run, std::vector<pid_t> killed) {
         bool any = false;
         for (const auto pid : left) {
             const int handle = static_cast<int>(::syscall(SYS_pidfd_open, pid, 0));
+            if (handle < 0 && errno != ESRCH) {
+                // No pidfds on this host. Whatever is ours keeps its number until it is reaped here.
+                siginfo_t info{};
+                if (::waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED | WNOHANG | WNOWAIT) != 0) continue;  // not ours, or gone
+                ::kill(pid, SIGKILL);
+                while (::waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED | WNOHANG) == 0) {
+                    any = true;
+                    if (info.si_pid != 0) break;
+                    co_await run.reactor.sleep_for(std::chrono::milliseconds(1));
+                }
+                continue;
+            }
             if (handle < 0) continue;
             PipeEnd end(io_context_of(run.reactor), handle);
-            ::syscall(SYS_pidfd_send_signal, handle, SIGKILL, nullptr, 0);
+            if (::syscall(SYS_pidfd_send_signal, handle, SIGKILL, nullptr, 0) != 0 && errno != ESRCH) ::kill(pid, SIGKILL);
             const auto gone = co_await asio_op([&end](auto handler) { end.async_wait(PipeEnd::wait_read, handler); });
             siginfo_t info{};
             if (!gone.error && ::waitid(static_cast<idtype_t>(P_PIDFD), static_cast<id_t>(handle), &info, WEXITED | WNOHANG) == 0) any = true;
@@ -295,7 +307,7 @@ Task<void> clean(RunRef run, Decision decision, ProcessResult* result, std::move
 
     siginfo_t info{};
     rusage usage{};
-    ::syscall(SYS_waitid, P_PIDFD, run->handle.native_handle(), &info, WEXITED, &usage);
+    if (::syscall(SYS_waitid, P_PIDFD, run->handle.native_handle(), &info, WEXITED, &usage) != 0) ::syscall(SYS_waitid, P_PID, run->pid, &info, WEXITED, &usage);
     if (result) {
         if (info.si_code == CLD_EXITED) {
             result->exit_status = info.si_status;

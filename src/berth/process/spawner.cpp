@@ -1,6 +1,10 @@
 #include "berth/process/spawner.hpp"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "berth/base/error.hpp"
 
@@ -21,6 +25,7 @@ Spawner::~Spawner() {
     }
     changed_.notify_all();
     for (auto& thread : threads_) thread.join();
+    for (auto& thread : watches_) thread.join();
 }
 
 void Spawner::work() {
@@ -32,9 +37,32 @@ void Spawner::work() {
         jobs_.pop_front();
         lock.unlock();
         job->result = berth::launch(*job->plan);
+        if (job->result && !job->result->handle) job->result->handle = watch(job->result->pid);
         job->reactor->post(job->waiting);
         lock.lock();
     }
+}
+
+/// Readable when the process has ended; it is not reaped by that.
+Descriptor Spawner::watch(pid_t pid) {
+    int ends[2] = {-1, -1};
+    if (::pipe2(ends, O_CLOEXEC) != 0) return Descriptor();
+    const std::lock_guard lock(mutex_);
+    for (const auto& ended : ended_watches_) {
+        ended->join();
+        watches_.erase(ended);
+    }
+    ended_watches_.clear();
+    const auto place = watches_.emplace(watches_.end());
+    *place = std::thread([this, place, pid, end = ends[1]] {
+        siginfo_t info;
+        while (::waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED | WNOWAIT) != 0 && errno == EINTR) {
+        }
+        ::close(end);
+        const std::lock_guard done(mutex_);
+        ended_watches_.push_back(place);
+    });
+    return Descriptor(ends[0]);
 }
 
 Task<std::expected<LaunchedProcess, LaunchFailure>> Spawner::launch(LaunchPlan plan) {

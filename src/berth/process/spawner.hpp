@@ -3,6 +3,7 @@
 #include <condition_variable>
 #include <coroutine>
 #include <deque>
+#include <list>
 #include <mutex>
 #include <thread>
 #include <vector>
@@ -32,11 +33,14 @@ private:
         std::coroutine_handle<> waiting;
     };
     void work();
+    Descriptor watch(pid_t pid);
 
     std::mutex mutex_;
     std::condition_variable changed_;
     std::deque<Job*> jobs_;   // guarded by mutex_
     bool stopping_ = false;   // guarded by mutex_
+    std::list<std::thread> watches_;   // guarded by mutex_: one for each process without a pidfd
+    std::vector<std::list<std::thread>::iterator> ended_watches_;  // guarded by mutex_: to be joined
     std::vector<std::thread> threads_;
 };
 

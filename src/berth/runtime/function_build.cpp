@@ -113,6 +113,7 @@ bool FunctionBuilder::is_fresh(const DiscoveredFunction& function) const {
 ProcessPlan FunctionBuilder::plan_of(const DiscoveredFunction& function, const RuntimeSpec* runtime, const std::string& program, std::vector<std::string> arguments) const {
     ProcessPlan plan;
     plan.groups = options_.groups;
+    plan.launch.user = options_.run_as;
     plan.launch.program = program;
     plan.launch.arguments = {program};
     plan.launch.arguments.insert(plan.launch.arguments.end(), arguments.begin(), arguments.end());
@@ -257,6 +258,7 @@ Task<Result<std::string>> FunctionBuilder::compile(const DiscoveredFunction& fun
     const auto work = target.parent_path() / format(".{}-{}", hash.substr(0, 16), new_call_id());
     fs::create_directories(work, problem);
     if (problem) co_return fail(Code::cannot_create, format("{} cannot be made: {}", work.string(), problem.message()));
+    if (options_.run_as && ::chown(work.c_str(), options_.run_as->user, options_.run_as->group) != 0) co_return fail(Code::cannot_create, format("{} cannot be given to {}", work.string(), options_.run_as->name));
     std::error_code missing;
     const bool go_module = runtime.name == "go" && fs::exists(function.function.directory / "go.mod", missing);
     const CommandWords words{.entry = go_module ? "." : "./" + function.entry, .dir = function.function.directory.string(), .cache = work.string(), .name = function.function.name};

@@ -37,6 +37,7 @@ public:
         std::filesystem::path home;                       // HOME where the host has none
         std::vector<std::pair<std::string, std::string>> env;
         std::shared_ptr<TreeGroups> groups;               // of the engine as well
+        std::shared_ptr<const LaunchUser> run_as;         // who builds; null: the host's user. Of the engine as well
     };
     FunctionBuilder(Options options, RuntimeFinder& finder, Reactors& reactors, Spawner& spawner) : options_(std::move(options)), finder_(finder), reactors_(reactors), spawner_(spawner) {}
     ~FunctionBuilder();

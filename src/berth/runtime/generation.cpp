@@ -33,6 +33,8 @@ bool copy_one(const fs::path& from, const fs::path& to) {
         }
         if (got < 0) return false;
     }
+    // Whoever could read the file can read the copy, also where functions run as another user.
+    if (::geteuid() == 0 && ::fchown(target.get(), status.st_uid, status.st_gid) != 0) return false;
     return ::fchmod(target.get(), status.st_mode & 0555) == 0;
 }
 

@@ -82,10 +82,11 @@ SubprocessEngine::SubprocessEngine(SubprocessOptions options, Reactors& reactors
     if (options_.tree != TreeLevel::group) groups_ = TreeGroups::open(no_groups_);
     else no_groups_ = "functions.tree is group";
     finder_ = std::make_unique<RuntimeFinder>(options_.environment, *options_.runtimes, reactors_, *spawner_);
-    builder_ = std::make_unique<FunctionBuilder>(FunctionBuilder::Options{.state = options_.state, .home = options_.home, .env = options_.env, .groups = groups_}, *finder_, reactors_, *spawner_);
+    builder_ = std::make_unique<FunctionBuilder>(FunctionBuilder::Options{.state = options_.state, .home = options_.home, .env = options_.env, .groups = groups_, .run_as = options_.run_as}, *finder_, reactors_, *spawner_);
     if (!options_.home.empty()) {
         std::error_code ignored;
         fs::create_directories(options_.home, ignored);
+        if (options_.run_as && ::chown(options_.home.c_str(), options_.run_as->user, options_.run_as->group) != 0) log_.write(LogLevel::warn, "function", format("{} cannot be given to {}", options_.home.string(), options_.run_as->name));
     }
     if (!options_.state.empty()) {
         std::error_code ignored;

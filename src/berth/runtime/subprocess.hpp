@@ -53,6 +53,7 @@ struct SubprocessOptions {
     TreeLevel tree = TreeLevel::automatic;
     std::chrono::nanoseconds drain{std::chrono::milliseconds(250)};
     bool no_new_privileges = true;
+    std::shared_ptr<const LaunchUser> run_as;    // of functions and builds; null: the host's. With every launch
     /// The value of a secret; empty: there is none. Called when a version of a function is made.
     std::function<std::optional<std::string>(std::string_view name)> secret;
     /// Which secrets a function may have; a list with "*" is all.

@@ -65,6 +65,7 @@ ProcessPlan SubprocessEngine::plan_of(const ProcessFunction& function, const Cal
     launch.program = prepared.program;
     launch.directory = function.run_folder.string();
     launch.no_new_privileges = options_.no_new_privileges;
+    launch.user = options_.run_as;
     launch.arguments = arguments_of(function, prepared.program, prepared.cache);
     if (const auto files = bound(Limit::open_files)) launch.open_files_soft = launch.open_files_hard = *files;
     if (const auto cpu = bound(Limit::cpu_time)) {

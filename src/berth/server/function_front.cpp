@@ -242,7 +242,7 @@ Task<HttpResponse> FunctionFront::run(HttpRequest& request, FunctionRef function
     }
     if (function->engine == EngineKind::component) call.request = head_of(request);
     std::optional<SpooledFiles> spool;
-    if (manifest && manifest->spool_uploads && !options_.spool.empty()) spool.emplace(options_.spool / call.id);
+    if (manifest && manifest->spool_uploads && !options_.spool.empty()) spool.emplace(options_.spool / call.id, options_.run_as);
     if (!refused) {
         if (auto input = route ? [&]() -> Result<Payload> {
                 BERTH_TRYV(decode_body(request, options_.max_body));

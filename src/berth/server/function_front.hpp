@@ -21,6 +21,8 @@
 
 namespace berth {
 
+struct LaunchUser;
+
 /// What the routes of functions need. What is null or empty has no routes. References outlive the front.
 struct FunctionFrontOptions {
     Detail detail = Detail::withheld;
@@ -38,6 +40,7 @@ struct FunctionFrontOptions {
     bool ok_for_failures = false;                          // functions that say nothing: their failures answer 200
     bool usage_headers = false;                            // answers say what their calls used
     bool expose_trace = false;                             // answers carry the trace context of their calls
+    std::shared_ptr<const LaunchUser> run_as;  // who reads them; null: the host's user
     std::filesystem::path spool;                           // where uploaded files may lie; empty: nowhere
 };
 

@@ -104,9 +104,14 @@ Result<std::string> SpooledFiles::add(std::string_view bytes) {
     std::filesystem::create_directories(folder_, problem);
     if (problem) return fail(Code::cannot_create, format("{} cannot be made: {}", folder_.string(), problem.message()));
     ::chmod(folder_.c_str(), 0700);
+    if (reader_ && ::chown(folder_.c_str(), reader_->user, reader_->group) != 0) return fail(Code::cannot_create, format("{} cannot be given to {}", folder_.string(), reader_->name));
     const auto path = folder_ / std::to_string(count_++);
     const int file = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (file < 0) return fail(Code::cannot_create, format("{} cannot be made", path.string()));
+    if (reader_ && ::fchown(file, reader_->user, reader_->group) != 0) {
+        ::close(file);
+        return fail(Code::cannot_create, format("{} cannot be given to {}", path.string(), reader_->name));
+    }
     while (!bytes.empty()) {
         const auto written = ::write(file, bytes.data(), bytes.size());
         if (written <= 0) break;

@@ -7,13 +7,14 @@
 #include <vector>
 
 #include "berth/base/error.hpp"
+#include "berth/process/launch_user.hpp"
 
 namespace berth {
 
 /// Files of one request in a folder of their own, removed with it.
 class SpooledFiles {
 public:
-    explicit SpooledFiles(std::filesystem::path folder) : folder_(std::move(folder)) {}
+    explicit SpooledFiles(std::filesystem::path folder, std::shared_ptr<const LaunchUser> reader = nullptr) : folder_(std::move(folder)), reader_(std::move(reader)) {}
     ~SpooledFiles();
     SpooledFiles(const SpooledFiles&) = delete;
     SpooledFiles& operator=(const SpooledFiles&) = delete;
@@ -23,6 +24,7 @@ public:
 
 private:
     std::filesystem::path folder_;
+    std::shared_ptr<const LaunchUser> reader_;  // who the files are for; null: the host's user. With the settings
     std::size_t count_ = 0;
 };
 

@@ -135,6 +135,7 @@ void Serving::make_fronts() {
     front.usage_headers = server.usage_headers;
     front.expose_trace = server.expose_trace;
     front.ok_for_failures = functions.process.ok_for_failures;
+    front.run_as = functions.process.run_as;
     if (!functions.process.state.empty()) front.spool = functions.process.state / "tmp" / std::to_string(::getpid());
     front_ = std::make_unique<HttpFront>(*runtime_, *host_, HttpFrontOptions{.detail = front.detail, .metrics = server.metrics == ServerSettings::MetricsOn::main, .functions = std::move(front)});
     if (options_.internal_only) front_->functions().set_internal_only();
