@@ -202,7 +202,8 @@ Outcome SubprocessEngine::launch_failure(const ProcessFunction& function, const 
                                                                : format("function \"{}\": {} cannot be started; the interpreter its first line names is not there", function.name, prepared.program));
         }
     } else if (executing && (problem == EACCES || problem == ENOEXEC)) {
-        outcome.error = Error(Code::not_executable, format("function \"{}\": {} is not executable ({}); chmod +x it, begin it with #!, or build it for this machine", function.name, prepared.program, errno_name(problem)));
+        outcome.error = Error(Code::not_executable, format("function \"{}\": {} is not executable ({}); chmod +x it, begin it with #!, or build it for this machine{}", function.name, prepared.program, errno_name(problem),
+                                                                    options_.run_as ? format("; it runs as {}, who has to reach it", options_.run_as->name) : ""));
     } else {
         outcome.error = Error(Code::spawn_failed, format("function \"{}\" could not be started: {} failed with {}", function.name, step, errno_name(problem)));
         outcome.details = format("{{\"step\":{},\"errno\":\"{}\"}}", json_quote(step), errno_name(problem));
