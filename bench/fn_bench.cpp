@@ -1,17 +1,25 @@
 // Functions against what the system itself costs: a launch, three pipes, a poll loop, a wait, no JSON.
 //
+//     fn_bench FOLDER --runtimes ORIGIN, --front PORT, --mixed CALLS
 //     fn_bench FOLDER ORIGIN      FOLDER has the functions echo and sleeper; ORIGIN is bench/fn_origin.go, built
+#include <arpa/inet.h>
 #include <fcntl.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
+#include <functional>
 #include <string>
+#include <thread>
 
 #include "bench/rows.hpp"
 #include "berth/async/sync_wait.hpp"
@@ -27,8 +35,22 @@ using Clock = std::chrono::steady_clock;
 
 double microseconds(Clock::duration time) { return std::chrono::duration<double, std::micro>(time).count(); }
 
+/// A program as it is started without us.
+struct Command {
+    std::vector<std::string> words;
+    std::string folder;
+    std::vector<std::string> environment{"PATH=/usr/bin:/bin"};
+};
+
 /// One call with nothing but system calls.
-double bare_call(const char* program, std::string_view request) {
+double bare_call(const Command& command, std::string_view request) {
+    const auto pointers = [](const std::vector<std::string>& texts) {
+        std::vector<char*> all;
+        for (const auto& text : texts) all.push_back(const_cast<char*>(text.c_str()));
+        all.push_back(nullptr);
+        return all;
+    };
+    const auto words = pointers(command.words), environment = pointers(command.environment);
     const auto begin = Clock::now();
     int in[2], out[2], errors[2];
     if (::pipe2(in, O_CLOEXEC) != 0 || ::pipe2(out, O_CLOEXEC) != 0 || ::pipe2(errors, O_CLOEXEC) != 0) return 0;
@@ -37,11 +59,9 @@ double bare_call(const char* program, std::string_view request) {
     ::posix_spawn_file_actions_adddup2(&actions, in[0], 0);
     ::posix_spawn_file_actions_adddup2(&actions, out[1], 1);
     ::posix_spawn_file_actions_adddup2(&actions, errors[1], 2);
-    char* words[] = {const_cast<char*>(program), nullptr};
-    char path[] = "PATH=/usr/bin:/bin";
-    char* environment[] = {path, nullptr};
+    if (!command.folder.empty()) ::posix_spawn_file_actions_addchdir_np(&actions, command.folder.c_str());
     pid_t pid = 0;
-    if (::posix_spawn(&pid, program, &actions, nullptr, words, environment) != 0) return 0;
+    if (::posix_spawn(&pid, words[0], &actions, nullptr, words.data(), environment.data()) != 0) return 0;
     ::posix_spawn_file_actions_destroy(&actions);
     for (const int end : {in[0], out[1], errors[1]}) ::close(end);
     std::string answer;
@@ -79,6 +99,9 @@ struct Engine {
         auto found = discover(paths, DiscoverySettings{});
         SubprocessOptions options;
         options.environment["PATH"] = "/usr/local/bin:/usr/bin:/bin";
+        for (const auto* name : {"PATH", "HOME"}) {
+            if (const char* value = std::getenv(name); value != nullptr) options.environment[name] = value;
+        }
         options.defaults = default_limits("subprocess", 2);
         options.tree = level;
         options.metrics = &metrics;
@@ -150,6 +173,7 @@ double part_median(const std::vector<double>& all) { return median({all.begin() 
 void run(const std::filesystem::path& folder, const std::string& origin_program) {
     const auto echo = (folder / "echo/handler").string();
     const std::string request = R"({"request_id":"0197a3c2-6f0e-7c31-9d53-0a4f6a1be2d4","function_name":"echo","input":{},"context":{"auth":null,"env":{},"alyx_url":"","internal_token":""}})" "\n";
+    const Command bare_echo{{echo}, "", {"PATH=/usr/bin:/bin"}};
     constexpr int rounds = 9, calls = 120;
 
     std::vector<double> bare, group, cgroup, go;
@@ -157,7 +181,7 @@ void run(const std::filesystem::path& folder, const std::string& origin_program)
         Engine by_group(folder, TreeLevel::group), by_cgroup(folder, TreeLevel::automatic);
         for (int i = 0; i < rounds; ++i) {
             std::vector<double> times;
-            for (int j = 0; j < calls; ++j) times.push_back(bare_call(echo.c_str(), request));
+            for (int j = 0; j < calls; ++j) times.push_back(bare_call(bare_echo, request));
             bare.push_back(median(times));
             group.push_back(median(by_group.one_by_one("echo", calls)));
             cgroup.push_back(median(by_cgroup.one_by_one("echo", calls)));
@@ -234,6 +258,149 @@ void run(const std::filesystem::path& folder, const std::string& origin_program)
     }
 }
 
+/// Interpreters, started by us and by nothing but system calls in turn; then many at once against os/exec.
+void runtimes(const std::filesystem::path& folder, const std::string& origin_program) {
+    const std::string request = R"({"request_id":"0197a3c2-6f0e-7c31-9d53-0a4f6a1be2d4","function_name":"f","input":{},"context":{"auth":null,"env":{},"alyx_url":"","internal_token":""}})" "\n";
+    Engine engine(folder, TreeLevel::automatic);
+    for (const auto& function : engine.runtime->list()) {
+        const auto& runtimes = engine.engine->finder().registry().all();
+        const auto found = std::find_if(runtimes.begin(), runtimes.end(), [&](const auto& one) { return one->name == function->runtime; });
+        const auto program = found == runtimes.end() ? std::string() : engine.engine->finder().on_path(**found);
+        if (program.empty()) {
+            std::fprintf(stderr, "%s is not installed\n", function->runtime.c_str());
+            std::exit(1);
+        }
+        Command command{{program}, function->directory.string(), {}};
+        command.words.insert(command.words.end(), (*found)->args.begin(), (*found)->args.end());
+        command.words.push_back("./" + function->entry.filename().string());
+        for (const auto* name : {"PATH", "HOME"}) command.environment.push_back(std::string(name) + "=" + (std::getenv(name) ? std::getenv(name) : ""));
+        command.environment.push_back("LANG=C.UTF-8");
+        command.environment.push_back("NO_COLOR=1");
+        engine.one_by_one(function->name, 2);
+        constexpr int rounds = 9, calls = 8;
+        std::vector<double> more, bare, ours;
+        for (int i = 0; i < rounds; ++i) {
+            std::vector<double> plain, called;
+            for (int j = 0; j < calls; ++j) {  // one after the other, so that both meet the same machine
+                plain.push_back(bare_call(command, request));
+                called.push_back(engine.one_by_one(function->name, 1).front());
+            }
+            bare.push_back(median(plain));
+            ours.push_back(median(called));
+            more.push_back((ours.back() - 1.03 * bare.back()) / 1e3);
+        }
+        std::printf("%s, ms: bare %.2f, ours %.2f\n", function->name.c_str(), median(bare) / 1e3, median(ours) / 1e3);
+        row("fn-runtime-" + function->name + "-ms", median(more));
+        if (function->name != "node" && function->name != "python") continue;
+        const int parallel = 2 * static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
+        std::string rest;
+        for (std::size_t i = 1; i < command.words.size(); ++i) rest += (i > 1 ? " " : "") + command.words[i];
+        ::setenv("FN_ARGUMENTS", rest.c_str(), 1);
+        ::setenv("FN_FOLDER", command.folder.c_str(), 1);
+        std::vector<double> rate, theirs;
+        for (int i = 0; i < 5; ++i) {
+            rate.push_back(60 / engine.at_once(function->name, 60, parallel));
+            theirs.push_back(60 / (origin(origin_program, program, 60, parallel, 0).front() / 1e6));
+        }
+        ::unsetenv("FN_ARGUMENTS");
+        ::unsetenv("FN_FOLDER");
+        std::printf("%s, %d at once: %.1f/s, os/exec %.1f/s\n", function->name.c_str(), parallel, median(rate), median(theirs));
+        row("fn-throughput-" + function->name, paired(rate, theirs));
+    }
+}
+
+/// A connection that stays, to a host on this machine.
+class Client {
+public:
+    explicit Client(int port) : socket_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+        sockaddr_in address{};
+        address.sin_family = AF_INET;
+        address.sin_port = htons(static_cast<std::uint16_t>(port));
+        address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        const int one = 1;
+        ::setsockopt(socket_, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+        if (::connect(socket_, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) std::abort();
+    }
+    ~Client() { ::close(socket_); }
+    Client(const Client&) = delete;
+    Client& operator=(const Client&) = delete;
+
+    void call() {
+        static constexpr std::string_view request = "POST /api/functions/echo HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}";
+        if (::send(socket_, request.data(), request.size(), 0) != static_cast<ssize_t>(request.size())) std::abort();
+        std::string text;
+        char part[16384];
+        while (true) {
+            const auto got = ::recv(socket_, part, sizeof part, 0);
+            if (got <= 0) std::abort();
+            text.append(part, static_cast<std::size_t>(got));
+            const auto head = text.find("\r\n\r\n");
+            if (head == std::string::npos) continue;
+            const auto length = text.find("Content-Length: ");
+            if (length == std::string::npos || length > head) std::abort();
+            if (text.size() >= head + 4 + std::strtoul(text.c_str() + length + 16, nullptr, 10)) break;
+        }
+        if (!text.starts_with("HTTP/1.1 200")) std::abort();
+    }
+
+private:
+    int socket_;
+};
+
+/// A host of its own against the engine in this process: one call at a time, then at half of what the engine can do.
+void front(const std::filesystem::path& folder, int port) {
+    Engine engine(folder, TreeLevel::automatic);
+    Client client(port);
+    constexpr int rounds = 15, calls = 100;
+    std::vector<double> more;
+    for (int i = 0; i < rounds; ++i) {
+        std::vector<double> over, inside;
+        for (int j = 0; j < calls; ++j) {
+            const auto begin = Clock::now();
+            client.call();
+            over.push_back(microseconds(Clock::now() - begin));
+            inside.push_back(engine.one_by_one("echo", 1).front());
+        }
+        more.push_back((median(over) - median(inside)) / 1e3);
+    }
+    row("fn-front-p50-ms", median(more));
+
+    const auto rate = 800 / engine.at_once("echo", 800, 16) / 2;
+    const auto paced = [rate](int count, int workers, const std::function<std::function<void()>()>& connect) {
+        std::vector<double> times(static_cast<std::size_t>(count));
+        std::atomic<int> next{0};
+        const auto begin = Clock::now();
+        std::vector<std::thread> threads;
+        for (int i = 0; i < workers; ++i) {
+            threads.emplace_back([&] {
+                const auto call = connect();
+                for (int at = next.fetch_add(1); at < count; at = next.fetch_add(1)) {
+                    const auto due = begin + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(at / rate));
+                    std::this_thread::sleep_until(due);
+                    call();
+                    times[static_cast<std::size_t>(at)] = microseconds(Clock::now() - due);
+                }
+            });
+        }
+        for (auto& thread : threads) thread.join();
+        std::sort(times.begin(), times.end());
+        return times[times.size() * 99 / 100];
+    };
+    std::vector<double> later;
+    for (int i = 0; i < 5; ++i) {
+        const auto over = paced(1500, 16, [port] {
+            const auto own = std::make_shared<Client>(port);
+            return [own] { own->call(); };
+        });
+        const auto inside = paced(1500, 16, [&engine] {
+            return [&engine] { sync_wait(run_on(engine.reactors->next(), engine.call("echo", "{}"))); };
+        });
+        later.push_back((over - inside) / 1e3);
+        std::printf("at %.0f/s, 99th percentile: over HTTP %.2f ms, engine %.2f ms\n", rate, over / 1e3, inside / 1e3);
+    }
+    row("fn-front-p99-ms", median(later));
+}
+
 /// Mixed calls, half of them faults: what is left of descriptors and memory.
 void mixed(const std::filesystem::path& folder, int count) {
     Engine engine(folder, TreeLevel::automatic);
@@ -286,6 +453,8 @@ void mixed(const std::filesystem::path& folder, int count) {
 int main(int argc, char** argv) {
     berth::adopt_orphans();
     if (argc == 4 && std::strcmp(argv[2], "--mixed") == 0) berth::bench::mixed(argv[1], std::atoi(argv[3]));
+    else if (argc == 4 && std::strcmp(argv[2], "--runtimes") == 0) berth::bench::runtimes(argv[1], argv[3]);
+    else if (argc == 4 && std::strcmp(argv[2], "--front") == 0) berth::bench::front(argv[1], std::atoi(argv[3]));
     else if (argc == 3) berth::bench::run(argv[1], argv[2]);
     else return 2;
 }

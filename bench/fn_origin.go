@@ -1,7 +1,7 @@
 // What functions are measured against: os/exec as a plain host does it. Marshals the request, runs the program with
 // buffers, unmarshals the answer. `fn_origin PROGRAM COUNT PARALLEL BYTES` prints microseconds of each call; with
 // `serve` instead of a count it answers POST on a free port, whose number it prints: a stand-in for a serializing HTTP
-// front that forks for each request.
+// front that forks for each request. FN_ARGUMENTS and FN_FOLDER are further words of the program and where it runs.
 package main
 
 import (
@@ -30,7 +30,8 @@ func call(program string, input any) error {
 	if err != nil {
 		return err
 	}
-	command := exec.Command(program)
+	command := exec.Command(program, strings.Fields(os.Getenv("FN_ARGUMENTS"))...)
+	command.Dir = os.Getenv("FN_FOLDER")
 	command.Stdin = bytes.NewReader(request)
 	var out, errors bytes.Buffer
 	command.Stdout, command.Stderr = &out, &errors

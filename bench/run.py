@@ -21,6 +21,7 @@ from pathlib import Path
 
 root = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(root / "bench"))
+import function_rows  # noqa: E402
 import http_rows  # noqa: E402
 
 # name: (relation, goal, unit, what it is)
@@ -75,6 +76,27 @@ GOALS = {
     "fn-json-strings": (">=", 1.5, "GB/s", "P15 check of a 64 MiB text of strings"),
     "fn-json-numbers": (">=", 0.6, "GB/s", "P15 the same of numbers"),
     "fn-front-stand-in": (">=", 1.3, "x", "P6 requests a second of a static echo, 16 connections, to a stand-in: Go net/http with os/exec"),
+    "fn-runtime-node-ms": ("<=", 0.3, "ms", "P2 a call of a Node function over 1.03 times bare system calls, median"),
+    "fn-runtime-python-ms": ("<=", 0.3, "ms", "P2 the same, Python"),
+    "fn-runtime-ruby-ms": ("<=", 0.3, "ms", "P2 the same, Ruby"),
+    "fn-runtime-deno-ms": ("<=", 0.3, "ms", "P2 the same, Deno"),
+    "fn-runtime-bun-ms": ("<=", 0.3, "ms", "P2 the same, Bun"),
+    "fn-throughput-node": (">=", 0.98, "x", "P4 calls of a Node function a second, twice the processors at once, to Go os/exec"),
+    "fn-throughput-python": (">=", 0.98, "x", "P4 the same, Python"),
+    "fn-front-p50-ms": ("<=", 0.20, "ms", "P5 a call over HTTP over the call of the engine, median"),
+    "fn-front-p99-ms": ("<=", 1, "ms", "P5 the same at half load, 99th percentile"),
+    "fn-waiting-kib": ("<=", 16, "KiB", "P9 memory of the host for a call that waits, over an idle connection"),
+    "fn-running-kib": ("<=", 64, "KiB", "P9 the same for one that runs"),
+    "fn-deadline-p99-ms": ("<=", 50, "ms", "P10 from a deadline to the 504, 99th percentile"),
+    "fn-deadline-dead-p99-ms": ("<=", 200, "ms", "P10 from the end of the grace to the end of the tree, 99th percentile"),
+    "fn-tree-answer-ms": ("<=", 50, "ms", "A39 from the deadline of a tree of 200 processes that ignore SIGTERM to the 504, the latest"),
+    "fn-tree-dead-ms": ("<=", 200, "ms", "A39 from the end of its grace to its end, the latest"),
+    "fn-timeout-earliest-ms": (">=", 1000, "ms", "A40 a limit of 1 s in seven runtimes: the first 504 after the launch"),
+    "fn-timeout-latest-ms": ("<=", 1050, "ms", "A40 the last"),
+    "fn-reload-ms": ("<=", 150, "ms", "P12 from a save to the news, one function of 1000; 100 of it wait for further saves"),
+    "fn-saves-wrong": ("<=", 0, "", "A78 saves in eight ways that were not seen as exactly one change"),
+    "fn-saves-failures": ("<=", 0, "", "A78 calls that failed while files were saved"),
+    "fn-saves-each": ("info", None, "", "A78 saves in each way"),
     "fn-mixed-memory-mb": ("<=", 5, "MiB", "A62 memory that mixed calls, half of them faults, leave after the first 1000"),
     "fn-mixed-descriptors": ("<=", 0, "", "A62 descriptors they leave"),
     "fn-mixed-children": ("<=", 0, "", "A62 processes they leave"),
@@ -92,7 +114,7 @@ GOALS = {
     "memory-growth": ("<=", 1.05, "x", "resident memory after 10^6 requests to that after 10^3"),
 }
 # Figures that count for an acceptance row only when measured at full length.
-FULL_LENGTH = {"stops-failures": ("stops-count", 1_000_000), "markers-found": ("markers-calls", 1_000_000),
+FULL_LENGTH = {"fn-saves-wrong": ("fn-saves-each", 50), "fn-saves-failures": ("fn-saves-each", 50), "stops-failures": ("stops-count", 1_000_000), "markers-found": ("markers-calls", 1_000_000),
                "fn-mixed-memory-mb": ("fn-mixed-calls", 100_000), "fn-mixed-descriptors": ("fn-mixed-calls", 100_000), "fn-mixed-children": ("fn-mixed-calls", 100_000),
                "revoke-wait-p999-ms": ("revoke-tries", 1_000_000), "revoke-late-effects": ("revoke-tries", 1_000_000),
                "soak-memory-mib": ("soak-calls", 1_000_000), "soak-descriptors": ("soak-calls", 1_000_000), "soak-threads": ("soak-calls", 1_000_000)}
@@ -233,7 +255,25 @@ class Bench:
             rows = rows_of([self.build / "bench/fn_bench", folder, origin])
             rows |= rows_of([self.build / "bench/fn_bench", folder, "--mixed", "100000" if self.long else "5000"])
             rows |= self.function_front(folder, origin)
+            rows |= self.function_runtimes(folder, origin)
             return rows
+
+    def function_runtimes(self, folder, origin):
+        """Interpreters started by us and by bare system calls in turn; the front against the engine behind it."""
+        runtimes = folder / "runtimes"
+        for name, (file, text) in function_rows.ANSWERERS.items():
+            (runtimes / name).mkdir(parents=True)
+            (runtimes / name / file).write_text(text)
+            (runtimes / name / "manifest.yaml").write_text(f"runtime: {name}\n")
+        rows = rows_of([self.build / "bench/fn_bench", runtimes, "--runtimes", origin])
+        with function_rows.host(self.berth, folder / "served") as (_, port):
+            return rows | rows_of([self.build / "bench/fn_bench", folder, "--front", str(port)])
+
+    def function_windows(self):
+        rows = function_rows.windows(self.berth, root / "tests/functions/fn_probe.c", 2 if self.long else 1)
+        rows |= function_rows.memory(self.berth, root / "tests/functions/fn_probe.c")
+        rows |= function_rows.reload(self.berth)
+        return rows | function_rows.saves(self.berth, 50 if self.long else 3)
 
     def function_front(self, folder, origin):
         """Requests a second with wrk, ours and the stand-in in turn."""
@@ -259,7 +299,7 @@ class Bench:
             theirs.wait()
 
 
-PARTS = ["engine", "windows", "stops", "markers", "revoke", "soak", "metering", "start", "journal", "http", "fairness", "suspend", "checks", "serving", "functions"]
+PARTS = ["engine", "windows", "stops", "markers", "revoke", "soak", "metering", "start", "journal", "http", "fairness", "suspend", "checks", "serving", "functions", "function_windows"]
 
 
 def verdict(relation, goal, value):

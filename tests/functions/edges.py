@@ -2,6 +2,7 @@
 import contextlib
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -9,12 +10,13 @@ import subprocess
 import tempfile
 import threading
 import urllib.parse
+import urllib.request
 from pathlib import Path
 
 import support
 from faults import outcome, probes
 from reload import answer, developing
-from support import alive, children_of, equal, host, make_probe, run, until
+from support import alive, children_of, equal, host, make_probe, root, run, until
 
 cases = {}
 
@@ -228,6 +230,35 @@ def clients_that_go_while_waiting_never_start_and_finish_means_finish():
             assert b"200 OK" in first.recv(4096)
             first.close()
             equal(len(list(Path(marks).glob("m-[0-9]*"))), 1)
+
+
+@case
+def functions_alone_have_nothing_of_wasm():
+    """A server of discovery, process engine, runtime and the front of functions serves; its link map names nothing else."""
+    program = support.binary.parent.parent / "tests/functions/fn_only"
+    members = set(re.findall(r"([\w./-]+\.a)\(([\w.-]+)\)", program.with_name("fn_only.map").read_text()))
+    assert any("libberth_process.a" in archive for archive, _ in members), "the link map names its archives"
+    foreign = re.compile(r"wasm|component|engine|LLVM|native", re.I)
+    equal(sorted(f"{archive}({member})" for archive, member in members if "/berth/" in archive and foreign.search(f"{Path(archive).name} {member}") and member != "engine.cpp.o"), [], "linked")
+    # The archive of the engine is asked for a routine of the compiler, where that has none of its own.
+    equal([member for archive, member in members if "native" in archive and "popcount" not in member], [])
+    # Of the code that runs guests there is the journal only, which records what crosses the boundary of a process.
+    equal(sorted({member for archive, member in members if Path(archive).name in ("libberth_host.a", "libberth_engine.a")}), ["beneath.cpp.o", "journal.cpp.o", "journal_entry.cpp.o"])
+    needed = subprocess.run(["readelf", "-d", program], capture_output=True, text=True, check=True).stdout
+    assert not re.search(r"wasm|LLVM", needed), needed
+    for file in (root / "src/berth/process").rglob("*.[ch]pp"):
+        for line in file.read_text().splitlines():
+            found = re.match(r'#include "(berth/[a-z_/]+)/', line)
+            assert not found or found.group(1).split("/")[1] in ("process", "async", "base", "telemetry"), f"{file}: {line}"
+            assert not re.match(r"#include <(wasm|wasmtime|llvm)", line), f"{file}: {line}"
+            assert file.name.endswith("_test.cpp") or not re.search(r"\b(popen|system)\(|\"-c\"", line), f"{file}: {line}"
+    with folder_of({"hello/index.py": "import json, sys\nprint(json.dumps({'success': True, 'output': json.load(sys.stdin)['input']}))\n"}) as folder:
+        server = subprocess.Popen([program, folder], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        url = server.stdout.readline().strip().removeprefix("Listening on ")
+        with urllib.request.urlopen(urllib.request.Request(url + "/api/functions/hello", b'{"n":1}', {"Content-Type": "application/json"})) as answer:
+            equal(json.loads(answer.read())["output"], {"n": 1})
+        server.communicate()
+        equal(server.returncode, 0)
 
 
 @case

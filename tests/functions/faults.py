@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 import support
-from support import alive, children_of, equal, host, make_probe, root, until
+from support import alive, children_of, equal, host, make_probe, refusing, root, until
 
 cases = {}
 levels = [("clone3", "cgroup"), ("clone3", "group"), ("helper", "cgroup"), ("helper", "group")]
@@ -77,13 +77,10 @@ def the_table(project, **options):
 
 def under_filter(problem, *calls):
     """The same table in a host that a filter keeps from these system calls."""
-    with tempfile.TemporaryDirectory(prefix="berth-filter-") as temporary:
-        program = Path(temporary) / "refuse_calls"
-        subprocess.run(["cc", "-O2", "-o", program, root / "tests/functions/refuse_calls.c"], check=True)
-        wrapper = (program, problem, *calls, "--")
+    with refusing(problem, *calls) as wrapper, tempfile.TemporaryDirectory(prefix="berth-home-") as home:
         for level in ("group", "cgroup") if has_cgroup else ("group",):
             the_table(f"functions: {{tree: {level}}}\n", wrapper=wrapper)
-        doctor = subprocess.run([*wrapper, support.binary, "fn", "doctor"], capture_output=True, text=True, cwd=temporary, env={"PATH": os.environ["PATH"], "HOME": temporary})
+        doctor = subprocess.run([*wrapper, support.binary, "fn", "doctor"], capture_output=True, text=True, cwd=home, env={"PATH": os.environ["PATH"], "HOME": home})
         equal([line.split()[1] for line in doctor.stdout.splitlines() if line.startswith("launch ")], ["helper"], doctor.stdout + doctor.stderr)
 
 

@@ -110,6 +110,24 @@ static void list_signals(void) {
     fflush(stdout);
 }
 
+/* 5 processes, 6 below each, 6 below each of those: 215 that ignore SIGTERM, the third of them stopped. */
+static void wide_tree(void) {
+    signal(SIGTERM, SIG_IGN);
+    for (int a = 0; a < 5; ++a) {
+        if (fork() != 0) continue;
+        for (int b = 0; b < 6; ++b) {
+            if (fork() != 0) continue;
+            for (int c = 0; c < 6; ++c) {
+                if (fork() != 0) continue;
+                if (c % 2 == 0) raise(SIGSTOP);
+                for (;;) pause();
+            }
+            for (;;) pause();
+        }
+        for (;;) pause();
+    }
+}
+
 int main(void) {
     if (getenv("PROBE_ANSWER_FIRST")) {  /* writes a large answer before it reads anything */
         say("{\"success\":true,\"output\":\"");
@@ -148,6 +166,7 @@ int main(void) {
     else if (!strcmp(what, "log-term")) { signal(SIGTERM, on_term); pause(); answer(); }
     else if (!strcmp(what, "stop")) { raise(SIGSTOP); answer(); }
     else if (!strcmp(what, "tree")) { spawn_tree(3, 4, 1); for (;;) pause(); }
+    else if (!strcmp(what, "wide-tree")) { wide_tree(); for (;;) pause(); }
     else if (!strcmp(what, "leave-child")) { if (fork() == 0) for (;;) pause(); answer(); }
     else if (!strcmp(what, "daemon")) {  /* forks twice, leaves the session, clears its environment, holds nothing open */
         if (fork() == 0) {

@@ -134,6 +134,10 @@ json.dump({'success': True, 'output': inner.get('output') or inner['error']['cod
 """
     with functions({"again/index.py": again}) as server:
         equal(server.call("again")[1]["output"], "CALL_DEPTH")
+    for deepest in (0, 1, 3):
+        with functions({"again/index.py": again}, f"functions: {{max_call_depth: {deepest}}}\n", verb=("fn", "dev")) as server:
+            equal(server.call("again")[1]["output"], "CALL_DEPTH")
+            equal(server.get("/api/functions/again/executions")[1]["count"], deepest + 1)
     with functions({"again/index.py": again}, "functions: {max_concurrency: 1}\n") as server:
         equal(server.call("again")[1]["output"], "QUEUE_FULL")
 
@@ -223,6 +227,32 @@ def asynchronous_calls_are_kept_and_can_be_stopped():
         until(lambda: not alive(server, "slow"))
         equal(server.request("DELETE", fields["location"])[0], 409)
         assert server.get("/api/functions/plain/executions?status=success")[1]["count"] == 1
+        equal([one["id"] for one in server.get("/api/executions?trigger_id=" + accepted["execution_id"])[1]["executions"]], [accepted["execution_id"]])
+        equal(server.get(f"/api/executions?status=failed&trigger_id={accepted['execution_id']}")[1]["count"], 0)
+        for wrong in ("status=odd", "limit=many", "limit=-1", "offset=1x"):
+            equal(server.get("/api/executions?" + wrong)[0], 400, wrong)
+
+
+@case
+def records_hold_all_that_was_said_in_its_order():
+    said = """import datetime, json, sys
+request = json.load(sys.stdin)
+def now():
+    return datetime.datetime.now(datetime.timezone.utc).isoformat()
+first = now()
+print("WARN one", file=sys.stderr, flush=True)
+second = now()
+print("two", file=sys.stderr, flush=True)
+print(json.dumps({"success": True, "logs": [{"level": "info", "message": "at the end"}, {"level": "debug", "message": "between", "timestamp": second}, {"level": "error", "message": "before all", "timestamp": first}]}))
+"""
+    with functions({"said/index.py": said}, verb=("fn", "dev")) as server:
+        status, answer = server.call("said")
+        equal((status, [one["message"] for one in answer["logs"]]), (200, ["at the end", "between", "before all"]), "standard error is not in the answer")
+        record = server.get("/api/functions/said/executions")[1]["executions"][0]
+        equal([one["message"] for one in record["logs"] if one["source"] == "function"], ["before all", "between", "at the end"])
+        equal([(one["level"], one["message"]) for one in record["logs"] if one["source"] == "stderr"], [("warn", "one"), ("info", "two")])
+        equal(sorted((one["ts"], one["seq"]) for one in record["logs"]), [(one["ts"], one["seq"]) for one in record["logs"]])
+        assert record["version"], record
 
 
 @case

@@ -1,5 +1,5 @@
 /* Runs a program under a filter that refuses system calls, as containers do: refuse_calls ERRNO NAME… -- PROGRAM ARGUMENT…
-   A NAME is clone3, pidfd (every call that makes or takes one) or both. */
+   A NAME is clone3, pidfd (every call that makes or takes one), inotify (its making) or watches (of inotify). */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <linux/audit.h>
@@ -33,7 +33,7 @@ static void refuse_call(unsigned call) {
 int main(int count, char** arguments) {
     int at = 2;
     if (count < 4) return 64;
-    problem = strcmp(arguments[1], "EPERM") == 0 ? EPERM : ENOSYS;
+    problem = strcmp(arguments[1], "EPERM") == 0 ? EPERM : strcmp(arguments[1], "ENOSPC") == 0 ? ENOSPC : ENOSYS;
     for (; at < count && strcmp(arguments[at], "--") != 0; ++at) {
         if (strcmp(arguments[at], "clone3") == 0) {
             refuse_call(SYS_clone3);
@@ -50,6 +50,10 @@ int main(int count, char** arguments) {
             load(offsetof(struct seccomp_data, args[0]));
             add(BPF_JMP | BPF_JEQ | BPF_K, 3 /* P_PIDFD */, 0, 1);
             refuse();
+        } else if (strcmp(arguments[at], "inotify") == 0) {
+            refuse_call(SYS_inotify_init1);
+        } else if (strcmp(arguments[at], "watches") == 0) {
+            refuse_call(SYS_inotify_add_watch);
         } else {
             return 64;
         }

@@ -2,11 +2,12 @@
 import contextlib
 import os
 import shutil
+import signal
 import tempfile
 import threading
 from pathlib import Path
 
-from support import equal, host, until
+from support import equal, host, refusing, until
 
 cases = {}
 
@@ -21,13 +22,13 @@ def answer(text):
 
 
 @contextlib.contextmanager
-def developing(files):
+def developing(files, **options):
     with tempfile.TemporaryDirectory(prefix="berth-reload-") as temporary:
         folder = Path(temporary) / "functions"
         for name, text in files.items():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_text(text)
-        with host(folder, verb=("fn", "dev")) as server:
+        with host(folder, verb=("fn", "dev"), **options) as server:
             server.folder = folder
             yield server
 
@@ -109,6 +110,45 @@ def functions_come_go_and_are_renamed():
             (server.folder / f"many{i}/index.py").write_text(answer(str(i)))
         until(lambda: server.get("/api/functions")[1]["count"] == 301)
         equal(server.call("many299")[1]["output"], "299")
+
+
+@case
+def more_events_than_the_system_keeps_are_no_loss():
+    with developing({"first/index.py": answer("1"), "gone/index.py": answer("1"), "first/other.txt": ""}) as server:
+        most = int(Path("/proc/sys/fs/inotify/max_queued_events").read_text())
+        server.process.send_signal(signal.SIGSTOP)  # it reads none of them
+        try:
+            storm = server.folder / "first/storm.txt"
+            for _ in range(most // 3 + 100):  # made, closed, deleted
+                storm.write_bytes(b"")
+                storm.unlink()
+            (server.folder / "first/index.py").write_text(answer("changed"))
+            (server.folder / "late").mkdir()
+            (server.folder / "late/index.py").write_text(answer("late"))
+            shutil.rmtree(server.folder / "gone")
+        finally:
+            server.process.send_signal(signal.SIGCONT)
+        until(lambda: [one["name"] for one in server.get("/api/functions")[1]["functions"]] == ["first", "late"])
+        until(lambda: server.call("first")[1]["output"] == "changed")
+        equal(server.call("late")[1]["output"], "late")
+        (server.folder / "late/index.py").write_text(answer("later"))
+        until(lambda: server.call("late")[1].get("output") == "later")
+
+
+@case
+def folders_are_looked_at_where_nothing_tells_of_changes():
+    for problem, calls, why in (("ENOSYS", "inotify", "max_user_instances"), ("ENOSPC", "watches", "max_user_watches")):
+        with refusing(problem, calls) as wrapper, developing({"first/index.py": answer("1"), "gone/index.py": answer("1")}, wrapper=wrapper) as server:
+            until(lambda: any(why in line for line in server.out))
+            equal(sum(why in line for line in server.out), 1)
+            (server.folder / "first/index.py").write_text(answer("changed"))
+            (server.folder / "late").mkdir()
+            (server.folder / "late/index.py").write_text(answer("late"))
+            shutil.rmtree(server.folder / "gone")
+            until(lambda: [one["name"] for one in server.get("/api/functions")[1]["functions"]] == ["first", "late"])
+            until(lambda: server.call("first")[1]["output"] == "changed")
+            (server.folder / "late/index.py").write_text(answer("later"))
+            until(lambda: server.call("late")[1].get("output") == "later")
 
 
 @case

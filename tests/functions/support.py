@@ -132,6 +132,15 @@ def children_of(pid):
     return found
 
 
+@contextlib.contextmanager
+def refusing(problem, *calls):
+    """The words before a program that run it under a filter which refuses these system calls."""
+    with tempfile.TemporaryDirectory(prefix="berth-filter-") as temporary:
+        program = Path(temporary) / "refuse_calls"
+        subprocess.run(["cc", "-O2", "-o", program, root / "tests/functions/refuse_calls.c"], check=True)
+        yield (program, problem, *calls, "--")
+
+
 def make_probe(folder):
     """The fault program, compiled once, as the function `probe` below `folder`."""
     (folder / "probe").mkdir(parents=True)

@@ -56,6 +56,7 @@ constexpr std::array known_keys{
     ConfigKey{"functions.max_functions", ConfigType::count, "10000", "", "most functions in a folder"},
     ConfigKey{"functions.max_concurrency", ConfigType::count, "0", "", "process trees at once; 0: 8 a processor, at least 32"},
     ConfigKey{"functions.queue_depth", ConfigType::count, "1024", "", "calls that wait for a process"},
+    ConfigKey{"functions.max_call_depth", ConfigType::count, "8", "", "how deep functions may call each other, at most 64; 0: not at all"},
     ConfigKey{"functions.async_depth", ConfigType::count, "10000", "", "asynchronous calls that wait"},
     ConfigKey{"functions.auth", ConfigType::text, "optional", "", "none, optional or required"},
     ConfigKey{"functions.admin_token", ConfigType::text, "", "", "SHA-256 of the token that opens the administrator's routes"},

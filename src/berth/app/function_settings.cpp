@@ -140,6 +140,8 @@ Result<FunctionSettings> FunctionSettings::from(const Config& config, Applicatio
     BERTH_TRY(const auto max_input, parse_size(config.value("functions.max_input")));
     BERTH_TRY(const auto max_output, parse_size(config.value("functions.max_output")));
     if (settings.max_body > max_input) return fail(Code::config_error, format("functions.max_body ({}) is larger than functions.max_input ({})", size_text(settings.max_body), size_text(max_input)));
+    settings.max_depth = number_of(config.value("functions.max_call_depth"));
+    if (settings.max_depth > 64) return fail(Code::config_error, "functions.max_call_depth is a number from 0 to 64");
     settings.max_concurrency = number_of(config.value("functions.max_concurrency"));
     settings.queue_depth = number_of(config.value("functions.queue_depth"));
     settings.async_depth = number_of(config.value("functions.async_depth"));

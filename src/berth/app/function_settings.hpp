@@ -24,6 +24,7 @@ struct FunctionSettings {
     DiscoverySettings discovery;
     AuthSettings auth;
     std::uint64_t max_body = 10 << 20;
+    std::uint64_t max_depth = 8;                   // of functions that call each other
     std::uint64_t max_concurrency = 0;             // 0: by the number of processors
     std::uint64_t queue_depth = 1024;
     std::uint64_t async_depth = 10'000;

@@ -272,8 +272,8 @@ Task<Decision> decide(RunRef run) {
     }
 }
 
-/// Ends the tree, reaps the main process, closes everything.
-Task<void> clean(RunRef run, Decision decision, ProcessResult* result, std::move_only_function<void()> cleaned) {
+/// Ends the tree, reaps the main process, closes our ends. What it returns is what it killed beyond the group.
+Task<std::vector<pid_t>> end_tree(RunRef run, Decision decision, ProcessResult* result) {
     std::vector<pid_t> killed;
     if (decision.end == ProcessEnd::timeout || decision.end == ProcessEnd::cancelled) {
         if (run->group) run->group->signal(SIGTERM);
@@ -326,6 +326,11 @@ Task<void> clean(RunRef run, Decision decision, ProcessResult* result, std::move
     close_end(run->input);
     close_end(run->output);
     close_end(run->errors);
+    co_return killed;
+}
+
+/// Whatever else came of the call is ended and reaped.
+Task<void> clear(RunRef run, std::vector<pid_t> killed, std::move_only_function<void()> cleaned) {
     co_await sweep(*run, std::move(killed));
     if (run->group) {
         while (run->group->populated()) {  // killed processes on their way out
@@ -338,7 +343,10 @@ Task<void> clean(RunRef run, Decision decision, ProcessResult* result, std::move
     if (cleaned) cleaned();
 }
 
-Task<void> clean_detached(RunRef run, Decision decision, std::move_only_function<void()> cleaned) { return clean(std::move(run), decision, nullptr, std::move(cleaned)); }
+Task<void> clean(RunRef run, Decision decision, std::move_only_function<void()> cleaned) {
+    auto killed = co_await end_tree(run, decision, nullptr);
+    co_await clear(run, std::move(killed), std::move(cleaned));
+}
 
 }  // namespace
 
@@ -392,10 +400,12 @@ Task<std::expected<ProcessResult, LaunchFailure>> run_process(Spawner& spawner, 
     if (decision.end == ProcessEnd::memory_limit) result.peak_memory = run->group ? run->group->peak_memory().value_or(run->sampled_peak) : run->sampled_peak;
     if (decision.end == ProcessEnd::by_itself) {
         result.left_something = !decision.drained;
-        co_await clean(run, decision, &result, std::move(cleaned));
+        auto killed = co_await end_tree(run, decision, &result);
         result.output = std::move(run->out);
+        // The answer does not wait for the look at what else may be left; the place of the call does.
+        background.spawn(*reactor, clear(run, std::move(killed), std::move(cleaned)));
     } else {
-        background.spawn(*reactor, clean_detached(run, decision, std::move(cleaned)));
+        background.spawn(*reactor, clean(run, decision, std::move(cleaned)));
     }
     result.errors = run->kept.take(result.errors_dropped);
     co_return result;

@@ -17,17 +17,22 @@ constexpr ExecutionRecord::Status statuses[] = {ExecutionRecord::Status::pending
                                                 ExecutionRecord::Status::timed_out, ExecutionRecord::Status::canceled};
 constexpr Trigger triggers[] = {Trigger::cli, Trigger::http, Trigger::route, Trigger::nested, Trigger::embedder};
 
-void write_logs(JsonWriter& json, const std::vector<LogEntry>& logs) {
+constexpr std::string_view sources[] = {"function", "stderr", "host"};
+
+/// The log entries; `shown` to people, or as they are stored.
+void write_logs(JsonWriter& json, const std::vector<LoggedEntry>& logs, bool shown) {
     json.key("logs").begin_array();
-    for (const auto& entry : logs) {
-        json.begin_object().member("level", std::string_view(entry.level)).member("message", std::string_view(entry.message));
+    for (const auto& [time, seq, source, entry] : logs) {
+        json.begin_object();
+        if (shown) json.member("ts", std::string_view(timestamp(time)));
+        else json.member("ts_ns", static_cast<std::int64_t>(time.time_since_epoch().count()));
+        json.member("seq", static_cast<std::int64_t>(seq)).member("source", source).member("level", std::string_view(entry.level)).member("message", std::string_view(entry.message));
         if (!entry.data.empty()) json.key("data").raw(entry.data);
         if (!entry.timestamp.empty()) json.member("timestamp", std::string_view(entry.timestamp));
         json.end_object();
     }
     json.end_array();
 }
-
 
 /// Reads the members of one stored object; what is missing keeps its default, what is of another kind is remembered.
 class StoredObject {
@@ -125,7 +130,8 @@ std::string to_json(const ExecutionRecord& record) {
     json.key("error");
     if (record.error.empty()) json.null();
     else json.raw(record.error);
-    write_logs(json, record.logs);
+    write_logs(json, record.logs, true);
+    if (record.logs_cut) json.member("logs_truncated", true);
     if (record.exit) {
         json.key("exit").begin_object().member("code", record.exit->status).member("signal", record.exit->signal);
         json.member("cpu_ms", std::chrono::duration_cast<std::chrono::milliseconds>(record.usage.cpu).count()).member("peak_memory", record.usage.peak_memory).end_object();
@@ -144,7 +150,8 @@ std::string stored_record(const ExecutionRecord& record) {
     if (!record.input.empty()) json.key("input").raw(record.input);
     if (!record.output.empty()) json.key("output").raw(record.output);
     if (!record.error.empty()) json.key("error").raw(record.error);
-    if (!record.logs.empty()) write_logs(json, record.logs);
+    if (!record.logs.empty()) write_logs(json, record.logs, false);
+    if (record.logs_cut) json.member("logs_truncated", true);
     if (record.exit) json.member("exit_status", record.exit->status).member("exit_signal", record.exit->signal);
     json.member("cpu_ns", static_cast<std::int64_t>(record.usage.cpu.count())).member("peak_memory", static_cast<std::int64_t>(record.usage.peak_memory)).end_object();
     return json.take();
@@ -174,10 +181,14 @@ Result<ExecutionRecord> read_stored_record(std::string_view text) {
     if (const auto logs = from.raw("logs", JsonKind::array); !logs.empty()) {
         for (const auto entry : json_elements(logs).value_or(std::vector<std::string_view>())) {
             StoredObject one(entry);
-            record.logs.push_back({one.text("level"), one.text("message"), std::string(one.raw("data", JsonKind::object)), one.text("timestamp")});
-            if (one.wrong()) return damaged("a log entry of a call");
+            const auto source = one.text("source");
+            const auto known = std::find(std::begin(sources), std::end(sources), source);
+            LogEntry said{one.text("level"), one.text("message"), std::string(one.raw("data", JsonKind::object)), one.text("timestamp")};
+            record.logs.push_back({wall_time(one.number("ts_ns").value_or(0)), static_cast<std::uint32_t>(one.number("seq").value_or(0)), known == std::end(sources) ? sources[0] : *known, std::move(said)});
+            if (one.wrong() || known == std::end(sources)) return damaged("a log entry of a call");
         }
     }
+    record.logs_cut = from.truth("logs_truncated");
     if (const auto exit = from.number("exit_status")) record.exit = ExitInfo{static_cast<int>(*exit), static_cast<int>(from.number("exit_signal").value_or(0))};
     record.usage.cpu = std::chrono::nanoseconds(from.number("cpu_ns").value_or(0));
     record.usage.peak_memory = static_cast<std::uint64_t>(std::max<std::int64_t>(0, from.number("peak_memory").value_or(0)));

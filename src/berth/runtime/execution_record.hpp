@@ -29,7 +29,8 @@ struct ExecutionRecord {
     std::chrono::nanoseconds duration{0};
     std::string input, output;          // JSON, cut at 64 KiB; empty: not kept
     std::string error;                  // JSON object; empty: none
-    std::vector<LogEntry> logs;
+    std::vector<LoggedEntry> logs;
+    bool logs_cut = false;              // there were more
     std::optional<ExitInfo> exit;
     Usage usage;
 };

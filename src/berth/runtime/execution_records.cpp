@@ -90,11 +90,15 @@ namespace {
 
 constexpr std::size_t shard_count = 16;
 
-void take_outcome(ExecutionRecord& record, const Outcome& outcome, bool payloads) {
+void take_outcome(ExecutionRecord& record, const Outcome& outcome, WallTime ended, bool payloads) {
     record.duration = outcome.timing.total;
     record.exit = outcome.exit;
     record.usage = outcome.usage;
-    record.logs = outcome.logs;
+    record.logs = outcome.trail;
+    record.logs_cut = outcome.trail_cut;
+    if (record.logs.empty()) {
+        for (const auto& entry : outcome.logs) record.logs.push_back({ended, static_cast<std::uint32_t>(record.logs.size() + 1), "function", entry});
+    }
     record.status = ExecutionRecord::Status::success;
     if (outcome.error) {
         const auto code = outcome.error->code();
@@ -215,7 +219,7 @@ void ExecutionRecords::remember(CallStep step, const Call& call, const Outcome* 
         shard.open.erase(shard.open.begin() + static_cast<std::ptrdiff_t>(at - 1));
         kept->record.completed = call.received + outcome->timing.total;
         kept->cancel.reset();
-        take_outcome(kept->record, *outcome, payloads_);
+        take_outcome(kept->record, *outcome, *kept->record.completed, payloads_);
         if (kept->stored && store_ != nullptr) {
             stores = kept->unwritten = true;
             ++shard.unwritten;

@@ -186,7 +186,7 @@ TEST_F(ExecutionStoreTest, RecordsFollowTheirCallsAndAreFoundByWhatTheyAre) {
     EXPECT_EQ(whole->input, R"({"i":0})");
     EXPECT_EQ(whole->output, "1.10");
     ASSERT_EQ(whole->logs.size(), 1u);
-    EXPECT_EQ(whole->logs[0].data, R"({"a":1})");
+    EXPECT_EQ(whole->logs[0].entry.data, R"({"a":1})");
     EXPECT_EQ(store->find(made[1]).value()->exit->status, 1);
 
     // A host that runs shows both: what it remembers itself and what came before it.
@@ -296,7 +296,7 @@ TEST_F(ExecutionStoreTest, SeveralCallsShareACommitInOneFile) {
 TEST(StoredRecords, WhatCannotBeReadIsAnErrorWhereverItIsCut) {
     ExecutionRecord record{.id = "0197a3c2-6f0e-7c31-9d53-0a4f6a1be2d4", .function = "f", .request_id = "r", .version = "v", .trigger = "http", .subject = "u1", .status = ExecutionRecord::Status::failed,
                            .started = WallTime(std::chrono::seconds(1)), .completed = WallTime(std::chrono::seconds(2)), .duration = std::chrono::seconds(1), .input = "{}", .output = "[1]", .error = R"({"code":"x"})",
-                           .logs = {{"info", "a", "{}", ""}}, .exit = ExitInfo{.status = 3, .signal = 0}, .usage = {}};
+                           .logs = {{WallTime(std::chrono::seconds(3)), 1, "stderr", {"info", "a", "{}", ""}}}, .logs_cut = true, .exit = ExitInfo{.status = 3, .signal = 0}, .usage = {}};
     const auto text = stored_record(record);
     EXPECT_EQ(stored_record(read_stored_record(text).value()), text);
     for (std::size_t at = 0; at < text.size(); ++at) {

@@ -4,9 +4,11 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
+#include "berth/base/clock.hpp"
 #include "berth/base/error.hpp"
 #include "berth/runtime/call.hpp"
 
@@ -45,6 +47,14 @@ struct LogEntry {
     std::string timestamp;  // RFC 3339, the guest's own; empty: none
 };
 
+/// A log entry among all that were said during a call.
+struct LoggedEntry {
+    WallTime time;
+    std::uint32_t seq = 0;        // from 1, as they came
+    std::string_view source;      // function, stderr or host
+    LogEntry entry;
+};
+
 /// The head of the HTTP response that a guest answered with; its body is the outcome's output.
 struct CallResponse {
     std::uint16_t status = 200;
@@ -59,6 +69,8 @@ struct Outcome {
     std::string guest_code;  // the code a guest gave its own failure, as it spelled it; empty when Berth decided
     std::string details;     // JSON object about the failure for the caller; empty: none
     std::vector<LogEntry> logs;
+    std::vector<LoggedEntry> trail;  // of a process: the same entries, its standard error and the host's remarks, in the order of time
+    bool trail_cut = false;          // there were more than are kept
     Usage usage;
     Timing timing;
     std::optional<ExitInfo> exit;

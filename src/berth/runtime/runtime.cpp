@@ -58,6 +58,10 @@ CallBounds default_bounds(EngineKind kind) {
     return {.running = limits[Limit::concurrency], .waiting = limits[Limit::queue], .wait = std::chrono::nanoseconds(limits[Limit::queue_wait])};
 }
 
+namespace {
+constexpr unsigned deepest_call = 64;  // whatever fronts allow
+}  // namespace
+
 Runtime::Runtime(Setup setup, std::vector<Engine*> engines) : setup_(setup), engines_(std::move(engines)), table_(std::make_shared<const FunctionTable>(engines_)) {
     for (std::size_t i = 0; i < engine_kind_count; ++i) {
         bounds_[i] = setup_.bounds(static_cast<EngineKind>(i));
@@ -160,7 +164,7 @@ Result<FunctionTable::Entry> Runtime::admit(const Call& call) const {
         case FunctionState::draining: return fail(Code::shutting_down, format("the function {} is being removed", function.name));
     }
     if (entry->engine == nullptr) return fail(Code::function_invalid, problems());
-    if (call.depth > 8) return fail(Code::call_depth, "functions call each other more than 8 deep");
+    if (call.depth > deepest_call) return fail(Code::call_depth, format("functions call each other more than {} deep", deepest_call));
     if (call.deadline && *call.deadline <= setup_.clock.steady()) return fail(Code::timeout, "the deadline of the call passed before it started");
     if (call.cancel.requested()) return fail(call.cancel.error());
     return *entry;

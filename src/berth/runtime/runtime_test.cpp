@@ -187,7 +187,7 @@ TEST_F(RuntimeTest, WhatCannotStartIsRefusedBeforeItsEngineSeesIt) {
     late.deadline = std::chrono::steady_clock::now();
     EXPECT_EQ(sync_wait(runtime.call(std::move(late))).error->code(), Code::timeout);
     auto deep = call("echo");
-    deep.depth = 9;
+    deep.depth = 65;
     EXPECT_EQ(sync_wait(runtime.call(std::move(deep))).error->code(), Code::call_depth);
     CancelSource source;
     source.cancel();

@@ -13,6 +13,7 @@
 #include "berth/base/json.hpp"
 #include "berth/base/units.hpp"
 #include "berth/base/utf8.hpp"
+#include "berth/runtime/call_trail.hpp"
 #include "berth/runtime/entry_rules.hpp"
 #include "berth/runtime/process_function.hpp"
 #include "berth/runtime/record_process.hpp"
@@ -395,7 +396,8 @@ Task<Outcome> SubprocessEngine::call(FunctionRef function, Call& call) {
     co_return co_await run(std::move(version), call);
 }
 
-void SubprocessEngine::note(const ProcessFunction& function, const std::string& call, const std::string& request_id, std::string_view source, LogEntry entry) {
+void SubprocessEngine::note(const ProcessFunction& function, const std::string& call, const std::string& request_id, std::string_view source, LogEntry entry, CallTrail* trail) {
+    if (trail != nullptr) trail->add(std::chrono::system_clock::now(), source, entry);
     const auto level = parse_log_level(entry.level).value_or(LogLevel::info);
     if (source != "function") log_.write(level, "function", entry.message, {{"source", source}, {"function", function.name}, {"call", call}});
     if (options_.logs) options_.logs->add(function.name, request_id, source, std::move(entry));
@@ -491,6 +493,8 @@ Task<Outcome> SubprocessEngine::run(std::shared_ptr<const ProcessFunction> versi
     if (!prepared) co_return failed(std::move(prepared.error()), std::move(details));
 
     const auto request_id = is_uuid(call.request_id) ? call.request_id : call.id;
+    const auto trail = std::make_shared<CallTrail>();  // with what still comes when the call has been answered
+    const auto begun = std::chrono::time_point_cast<WallTime::duration>(std::chrono::system_clock::now());
     std::string token_text;
     CallTokens::Held token;
     std::string url;
@@ -502,7 +506,7 @@ Task<Outcome> SubprocessEngine::run(std::shared_ptr<const ProcessFunction> versi
         const auto limit = std::chrono::nanoseconds(std::min(function.limits[Limit::wall], call.tighten[Limit::wall])) + function.found.manifest.kill_grace + std::chrono::seconds(5);
         CallGrant grant{.request_id = request_id, .function = function.name, .version = function.version, .auth = call.auth, .depth = call.depth, .trace_parent = call.trace_parent,
                         .deadline = std::min(std::chrono::steady_clock::now() + limit, call.deadline.value_or(SteadyTime::max())),
-                        .log = [this, version, id = call.id, request_id](LogEntry entry) { note(*version, id, request_id, "function", std::move(entry)); }};
+                        .log = [this, version, trail, id = call.id, request_id](LogEntry entry) { note(*version, id, request_id, "function", std::move(entry), trail.get()); }};
         auto issued = tokens_->issue(std::move(grant));
         if (!issued) co_return failed(std::move(issued.error()));
         token = std::move(*issued);
@@ -519,10 +523,10 @@ Task<Outcome> SubprocessEngine::run(std::shared_ptr<const ProcessFunction> versi
         }
         return log_.redactor().apply(std::move(text));
     };
-    const auto lines = std::make_shared<StderrLines>(function.found.manifest.stderr_level, [this, version, hide, id = call.id, request_id](LogEntry entry) {
+    const auto lines = std::make_shared<StderrLines>(function.found.manifest.stderr_level, [this, version, hide, trail, id = call.id, request_id](LogEntry entry) {
         entry.message = hide(std::move(entry.message));
         if (!entry.data.empty()) entry.data = hide(std::move(entry.data));
-        note(*version, id, request_id, "stderr", std::move(entry));
+        note(*version, id, request_id, "stderr", std::move(entry), trail.get());
     });
     auto* reactor = Reactor::current();
     const auto waiting = std::make_shared<bool>(false);
@@ -593,11 +597,13 @@ Task<Outcome> SubprocessEngine::run(std::shared_ptr<const ProcessFunction> versi
         entry.message = hide(std::move(entry.message));
         if (!entry.data.empty()) entry.data = hide(std::move(entry.data));
         if (options_.logs) options_.logs->add(function.name, request_id, "function", entry);
+        trail->add(std::chrono::system_clock::now(), "function", entry);
     }
     outcome.usage.bytes_in = bytes_in;
     count(*result, bytes_in, outcome.usage.bytes_out);
-    if (result->errors_dropped > 0) note(function, call.id, request_id, "host", {"warn", format("{} bytes of standard error were left out", result->errors_dropped), "", ""});
-    if (result->left_something) note(function, call.id, request_id, "host", {"warn", "the function left processes behind; they were ended", "", ""});
+    if (result->errors_dropped > 0) note(function, call.id, request_id, "host", {"warn", format("{} bytes of standard error were left out", result->errors_dropped), "", ""}, trail.get());
+    if (result->left_something) note(function, call.id, request_id, "host", {"warn", "the function left processes behind; they were ended", "", ""}, trail.get());
+    outcome.trail = trail->take(begun, std::chrono::system_clock::now(), outcome.trail_cut);
     co_return outcome;
 }
 

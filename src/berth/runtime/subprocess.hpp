@@ -28,6 +28,7 @@
 
 namespace berth {
 
+class CallTrail;
 struct ProcessFunction;
 
 /// What the engine of subprocess functions needs of its host.
@@ -129,7 +130,7 @@ private:
     Outcome outcome_of(const ProcessFunction& function, const std::string& request_id, const ProcessPlan& plan, ProcessResult& result) const;
     Outcome launch_failure(const ProcessFunction& function, const Prepared& prepared, const LaunchFailure& failure) const;
     void count(const ProcessResult& result, std::uint64_t bytes_in, std::uint64_t bytes_out);
-    void note(const ProcessFunction& function, const std::string& call, const std::string& request_id, std::string_view source, LogEntry entry);
+    void note(const ProcessFunction& function, const std::string& call, const std::string& request_id, std::string_view source, LogEntry entry, CallTrail* trail = nullptr);
 
     SubprocessOptions options_;
     Reactors& reactors_;

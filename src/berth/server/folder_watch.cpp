@@ -3,9 +3,12 @@
 #include <errno.h>
 #include <poll.h>
 #include <sys/inotify.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdint>
+#include <iterator>
 
 #include "berth/base/format.hpp"
 
@@ -18,12 +21,26 @@ namespace {
 constexpr std::uint32_t wanted = IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_CREATE | IN_DELETE | IN_DELETE_SELF | IN_MOVE_SELF | IN_ATTRIB | IN_ONLYDIR;
 constexpr auto poll_time = std::chrono::seconds(1);
 
+/// Whether changes that others make in this folder are not told: file systems of other machines, and those of containers that
+/// hand on the folders of their host.
+bool is_silent(const fs::path& folder) {
+    constexpr std::uint32_t silent[] = {0x6969 /* nfs */, 0xFE534D42 /* smb2 */, 0xFF534D42 /* cifs */, 0x517B /* smb */, 0x01021997 /* 9p */, 0x65735546 /* fuse, virtiofs */, 0x786F4256 /* vboxsf */};
+    struct statfs status {};
+    return ::statfs(folder.c_str(), &status) == 0 && std::find(std::begin(silent), std::end(silent), static_cast<std::uint32_t>(status.f_type)) != std::end(silent);
+}
+
 }  // namespace
 
 FolderWatch::FolderWatch(std::vector<fs::path> roots, std::vector<std::string> skip) : roots_(std::move(roots)), skip_(std::move(skip)), notify_(::inotify_init1(IN_NONBLOCK | IN_CLOEXEC)) {
     if (!notify_) {
         polls_ = true;
         why_polls_ = "the system gives no more watches (fs.inotify.max_user_instances)";
+    }
+    for (const auto& root : roots_) {
+        if (!polls_ && is_silent(root)) {
+            polls_ = true;
+            why_polls_ = format("the file system of {} tells nothing of changes", root.string());
+        }
     }
     for (const auto& root : roots_) add(root, nullptr);
     if (polls_) picture_ = picture();
@@ -54,15 +71,21 @@ void FolderWatch::add(const fs::path& folder, Event* found) {
 
 bool FolderWatch::read_events(Event& event) {
     alignas(inotify_event) char buffer[16 * 1024];
-    bool any = false;
+    bool any = false, overflowed = false;
     while (true) {
         const auto got = ::read(notify_.get(), buffer, sizeof buffer);
-        if (got <= 0) return any;
+        if (got <= 0) {
+            // Folders may have come that nothing told of; a folder that is watched already stays as it is.
+            if (overflowed) {
+                for (const auto& root : roots_) add(root, &event);
+            }
+            return any;
+        }
         for (const char* at = buffer; at < buffer + got;) {
             const auto& one = *reinterpret_cast<const inotify_event*>(at);
             at += sizeof(inotify_event) + one.len;
             if ((one.mask & IN_Q_OVERFLOW) != 0) {
-                event.lost = any = true;
+                event.lost = any = overflowed = true;
                 continue;
             }
             const auto folder = watched_.find(one.wd);

@@ -406,6 +406,7 @@ Task<HttpResponse> FunctionFront::internal(HttpRequest& request, bool draining) 
         call.trigger = Trigger::nested;
         call.auth = grant->auth;
         call.depth = static_cast<std::uint8_t>(std::min<unsigned>(grant->depth + 1U, 255U));
+        if (call.depth > options_.max_depth) co_return answered(refuse(request, Error(Code::call_depth, format("functions call each other more than {} deep (functions.max_call_depth)", options_.max_depth))));
         call.deadline = grant->deadline;
         call.cancel = request.cancel;
         call.trace_parent = grant->trace_parent;

@@ -36,6 +36,7 @@ struct FunctionFrontOptions {
     std::function<Task<Result<std::string>>()> reload;     // looks for functions again, answers with what changed as JSON
     std::function<bool(std::string_view call)> cancel;     // ends a call that runs; false: it does not any more
     std::function<std::string()> runtimes;                 // as JSON
+    std::uint64_t max_depth = 8;                           // of functions that call each other
     std::uint64_t max_body = 10 << 20;                     // of a call, decompressed
     bool ok_for_failures = false;                          // functions that say nothing: their failures answer 200
     bool usage_headers = false;                            // answers say what their calls used

@@ -1,4 +1,6 @@
 #include <algorithm>
+#include <charconv>
+#include <iterator>
 #include <map>
 
 #include "berth/base/format.hpp"
@@ -177,8 +179,26 @@ HttpResponse FunctionFront::executions(const HttpRequest& request, std::string_v
     filter.status = query_value(request.query, "status").value_or("");
     filter.trigger = query_value(request.query, "trigger_type").value_or("");
     if (!caller.admin) filter.subject = caller.subject->id;
-    if (const auto limit = query_value(request.query, "limit")) filter.limit = std::min<std::size_t>(1'000, static_cast<std::size_t>(std::strtoul(limit->c_str(), nullptr, 10)));
-    if (const auto offset = query_value(request.query, "offset")) filter.offset = static_cast<std::size_t>(std::strtoul(offset->c_str(), nullptr, 10));
+    constexpr std::string_view statuses[] = {"", "pending", "running", "success", "failed", "timed_out", "canceled"};
+    if (std::find(std::begin(statuses), std::end(statuses), filter.status) == std::end(statuses)) return refuse(request, Error(Code::bad_input, "status is none of pending, running, success, failed, timed_out, canceled"));
+    const auto number = [&](std::string_view name, std::size_t& value) {
+        const auto text = query_value(request.query, name);
+        if (!text) return true;
+        const auto [end, problem] = std::from_chars(text->data(), text->data() + text->size(), value);
+        return problem == std::errc() && end == text->data() + text->size();
+    };
+    if (!number("limit", filter.limit) || !number("offset", filter.offset)) return refuse(request, Error(Code::bad_input, "limit and offset are whole numbers"));
+    filter.limit = std::min<std::size_t>(1'000, filter.limit);
+    if (const auto id = query_value(request.query, "trigger_id")) {
+        // Each record is its own trigger.
+        const auto record = options_.records->find(*id);
+        JsonWriter one;
+        one.begin_object().key("executions").begin_array();
+        const bool fitting = record && fits(*record, filter) && filter.offset == 0 && filter.limit > 0;
+        if (fitting) one.raw(to_json(*record));
+        one.end_array().member("count", std::uint64_t{fitting ? 1U : 0U}).end_object();
+        return json_response(200, one);
+    }
     JsonWriter json;
     json.begin_object().key("executions").begin_array();
     std::uint64_t count = 0;

@@ -131,6 +131,7 @@ void Serving::make_fronts() {
     front.reload = [this] { return keeper_->reload(); };
     front.cancel = [this](std::string_view call) { return runtime_->cancel(call).has_value(); };
     front.runtimes = [set] { return runtimes_json(*set); };
+    front.max_depth = functions.max_depth;
     front.max_body = functions.max_body;
     front.usage_headers = server.usage_headers;
     front.expose_trace = server.expose_trace;
