@@ -121,6 +121,7 @@ void Serving::make_fronts() {
     front.reload = [this] { return keeper_->reload(); };
     front.runtimes = [set] { return runtimes_json(*set); };
     front.max_body = functions.max_body;
+    front.whole_bodies = options_.receipt_each;
     front.usage_headers = server.usage_headers;
     front.expose_trace = server.expose_trace;
     front.ok_for_failures = functions.process.ok_for_failures;
