@@ -148,6 +148,8 @@ def whole_process(command, environment):
 
 
 class Bench:
+    """The parts that need more than one program; each method gives its rows."""
+
     def __init__(self, build, peers, long):
         self.build, self.peers, self.long = build, peers, long
         self.berth = str(build / "bin/berth")
@@ -156,26 +158,12 @@ class Bench:
             found = sorted(peers.glob("wasmtime/lib/python3*/site-packages/wasmtime_cli/wasmtime"))
             self.wasmtime = str(found[0]) if found else None
 
-    def engine(self):
-        return rows_of([self.build / "bench/engine_bench", "--peer", self.build / "engine_peer"])
-
-    def windows(self):
-        return rows_of([self.build / "bench/engine_bench", "--windows"])
-
-    def stops(self):
-        return rows_of([self.build / "bench/engine_bench", "--stops", "1000000" if self.long else "20000"])
-
-    def markers(self):
-        return rows_of([self.build / "bench/engine_bench", "--markers", "1000000" if self.long else "20000"])
-
-    def revoke(self):
-        return rows_of([self.build / "bench/revoke_bench", "1000000" if self.long else "10000"])
-
-    def soak(self):
-        return rows_of([self.build / "bench/soak_bench", "1000000" if self.long else "20000"])
-
-    def metering(self):
-        return rows_of([self.build / "bench/metering_bench", root / "tests/kernels"])
+    def run(self, part):
+        if part not in PROGRAMS:
+            return getattr(self, part)()
+        words, counts = PROGRAMS[part]
+        program, *rest = [word.format(build=self.build, root=root, count=counts and counts[self.long]) for word in words]
+        return rows_of([self.build / "bench" / program, *rest])
 
     def start(self):
         rows = {}
@@ -227,12 +215,6 @@ class Bench:
 
     def fairness(self):
         return http_rows.fairness(self.build, self.wasmtime, root, 9 if self.long else 5)
-
-    def suspend(self):
-        return rows_of([self.build / "bench/suspend_bench"])
-
-    def checks(self):
-        return rows_of([self.build / "bench/check_bench"])
 
     def serving(self):
         return http_rows.serving(self.build, root, 1_000_000 if self.long else 100_000)
@@ -299,6 +281,18 @@ class Bench:
             theirs.wait()
 
 
+# Parts that are one program, which prints its rows: its words, and how often it goes round in short and in full length.
+PROGRAMS = {
+    "engine": (["engine_bench", "--peer", "{build}/engine_peer"], None),
+    "windows": (["engine_bench", "--windows"], None),
+    "stops": (["engine_bench", "--stops", "{count}"], (20_000, 1_000_000)),
+    "markers": (["engine_bench", "--markers", "{count}"], (20_000, 1_000_000)),
+    "revoke": (["revoke_bench", "{count}"], (10_000, 1_000_000)),
+    "soak": (["soak_bench", "{count}"], (20_000, 1_000_000)),
+    "metering": (["metering_bench", "{root}/tests/kernels"], None),
+    "suspend": (["suspend_bench"], None),
+    "checks": (["check_bench"], None),
+}
 PARTS = ["engine", "windows", "stops", "markers", "revoke", "soak", "metering", "start", "journal", "http", "fairness", "suspend", "checks", "serving", "functions", "function_windows"]
 
 
@@ -332,7 +326,7 @@ def main():
     for part in chosen:
         say(part)
         try:
-            values |= getattr(bench, part)()
+            values |= bench.run(part)
         except (RuntimeError, OSError) as problem:
             say(f"{part}: {problem}")
 

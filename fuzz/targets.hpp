@@ -21,6 +21,7 @@ int function_text(ByteView input);
 int journal(ByteView input);
 int receipt(ByteView input);
 int execution_record(ByteView input);
+int trust_store(ByteView input);
 
 struct Target {
     std::string_view name;  // folder below fuzz/corpus
@@ -42,6 +43,7 @@ inline constexpr std::array targets{
     Target{"journal", journal},
     Target{"receipt", receipt},
     Target{"execution_record", execution_record},
+    Target{"trust_store", trust_store},
 };
 
 }  // namespace berth::fuzz

@@ -132,6 +132,17 @@ def metrics_can_be_the_administrators_alone():
 
 
 @case
+def metrics_beside_the_functions_can_ask_for_a_credential():
+    digest = hashlib.sha256(b"let-me-in").hexdigest()
+    with serving(hello, "--port", "0", "--set", "server.metrics_auth=required", "--set", f"functions.admin_token={digest}") as server:
+        equal([ask("GET", server.url + path)[0] for path in ("/metrics", "/health/live")], [401, 200])
+        equal([ask("GET", server.url + "/metrics", headers={"Authorization": f"Bearer {token}"})[0] for token in ("wrong", "let-me-in")], [401, 200])
+    with serving(hello, "--port", "0", "--set", "server.metrics_auth=sometimes") as server:
+        equal(server.wait(timeout=60), 78)
+    assert any("server.metrics_auth" in line for line in server.errors), server.errors
+
+
+@case
 def beyond_loopback_the_administrator_needs_a_token():
     with serving(hello, "--port", "0", "--set", "admin.listen=0.0.0.0:0") as server:
         equal((server.first_line, server.wait(timeout=60)), ("", 78))

@@ -116,3 +116,19 @@ def the_metrics_of_a_scripted_run_are_its_counts():
         equal({name: found.get(name) for name in expected}, expected)
         again = samples(server)
         assert all(again[name] >= value for name, value in found.items() if "_total" in name), "a counter fell"
+
+
+@case
+def excerpts_of_standard_error_have_no_secret():
+    with tempfile.TemporaryDirectory(prefix="berth-excerpt-") as folder:
+        folder = Path(folder)
+        (folder / "functions/tells").mkdir(parents=True)
+        (folder / "secrets").mkdir()
+        (folder / "secrets/API_KEY").write_text("extremely-secret-value")
+        (folder / "functions/tells/main.py").write_text("import os, sys\nsys.stdin.read()\nsys.stderr.write('the key is ' + os.environ['API_KEY'] + '\\n')\nsys.exit(3)\n")
+        (folder / "functions/tells/manifest.yaml").write_text("entrypoint: main.py\nruntime: python\nsecrets: [{name: API_KEY, env: true}]\n")
+        (folder / "berth.yaml").write_text("functions: {auth: none, expose_debug: true, secrets_allow: {tells: [API_KEY]}}\n")
+        with serving("functions", "--port", "0", "--expose-errors", cwd=folder, env={"BERTH_SECRETS_DIR": str(folder / "secrets")}) as server:
+            status, text, _ = post(server.url + "/api/functions/tells", "{}")
+        shown = text + "".join(server.errors)
+        equal((status, "extremely" in shown, "the key is [redacted:API_KEY]" in text), (500, False, True))

@@ -158,12 +158,15 @@ with tempfile.TemporaryDirectory(prefix="berth-telemetry-") as temporary:
     for span in spans:
         by_name.setdefault(span.name, []).append(span)
     traced = [span for span in spans if span.trace_id.hex() == TRACE]
-    check("one trace from client over the process to the nested call", sorted(span.name for span in traced) == ["inner", "outer"], [(span.name, span.trace_id.hex()) for span in spans])
+    check("one trace from client over the process to the nested call", sorted(span.name for span in traced) == ["inner", "inner", "outer", "process outer"], [(span.name, span.trace_id.hex()) for span in spans])
     outer = next((span for span in traced if span.name == "outer"), None)
-    inner = next((span for span in traced if span.name == "inner"), None)
-    if outer and inner:
+    inner = next((span for span in traced if span.name == "inner" and span.kind == span.SPAN_KIND_SERVER), None)
+    waited = next((span for span in traced if span.name == "inner" and span.kind == span.SPAN_KIND_CLIENT), None)
+    process = next((span for span in traced if span.name == "process outer"), None)
+    if outer and inner and waited and process:
         check("the parent of the first span is the client's", outer.parent_span_id.hex() == PARENT, outer)
-        check("the parent of the nested span is the caller's", inner.parent_span_id == outer.span_id, inner)
+        check("the parent of the nested span is the caller's", waited.parent_span_id == outer.span_id and inner.parent_span_id == waited.span_id, inner)
+        check("the process is an operation of its call", process.parent_span_id == outer.span_id and attributes(process).get("process.exit.code") == 0 and outer.start_time_unix_nano <= process.start_time_unix_nano <= process.end_time_unix_nano <= outer.end_time_unix_nano, process)
         check("the process is told its own span", seen_by_process == f"00-{TRACE}-{outer.span_id.hex()}-01", seen_by_process)
         check("a span is open from received to finished", outer.start_time_unix_nano <= inner.start_time_unix_nano <= inner.end_time_unix_nano <= outer.end_time_unix_nano)
         check("a span has the steps of the call", [event.name for event in outer.events] == ["queued", "started"], outer.events)
@@ -209,6 +212,8 @@ with tempfile.TemporaryDirectory(prefix="berth-telemetry-") as temporary:
             post(host.url + f"/api/functions/{name}", body=b"[]" if name.startswith("bare") else b"{}")
     seen = {}
     for span in spans_of(collector.all()):
+        if span.name.startswith("process "):
+            continue  # of the process itself
         seen.setdefault(span.name, []).append((attributes(span).get("berth.outcome"), [event.name for event in span.events]))
     collector.close()
     expected = {name: [(name.split("-", 1)[1], ["queued", "started"])] for name in sources}

@@ -290,11 +290,11 @@ Result<std::shared_ptr<WasmEngine>> Application::component_engine(bool determini
     return engine;
 }
 
-Result<SettledPolicy> Application::settle(const PolicyRequest& request, World world, std::string_view name) const {
+Result<SettledPolicy> Application::settle(const PolicyRequest& request, World world, std::string_view name, const SignedModule& module) const {
     SettledPolicy settled;
     Policy policy;
     bool any = false;
-    const auto* chosen = request.deny_all ? nullptr : choose_policy(request.written, berth::name(world), name);
+    const auto* chosen = request.deny_all ? nullptr : choose_policy(request.written, {.world = berth::name(world), .name = name, .digest = module.digest ? &*module.digest : nullptr, .signer = module.signer});
     if (chosen != nullptr) {
         policy = *chosen;
         any = true;
@@ -306,11 +306,6 @@ Result<SettledPolicy> Application::settle(const PolicyRequest& request, World wo
         any = true;
     } else {
         policy.from = request.written.empty() ? format("no policy is written for the world {}", berth::name(world)) : "no written policy matches";
-    }
-    if (!policy.trust.empty()) {
-        Error error(Code::not_implemented, "this build does not check signatures; the policy names trusted signers");
-        error.set_from(policy.from).set_fix("leave trust out");
-        return fail(std::move(error));
     }
     if (request.deterministic) policy.deterministic = Deterministic::force;
     settled.terms.deterministic = policy.deterministic == Deterministic::force;
@@ -343,11 +338,15 @@ Result<SettledPolicy> Application::settle(const PolicyRequest& request, World wo
 Result<std::shared_ptr<const WasmProgram>> Application::load(const std::filesystem::path& file, std::string_view name, const PolicyRequest& request, Progress& progress, std::string* preset) {
     BERTH_TRY(const auto bytes, read_file(file));
     if (request.production) BERTH_TRYV(refuse_in_production(production_problems(request)));
+    const bool asks_for_module = std::ranges::any_of(request.written, [](const Policy& each) { return !each.trust.empty() || !each.match.signer.empty() || !each.match.digest.empty(); });
+    const auto module = asks_for_module ? SignedModule::read(file, bytes) : SignedModule();
     BERTH_TRY(auto engine, this->engine(request.deterministic));
     WasmProgramOptions options;
     options.settle = [&](World world) -> Result<ProgramTerms> {
-        BERTH_TRY(auto settled, settle(request, world, name));
+        BERTH_TRY(auto settled, settle(request, world, name, module));
         if (settled.terms.policy) {
+            const auto& policy = *settled.terms.policy;
+            if (!policy.trust.empty()) BERTH_TRYV(check_trust(policy.trust, name, module, clock_.wall()) | note([&] { return format("trust: {} ({})", policy.trust, policy.from); }));
             for (const auto& [variable, value] : settled.terms.policy->environment) {
                 if (is_credential_name(variable)) hide(variable, value);
             }

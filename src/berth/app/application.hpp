@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "berth/app/trust_store.hpp"
 #include "berth/base/clock.hpp"
 #include "berth/base/limits.hpp"
 #include "berth/base/progress.hpp"
@@ -102,7 +103,8 @@ public:
     Result<std::shared_ptr<WasmEngine>> component_engine(bool deterministic = false);
 
     /// What a guest of `world`, called `name`, may do under a request.
-    Result<SettledPolicy> settle(const PolicyRequest& request, World world, std::string_view name) const;
+    /// `module`: what policies that ask for a digest or a signer are compared with.
+    Result<SettledPolicy> settle(const PolicyRequest& request, World world, std::string_view name, const SignedModule& module = {}) const;
 
     /// Everything that keeps this request from running in production, a sentence each: presets, limits that are `none` or
     /// that nothing enforces, an engine with an advisory.

@@ -34,6 +34,7 @@ constexpr std::array known_keys{
     ConfigKey{"server.rate", ConfigType::text, "", "", "requests of one sender, such as 100/s, 60/m or 1000/h"},
     ConfigKey{"server.burst", ConfigType::count, "0", "", "requests at once; 0: the count of server.rate"},
     ConfigKey{"server.rate_key", ConfigType::text, "ip", "", "ip, principal, global or header:NAME: who one sender is"},
+    ConfigKey{"server.metrics_auth", ConfigType::text, "none", "", "none or required: whether /metrics beside the functions needs a credential"},
     ConfigKey{"server.rate_store", ConfigType::text, "", "", "not offered by this build"},
     ConfigKey{"server.max_header_bytes", ConfigType::size, "16KiB", "", "largest head of a request"},
     ConfigKey{"server.max_headers", ConfigType::count, "100", "", "most headers of a request"},

@@ -60,7 +60,7 @@ Result<FaultPlan> FaultPlan::parse(std::string_view text, const std::filesystem:
     BERTH_TRY(const auto root, parse_yaml(text, from.string()));
     if (!root.is_mapping()) return reader.wrong(root, "a fault plan is a mapping: plan, run, faults");
     constexpr std::array<std::string_view, 3> top{"plan", "run", "faults"};
-    constexpr std::array<std::string_view, 4> of_run{"file", "call", "arguments", "input"};
+    constexpr std::array<std::string_view, 5> of_run{"file", "function", "call", "arguments", "input"};
     constexpr std::array<std::string_view, 5> of_faults{"host_calls", "fuel", "memory", "clock", "kills"};
     FaultPlan plan;
     const YamlNode* run = nullptr;
@@ -88,9 +88,10 @@ Result<FaultPlan> FaultPlan::parse(std::string_view text, const std::filesystem:
                 if (!item.is_scalar()) return reader.wrong(item, "an argument is a text or a number");
                 plan.arguments.push_back(item.text);
             }
-        } else if (key.text == "file" || key.text == "call" || key.text == "input") {
+        } else if (key.text == "file" || key.text == "function" || key.text == "call" || key.text == "input") {
             if (!value.is_scalar()) return reader.wrong(value, format("{} is a text", key.text));
             if (key.text == "file") plan.file = from.parent_path() / value.text;
+            if (key.text == "function") plan.function = value.text;
             if (key.text == "call") plan.entry = value.text;
             if (key.text == "input") plan.input = value.text;
         } else {
@@ -98,11 +99,14 @@ Result<FaultPlan> FaultPlan::parse(std::string_view text, const std::filesystem:
         }
     }
     if (plan.file.empty()) return reader.wrong(*run, "run.file is missing: the module");
+    if (!plan.function.empty() && (!plan.entry.empty() || !plan.arguments.empty())) return reader.wrong(*run, "run.call and run.arguments are for modules; a function that is a program takes its input");
     for (const auto& [key, value] : faults->members) {
+        if (!plan.function.empty() && key.text != "kills") return reader.wrong(key, format("{}: a program makes no host calls and has no fuel; of a function that is a program only kills are tried", key.text));
         if (key.text == "host_calls") {
             BERTH_TRY(plan.host_calls, reader.places(value, "host_calls"));
         } else if (key.text == "kills") {
             BERTH_TRY(plan.kills, reader.places(value, "kills"));
+            if (!plan.function.empty() && !plan.kills.every) return reader.wrong(value, "kills: of a function that is a program write every; the process is its one operation");
         } else if (key.text == "fuel") {
             BERTH_TRY(plan.fuel_cuts, reader.cuts(value, "fuel"));
         } else if (key.text == "memory") {

@@ -19,9 +19,10 @@ struct FaultPlaces {
     bool empty() const noexcept { return !every && numbers.empty(); }
 };
 
-/// What is tried out on one call of a module, as a plan file says it (docs/faults.md).
+/// What is tried out on one call of a module or of a function that is a program, as a plan file says it (docs/faults.md).
 struct FaultPlan {
-    std::filesystem::path file;           // the module; beside the plan when relative
+    std::filesystem::path file;           // the module, or where the function is looked for; beside the plan when relative
+    std::string function;                 // a function that is a program; empty: the file is a module
     std::string entry;                    // export to call; empty: _start
     std::vector<std::string> arguments;
     std::string input;                    // standard input

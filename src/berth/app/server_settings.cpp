@@ -186,6 +186,9 @@ Result<ServerSettings> ServerSettings::from(const Config& config, std::string_vi
     settings.expose_errors = reader.flag("server.expose_errors");
     settings.grace = reader.time("server.grace", std::chrono::milliseconds(0));
     read_admin(reader, settings.admin, default_admin);
+    const auto& metrics_auth = reader.text("server.metrics_auth");
+    if (metrics_auth == "required") settings.metrics_need_credential = true;
+    else if (metrics_auth != "none") reader.wrong("server.metrics_auth", format("is \"{}\", not none or required", metrics_auth));
     const auto& metrics = reader.text("telemetry.metrics");
     if (metrics == "admin") settings.metrics = MetricsOn::admin;
     else if (metrics == "off") settings.metrics = MetricsOn::off;

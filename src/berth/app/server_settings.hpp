@@ -59,6 +59,7 @@ struct ServerSettings {
         std::uint16_t port = 0;
     } admin;
     enum class MetricsOn : std::uint8_t { main, admin, off } metrics = MetricsOn::main;
+    bool metrics_need_credential = false;  // on the main listener
     bool expose_errors = false;
     std::chrono::milliseconds grace{10'000};  // for running calls at shutdown
 

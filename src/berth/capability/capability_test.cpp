@@ -155,9 +155,9 @@ TEST(Policy, TheFirstThatMatchesWins) {
     std::vector<Policy> policies(2);
     policies[0].match.world = "glyph";
     policies[1].match.name = "billing-*";
-    EXPECT_EQ(choose_policy(policies, "wasi", "billing-eu"), &policies[1]);
-    EXPECT_EQ(choose_policy(policies, "glyph", "billing-eu"), &policies[0]);
-    EXPECT_EQ(choose_policy(policies, "wasi", "other"), nullptr);
+    EXPECT_EQ(choose_policy(policies, {.world = "wasi", .name = "billing-eu"}), &policies[1]);
+    EXPECT_EQ(choose_policy(policies, {.world = "glyph", .name = "billing-eu"}), &policies[0]);
+    EXPECT_EQ(choose_policy(policies, {.world = "wasi", .name = "other"}), nullptr);
 }
 
 }  // namespace

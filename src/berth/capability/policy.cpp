@@ -117,16 +117,17 @@ Result<void> Policy::set_environment(std::string_view text, std::string from) {
     return {};
 }
 
-bool Policy::matches(std::string_view world, std::string_view function) const noexcept {
+bool Policy::matches(const PolicySubject& subject) const noexcept {
     const Scope names{{match.name.empty() ? "*" : match.name}, false, 0};
     const Scope functions{{match.function.empty() ? "*" : match.function}, false, 0};
-    return (match.world.empty() || match.world == world) && in_scope(ScopeKind::names, names, function) && in_scope(ScopeKind::names, functions, function) &&
-           match.digest.empty() && match.signer.empty();
+    const auto has_digest = [&] { return subject.digest != nullptr && (match.digest == to_hex(*subject.digest) || match.digest == Cid(Cid::Codec::raw, *subject.digest).text()); };
+    return (match.world.empty() || match.world == subject.world) && in_scope(ScopeKind::names, names, subject.name) && in_scope(ScopeKind::names, functions, subject.name) &&
+           (match.digest.empty() || has_digest()) && (match.signer.empty() || match.signer == subject.signer);
 }
 
-const Policy* choose_policy(const std::vector<Policy>& policies, std::string_view world, std::string_view function) noexcept {
+const Policy* choose_policy(const std::vector<Policy>& policies, const PolicySubject& subject) noexcept {
     for (const auto& policy : policies) {
-        if (policy.matches(world, function)) return &policy;
+        if (policy.matches(subject)) return &policy;
     }
     return nullptr;
 }

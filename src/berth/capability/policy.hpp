@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "berth/base/cid.hpp"
+#include "berth/base/hash.hpp"
 #include "berth/base/limits.hpp"
 #include "berth/capability/capability.hpp"
 #include "berth/capability/scope.hpp"
@@ -32,11 +33,19 @@ struct Grant {
 enum class Missing : std::uint8_t { refuse, deny_at_call };
 enum class Deterministic : std::uint8_t { manifest, force };
 
+/// Who a policy is looked for: what is known of a guest before it is made ready.
+struct PolicySubject {
+    std::string_view world;
+    std::string_view name;               // of the module or function
+    const Digest* digest = nullptr;      // of its bytes; null: unknown, and a policy that asks for one does not fit
+    std::string_view signer;             // DID of a signature that holds; empty: none
+};
+
 /// What a guest may do, how much of everything, and to whom that applies. A plain value; read from a file
 /// (policy_file.hpp), from the command line (`allow`, `mount`, `set_environment`) or from a shipped preset.
 struct Policy {
     struct Match {
-        std::string world, name, function, digest, signer;  // empty: any; `*` is a wildcard in name and function
+        std::string world, name, function, digest, signer;  // empty: any; `*` is a wildcard in name and function; digest in hexadecimal or as a content id
     };
 
     Match match;
@@ -58,11 +67,11 @@ struct Policy {
     /// Adds `KEY=VALUE` to the environment and grants env.read on that name.
     Result<void> set_environment(std::string_view text, std::string from);
 
-    bool matches(std::string_view world, std::string_view function) const noexcept;
+    bool matches(const PolicySubject& subject) const noexcept;
 };
 
 /// The first policy that fits, or none: then nothing is granted.
-const Policy* choose_policy(const std::vector<Policy>& policies, std::string_view world, std::string_view function) noexcept;
+const Policy* choose_policy(const std::vector<Policy>& policies, const PolicySubject& subject) noexcept;
 
 /// The effective policy as a canonical DAG-CBOR record without host paths; its content id is the policy digest.
 Bytes policy_record(const Policy& policy, Missing world_default);

@@ -46,7 +46,7 @@ public:
             } else if (key.text == "deterministic") {
                 read_choice(value, {{"manifest", [&] { policy.deterministic = Deterministic::manifest; }}, {"force", [&] { policy.deterministic = Deterministic::force; }}});
             } else if (key.text == "trust") {
-                if (value.is_string()) policy.trust = value.text; else problem(value, "trust is the path of a file");
+                if (value.is_string()) policy.trust = (file_.parent_path() / value.text).string(); else problem(value, "trust is the path of a file");
             } else {
                 unknown(key, std::array<std::string_view, 9>{"policy", "match", "mounts", "grants", "missing", "limits", "on_memory_limit", "deterministic", "trust"});
             }

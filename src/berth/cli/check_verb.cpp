@@ -147,11 +147,14 @@ Result<int> run(Context& context, const Arguments& arguments) {
     mode.deterministic = true;
     BERTH_TRY(auto options, context.application_options());
     BERTH_TRY(const auto application, Application::create(std::move(options)));
-    const Interrupt interrupt([](int signal) { ::_exit(128 + signal); });
+    ScratchFolder scratch;
+    const Interrupt interrupt([&scratch](int signal) {
+        scratch.remove();
+        ::_exit(128 + signal);
+    });
     const auto name = std::filesystem::path(arguments.file).stem().string();
     BERTH_TRY(const auto program, application->load(arguments.file, name, request, console.progress()));
     BERTH_TRY(const auto text, program->is_command() && arguments.entry.empty() ? read_input() : Result<std::string>(std::string()));
-    ScratchFolder scratch;
     BERTH_TRYV(scratch.make("check"));
 
     std::optional<Journal> first;

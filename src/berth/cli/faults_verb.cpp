@@ -1,12 +1,9 @@
 #include <CLI/CLI.hpp>
-#include <fcntl.h>
 #include <signal.h>
-#include <spawn.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <optional>
 
 #include "berth/app/fault_plan.hpp"
@@ -15,12 +12,10 @@
 #include "berth/base/ids.hpp"
 #include "berth/base/json.hpp"
 #include "berth/cli/call_once.hpp"
+#include "berth/cli/fault_trial.hpp"
 #include "berth/cli/interrupt.hpp"
 #include "berth/cli/scratch_folder.hpp"
 #include "berth/cli/verbs.hpp"
-#include "berth/runtime/receipt_writer.hpp"
-
-extern char** environ;
 
 namespace berth::cli {
 namespace {
@@ -36,15 +31,10 @@ struct Tried {
     std::string end() const { return std::string(outcome.error ? name(outcome.error->code()) : name(Code::ok)); }
 };
 
-/// What was tried, how the call ended, and what did not hold; empty: everything did.
-struct Finding {
-    std::string kind, what, end, broken;
-};
-
 class Trial {
 public:
-    Trial(Context& context, Application& application, std::shared_ptr<const WasmProgram> program, const FaultPlan& plan, fs::path scratch)
-        : context_(context), application_(application), program_(std::move(program)), plan_(plan), scratch_(std::move(scratch)) {}
+    Trial(Context& context, Application& application, std::shared_ptr<const WasmProgram> program, const FaultPlan& plan, fs::path scratch, Findings& findings)
+        : context_(context), application_(application), program_(std::move(program)), plan_(plan), scratch_(std::move(scratch)), findings_(findings) {}
 
     Result<void> run() {
         BERTH_TRYV(measure());
@@ -60,7 +50,6 @@ public:
         return {};
     }
 
-    const std::vector<Finding>& findings() const noexcept { return findings_; }
     std::uint64_t operations() const noexcept { return plain_.trace.operations; }
 
 private:
@@ -187,62 +176,20 @@ private:
     /// The words of a run of the same call in a process of its own, which is killed on the way.
     std::vector<std::string> words_of_run(std::string_view point, std::uint64_t number, const fs::path& record) const {
         std::vector<std::string> words{"berth", "run", "--quiet", "--deterministic", "--record", record.string(), "--kill-at", format("{}:{}", point, number)};
-        const auto all = [&](std::string_view flag, const std::vector<std::string>& values) {
-            for (const auto& value : values) words.insert(words.end(), {std::string(flag), value});
-        };
-        const auto one = [&](std::string_view flag, const std::string& value) {
-            if (!value.empty()) words.insert(words.end(), {std::string(flag), value});
-        };
-        all("--policy", context_.policy_files);
-        all("--allow", context_.allow);
-        all("--mount", context_.mounts);
-        all("--env", context_.environment);
-        all("--limit", context_.limits);
-        all("--set", context_.settings);
-        one("--timeout", context_.timeout);
-        one("--memory", context_.memory);
-        one("--fuel", context_.fuel);
-        one("--config", context_.config);
-        one("--state-dir", context_.state_dir);
-        if (context_.deny_all) words.emplace_back("--deny-all");
-        if (context_.no_cache) words.emplace_back("--no-cache");
-        one("--call", plan_.entry);
+        add_guest_words(context_, words);
+        if (!plan_.entry.empty()) words.insert(words.end(), {"--call", plan_.entry});
         words.push_back(plan_.file.string());
         words.insert(words.end(), plan_.arguments.begin(), plan_.arguments.end());
         return words;
     }
 
-    Result<int> status_of_run(const std::vector<std::string>& words) const {
-        const auto input = scratch_ / "input";
-        BERTH_TRYV(write_file(input, as_bytes(plan_.input)));
-        std::vector<char*> arguments;
-        for (const auto& word : words) arguments.push_back(const_cast<char*>(word.c_str()));
-        arguments.push_back(nullptr);
-        posix_spawn_file_actions_t actions;
-        ::posix_spawn_file_actions_init(&actions);
-        ::posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, input.c_str(), O_RDONLY, 0);
-        ::posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
-        ::posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
-        pid_t child = 0;
-        const int problem = ::posix_spawn(&child, "/proc/self/exe", &actions, nullptr, arguments.data(), environ);
-        ::posix_spawn_file_actions_destroy(&actions);
-        if (problem != 0) return fail(Code::spawn_failed, "the run that is to be killed cannot be started");
-        int status = 0;
-        while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {}
-        return status;
-    }
-
     Result<void> kills() {
-        struct Boundary {
-            std::string_view name, text;
-        };
-        constexpr Boundary boundaries[] = {{"before", "before"}, {"call", "behind the entry `call` of"}, {"effect", "behind the effect of"}, {"done", "behind the outcome of"}, {"seen", "behind the end of"}};
         for (const auto number : numbers(plan_.kills)) {
-            for (const auto& boundary : boundaries) {
+            for (const auto& boundary : fault_boundaries) {
                 const auto record = scratch_ / "killed.bj";
                 std::error_code ignored;
                 fs::remove(record, ignored);
-                BERTH_TRY(const int status, status_of_run(words_of_run(boundary.name, number, record)));
+                BERTH_TRY(const int status, run_again(words_of_run(boundary.name, number, record), plan_.input, scratch_));
                 Finding finding{"kill", format("killed {} {}", boundary.text, operation(number)), WIFSIGNALED(status) ? "killed" : "not killed", {}};
                 const bool was_killed = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
                 finding.broken = broken_journal(record, was_killed, was_killed ? acknowledged(boundary.name, number) : 0);
@@ -285,18 +232,7 @@ private:
         return {};
     }
 
-    void add(Finding finding) {
-        auto& console = context_.console;
-        if (console.format == Format::json) {
-            JsonWriter json;
-            json.begin_object().member("$type", "berth.fault").member("kind", finding.kind).member("what", finding.what).member("end", finding.end).member("held", finding.broken.empty());
-            if (!finding.broken.empty()) json.member("broken", finding.broken);
-            console.line(json.end_object().text());
-        } else {
-            console.line(format("{:<6} {}: {}{}", finding.broken.empty() ? "held" : "BROKEN", finding.what, finding.end, finding.broken.empty() ? "" : "; " + finding.broken));
-        }
-        findings_.push_back(std::move(finding));
-    }
+    void add(Finding finding) { findings_.add(std::move(finding)); }
 
     Context& context_;
     Application& application_;
@@ -306,34 +242,40 @@ private:
     fs::path journal_;
     Tried plain_;
     std::optional<Journal> recorded_;
-    std::vector<Finding> findings_;
+    Findings& findings_;
 };
+
+/// Loads the module and tries everything; gives how many host calls its run has.
+Result<std::uint64_t> try_module(Context& context, const FaultPlan& plan, ScratchFolder& scratch, Findings& findings) {
+    BERTH_TRY(auto request, context.policy_request());
+    request.deterministic = true;
+    BERTH_TRY(auto options, context.application_options());
+    BERTH_TRY(const auto application, Application::create(std::move(options)));
+    const Interrupt interrupt([&](int signal) {
+        scratch.remove();
+        ::_exit(128 + signal);
+    });
+    BERTH_TRY(auto program, application->load(plan.file, plan.file.stem().string(), request, context.console.progress()));
+    BERTH_TRYV(scratch.make("faults"));
+    Trial trial(context, *application, std::move(program), plan, scratch.path, findings);
+    BERTH_TRYV(trial.run());
+    return trial.operations();
+}
 
 Result<int> run(Context& context, const std::string& file) {
     auto& console = context.console;
     BERTH_TRY(const auto text, read_file(file, 1 << 20));
     BERTH_TRY(const auto plan, FaultPlan::parse(as_text(text), file));
-    BERTH_TRY(auto request, context.policy_request());
-    request.deterministic = true;
-    BERTH_TRY(auto options, context.application_options());
-    BERTH_TRY(const auto application, Application::create(std::move(options)));
     ScratchFolder scratch;
-    const Interrupt interrupt([&](int signal) {
-        scratch.remove();
-        ::_exit(128 + signal);
-    });
-    BERTH_TRY(auto program, application->load(plan.file, plan.file.stem().string(), request, console.progress()));
-    if (program->component() != nullptr) return fail(Code::not_implemented, "faults are tried on core modules; this build does not record components");
-    BERTH_TRYV(scratch.make("faults"));
-    Trial trial(context, *application, std::move(program), plan, scratch.path);
-    BERTH_TRYV(trial.run());
-    const auto broken = static_cast<std::uint64_t>(std::count_if(trial.findings().begin(), trial.findings().end(), [](const Finding& each) { return !each.broken.empty(); }));
+    Findings findings(console);
+    BERTH_TRY(const auto operations, plan.function.empty() ? try_module(context, plan, scratch, findings) : try_process(context, plan, scratch, findings));
+    const auto broken = findings.broken();
     if (console.format == Format::json) {
         JsonWriter json;
-        json.begin_object().member("$type", "berth.faults").member("faults", static_cast<std::uint64_t>(trial.findings().size())).member("broken", broken).member("operations", trial.operations());
+        json.begin_object().member("$type", "berth.faults").member("faults", findings.count()).member("broken", broken).member("operations", operations);
         console.line(json.end_object().text());
     } else {
-        console.line(format("{} faults over {} host calls, {} held", trial.findings().size(), trial.operations(), broken == 0 ? std::string("all") : format("all but {}", broken)));
+        console.line(format("{} faults over {} host calls, {} held", findings.count(), operations, broken == 0 ? std::string("all") : format("all but {}", broken)));
     }
     return broken == 0 ? 0 : 1;
 }

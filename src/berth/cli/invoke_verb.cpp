@@ -12,6 +12,7 @@
 #include "berth/base/ids.hpp"
 #include "berth/base/utf8.hpp"
 #include "berth/app/function_settings.hpp"
+#include "berth/cli/fault_trial.hpp"
 #include "berth/cli/interrupt.hpp"
 #include "berth/cli/signing.hpp"
 #include "berth/cli/verbs.hpp"
@@ -25,6 +26,7 @@ struct Arguments {
     std::vector<std::string> paths;
     std::string input;
     bool has_input = false;
+    std::string kill_at;
 };
 
 Result<std::string> read_input() {
@@ -58,6 +60,12 @@ Result<int> run(Context& context, const Arguments& arguments) {
     if (!context.replay.empty()) {
         BERTH_TRY(recorded, Journal::read(context.replay));
         mode.replay = &*recorded;
+    }
+    CallFaults faults;
+    if (!arguments.kill_at.empty()) {
+        if (mode.record.empty()) return fail(Code::usage, "--kill-at needs --record");
+        BERTH_TRY(faults, parse_kill_at(arguments.kill_at));
+        mode.faults = &faults;
     }
     std::optional<SigningKey> key;
     CallTrace trace;
@@ -121,6 +129,7 @@ void declare(CLI::App& app, Context& context, std::function<Result<int>()>& acti
     app.add_option("name", arguments->name, "a function, as serve would list it")->required()->type_name("NAME");
     app.add_option("paths", arguments->paths, "folders of functions or modules (functions)")->type_name("DIR|FILE");
     auto* input = app.add_option("--input", arguments->input, "what it is given; standard input if left out")->type_name("TEXT");
+    app.add_option("--kill-at", arguments->kill_at, "kill this process there")->type_name("POINT:N")->group("");
     add_guest_flags(app, context);
     add_call_flags(app, context);
     action = [&context, arguments, input] {

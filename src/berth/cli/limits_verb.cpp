@@ -100,7 +100,12 @@ Result<int> run(Context& context, const Arguments& arguments) {
     } else if (!arguments.file.empty()) {
         BERTH_TRY(world, world_of(arguments.file));
     }
-    BERTH_TRY(const auto settled, application->settle(request, world, name));
+    SignedModule module;
+    if (!arguments.file.empty()) {
+        BERTH_TRY(const auto bytes, read_file(arguments.file));
+        module = SignedModule::read(arguments.file, bytes);
+    }
+    BERTH_TRY(const auto settled, application->settle(request, world, name, module));
     const auto& limits = settled.terms.limits;
     auto shown = request;
     if (!arguments.function.empty()) shown.limits = Limits();

@@ -53,7 +53,7 @@ Result<Receipt> rerun(Context& context, const Arguments& arguments, const Receip
     if (!request.written.empty() || !request.allow.empty() || request.deny_all || !request.mounts.empty() || !request.environment.empty()) {
         auto wanted = request;
         wanted.deterministic = journal.open().deterministic;
-        BERTH_TRY(const auto settled, application->settle(wanted, program->world_kind(), std::filesystem::path(arguments.module).stem().string()));
+        BERTH_TRY(const auto settled, application->settle(wanted, program->world_kind(), std::filesystem::path(arguments.module).stem().string(), SignedModule::read(arguments.module, module)));
         const auto given = settled.terms.policy.value_or(Policy{});
         again.policy = policy_digest(given, Missing::deny_at_call);
     }

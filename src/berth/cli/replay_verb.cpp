@@ -9,6 +9,7 @@
 #include "berth/base/utf8.hpp"
 #include "berth/cli/call_once.hpp"
 #include "berth/cli/interrupt.hpp"
+#include "berth/cli/journal_view.hpp"
 #include "berth/cli/replay.hpp"
 #include "berth/cli/verbs.hpp"
 
@@ -104,8 +105,10 @@ Result<int> replay_journal(Context& context, const ReplayRequest& request) {
     mode.trace = &trace;
     mode.replay_setup.until = request.until;
     mode.replay_setup.compare_end = request.against.empty();
+    Redactor redactor;
     if (request.step) {
-        mode.replay_setup.step = [&](const JournalEntry& operation, const RecordedOutcome& outcome) { console.notice(step_text(operation, outcome)); };
+        hide_credentials(journal, redactor);
+        mode.replay_setup.step = [&](const JournalEntry& operation, const RecordedOutcome& outcome) { console.notice(redactor.apply(step_text(operation, outcome))); };
     }
     running = true;
     OutputStream& to = json || console.quiet ? static_cast<OutputStream&>(nowhere) : standard_output;

@@ -13,6 +13,7 @@
 #include "berth/base/json.hpp"
 #include "berth/base/utf8.hpp"
 #include "berth/cli/call_once.hpp"
+#include "berth/cli/fault_trial.hpp"
 #include "berth/cli/interrupt.hpp"
 #include "berth/cli/replay.hpp"
 #include "berth/cli/signing.hpp"
@@ -31,23 +32,6 @@ struct Arguments {
     std::vector<std::string> rest;
     std::string kill_at;
 };
-
-/// `POINT:N`: where in its host calls the process kills itself; what `berth faults run` starts.
-Result<CallFaults> faults_of(const std::string& kill_at) {
-    constexpr std::array<std::pair<std::string_view, RecordPoint>, 5> points{{{"before", RecordPoint::before_call},
-                                                                              {"call", RecordPoint::call_written},
-                                                                              {"effect", RecordPoint::effect_done},
-                                                                              {"done", RecordPoint::done_written},
-                                                                              {"seen", RecordPoint::seen_written}}};
-    CallFaults faults;
-    const auto colon = kill_at.find(':');
-    const auto* point = std::find_if(points.begin(), points.end(), [&](const auto& each) { return each.first == kill_at.substr(0, colon); });
-    const auto digits = colon == std::string::npos ? std::string() : kill_at.substr(colon + 1);
-    const auto [end, problem] = std::from_chars(digits.data(), digits.data() + digits.size(), faults.kill_at);
-    if (point == points.end() || problem != std::errc() || end != digits.data() + digits.size() || faults.kill_at == 0) return fail(Code::usage, "--kill-at: write POINT:N, with before, call, effect, done or seen");
-    faults.kill_point = point->second;
-    return faults;
-}
 
 /// Tells a person at once about every denied call, each kind once.
 class DenialPrinter final : public DenialListener {
@@ -133,7 +117,7 @@ Result<int> run(Context& context, const Arguments& arguments) {
     CallFaults faults;
     if (!arguments.kill_at.empty()) {
         if (mode.record.empty()) return fail(Code::usage, "--kill-at needs --record");
-        BERTH_TRY(faults, faults_of(arguments.kill_at));
+        BERTH_TRY(faults, parse_kill_at(arguments.kill_at));
         mode.faults = &faults;
     }
     if (!mode.record.empty()) {

@@ -3,6 +3,7 @@
 #include "berth/base/format.hpp"
 #include "berth/base/json.hpp"
 #include "berth/base/utf8.hpp"
+#include "berth/cli/journal_view.hpp"
 #include "berth/cli/verbs.hpp"
 #include "berth/host/replay_host_calls.hpp"
 
@@ -86,7 +87,9 @@ std::string entry_json(const JournalEntry& entry) {
 
 Result<int> show(Context& context, const std::string& file) {
     BERTH_TRY(const auto journal, Journal::read(file));
-    for (const auto& entry : journal.entries) context.console.line(entry_json(entry));
+    Redactor redactor;
+    hide_credentials(journal, redactor);
+    for (const auto& entry : journal.entries) context.console.line(redactor.apply(entry_json(entry)));
     JsonWriter json;
     json.begin_object().member("$type", "berth.journal").member("entries", static_cast<std::uint64_t>(journal.entries.size())).member("root", to_hex(journal.root)).member("torn", journal.torn).member("complete", journal.end() != nullptr);
     context.console.line(json.end_object().text());
@@ -96,6 +99,9 @@ Result<int> show(Context& context, const std::string& file) {
 Result<int> diff(Context& context, const std::string& a_file, const std::string& b_file) {
     BERTH_TRY(const auto a, Journal::read(a_file));
     BERTH_TRY(const auto b, Journal::read(b_file));
+    Redactor redactor;
+    hide_credentials(a, redactor);
+    hide_credentials(b, redactor);
     std::uint64_t differences = 0;
     for (std::size_t i = 0; i < std::max(a.entries.size(), b.entries.size()); ++i) {
         const auto text = [&](const Journal& journal) { return i < journal.entries.size() ? entry_json(journal.entries[i]) : std::string("null"); };
@@ -103,7 +109,7 @@ Result<int> diff(Context& context, const std::string& a_file, const std::string&
         const auto right = text(b);
         if (left == right) continue;
         ++differences;
-        context.console.line(JsonWriter().begin_object().member("$type", "berth.trace_difference").member("entry", static_cast<std::uint64_t>(i)).key("a").raw(left).key("b").raw(right).end_object().text());
+        context.console.line(redactor.apply(JsonWriter().begin_object().member("$type", "berth.trace_difference").member("entry", static_cast<std::uint64_t>(i)).key("a").raw(left).key("b").raw(right).end_object().take()));
     }
     return differences == 0 ? 0 : 1;
 }

@@ -18,6 +18,7 @@
 namespace berth {
 
 struct CallMode;
+class CallObserver;
 class DenialListener;
 struct Function;
 class HandlerBody;
@@ -97,6 +98,7 @@ struct Call {
     DenialListener* denials = nullptr; // told of denied calls of a wasm guest instead of the engine's listener; outlives the call
     CallStart* start = nullptr;        // null: nobody is asked; outlives the call
     bool receipt = false;              // Outcome::receipt is wanted
+    CallObserver* operations = nullptr;  // told of its operations, where the runtime makes spans; outlives the call
     RunningCall* running = nullptr;    // its entry among the running ones, given by the runtime; outlives its run in the engine
     const Function* admitted = nullptr;  // the version found for it, given by the runtime; null before that. Outlives the steps of the call
     CallSlot slot;                     // given by the runtime; held until nothing of the call is left

@@ -1,5 +1,7 @@
 #include "berth/runtime/record_process.hpp"
 
+#include <signal.h>
+
 #include <algorithm>
 
 #include "berth/base/format.hpp"
@@ -39,8 +41,14 @@ std::unexpected<Error> none_of_a_process(std::string_view what) { return fail(Co
 
 }  // namespace
 
+void ProcessRecorder::reach(RecordPoint point) const {
+    if (faults_ != nullptr && faults_->kill_at == 1 && faults_->kill_point == point) ::raise(SIGKILL);
+}
+
 Result<ProcessRecorder> ProcessRecorder::start(const CallMode& mode, const Function& function, std::string_view payload, const std::string& request_id, std::string_view input) {
     ProcessRecorder recorder;
+    recorder.faults_ = mode.faults;
+    recorder.reach(RecordPoint::before_call);
     if (mode.record.empty()) {
         recorder.writer_ = JournalWriter::in_memory();
     } else {
@@ -60,10 +68,12 @@ Result<ProcessRecorder> ProcessRecorder::start(const CallMode& mode, const Funct
     BERTH_TRYV(recorder.writer_->append(mark(request_label, bytes_of(request_id))));
     BERTH_TRYV(recorder.writer_->append(stream(JournalKind::in, 0, input)));
     BERTH_TRYV(recorder.writer_->sync());
+    recorder.reach(RecordPoint::call_written);
     return recorder;
 }
 
 Result<void> ProcessRecorder::received(const ProcessResult& result) {
+    reach(RecordPoint::effect_done);
     BERTH_TRYV(writer_->append(stream(JournalKind::out, 1, result.output)));
     BERTH_TRYV(writer_->append(stream(JournalKind::out, 2, result.errors)));
     auto exit = JournalEntry::of(JournalKind::exit);
@@ -73,7 +83,10 @@ Result<void> ProcessRecorder::received(const ProcessResult& result) {
         exit.status = result.exit_status;
     }
     BERTH_TRYV(writer_->append(exit));
-    return writer_->append(mark(end_label, {static_cast<std::uint8_t>(result.end)}));
+    BERTH_TRYV(writer_->append(mark(end_label, {static_cast<std::uint8_t>(result.end)})));
+    BERTH_TRYV(writer_->sync());
+    reach(RecordPoint::done_written);
+    return {};
 }
 
 Result<void> ProcessRecorder::finish(const Outcome& outcome) {
@@ -83,7 +96,9 @@ Result<void> ProcessRecorder::finish(const Outcome& outcome) {
     end.peak = outcome.usage.peak_memory;
     BERTH_TRYV(writer_->append(end));
     if (trace_ != nullptr) trace_->root = writer_->root();
-    return writer_->sync();
+    BERTH_TRYV(writer_->sync());
+    reach(RecordPoint::seen_written);
+    return {};
 }
 
 Result<PlayedProcess> play_process(const Journal& journal, std::string_view function, std::string_view payload) {

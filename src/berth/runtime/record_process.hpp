@@ -12,7 +12,8 @@
 
 namespace berth {
 
-/// Writes the journal of a process at its boundary: what it was given, what it gave, how it ended.
+/// Writes the journal of a process at its boundary: what it was given, what it gave, how it ended. The process is the one
+/// operation of the call: for the faults of its mode, `call` is written when all that it is given is.
 class ProcessRecorder {
 public:
     /// Before the launch. `payload` is the caller's input, `input` all that goes to standard input, without its secrets.
@@ -23,8 +24,11 @@ public:
     Result<void> finish(const Outcome& outcome);
 
 private:
+    void reach(RecordPoint point) const;
+
     std::unique_ptr<JournalWriter> writer_;
     CallTrace* trace_ = nullptr;
+    const CallFaults* faults_ = nullptr;
 };
 
 /// What a recorded process gave, to be taken for that of a new call with the same payload.

@@ -212,7 +212,10 @@ Task<Outcome> Runtime::call(Call call) {
     const auto received = setup_.clock.steady();
     if (call.id.empty()) call.id = new_call_id();
     if (call.request_id.empty()) call.request_id = call.id;
-    if (setup_.spans != nullptr) begin_span(call);
+    if (setup_.spans != nullptr) {
+        begin_span(call);
+        call.operations = setup_.spans;
+    }
     if (call.received == WallTime()) call.received = setup_.clock.wall();
     step(CallStep::received, call);
     in_flight_.fetch_add(1, std::memory_order_relaxed);

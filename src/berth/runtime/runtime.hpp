@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "berth/base/clock.hpp"
+#include "berth/runtime/call_observer.hpp"
 #include "berth/runtime/call_queue.hpp"
 #include "berth/runtime/engine.hpp"
 #include "berth/runtime/function_table.hpp"
@@ -24,17 +25,6 @@ class ReceiptWriter;
 
 /// How many calls of one kind run and wait by default: 64 a core and 1,024, of processes 8 a core (at least 32).
 CallBounds default_bounds(EngineKind kind);
-
-/// One step of a call's life, in this order: received, admitted or refused, started, finished, cleaned.
-enum class CallStep : std::uint8_t { received, admitted, started, finished, cleaned };
-std::string_view name(CallStep step) noexcept;
-
-/// Told of every step. Called on the thread of the call; returns quickly.
-class CallObserver {
-public:
-    virtual ~CallObserver() = default;
-    virtual void step(CallStep step, const Call& call, const Outcome* outcome) = 0;
-};
 
 /// The one way to a guest: finds the function, admits the call, lets it wait for its turn, runs it through its engine,
 /// counts it and writes what it logged. For each call received there is exactly one `finished`. Any thread.

@@ -15,6 +15,8 @@ std::string unique_digits() {
     return digits;
 }
 
+bool is_sampled(const Call& call) noexcept { return call.trace_parent.size() == 55 && (call.trace_parent.back() == '1' || call.trace_parent.back() == '3'); }
+
 std::string_view trigger_name(Trigger trigger) noexcept {
     switch (trigger) {
         case Trigger::http:
@@ -30,9 +32,11 @@ SpanKind kind_of(Trigger trigger) noexcept { return trigger == Trigger::http || 
 
 }  // namespace
 
+// The random half of an id of another call.
+std::string new_span_id() { return unique_digits().substr(16); }
+
 void begin_span(Call& call) {
-    // The random half of an id of another call.
-    const auto own = unique_digits().substr(16);
+    const auto own = new_span_id();
     if (call.trace_parent.size() == 55) {
         call.parent_span = call.trace_parent.substr(36, 16);
         call.trace_parent.replace(36, 16, own);
@@ -43,8 +47,7 @@ void begin_span(Call& call) {
 }
 
 void CallSpans::step(CallStep step, const Call& call, const Outcome* outcome) {
-    const bool sampled = call.trace_parent.size() == 55 && (call.trace_parent.back() == '1' || call.trace_parent.back() == '3');
-    if (!sampled) return;
+    if (!is_sampled(call)) return;
     const auto now = clock_.wall();
     Open times;
     {
@@ -77,7 +80,20 @@ void CallSpans::step(CallStep step, const Call& call, const Outcome* outcome) {
             span.message = outcome->error->full_message();
         }
     }
+    if (call.trigger == Trigger::nested && !span.parent_id.empty()) {
+        Span waited{.trace_id = span.trace_id, .span_id = new_span_id(), .parent_id = span.parent_id, .name = call.function, .kind = SpanKind::client, .start = times.received, .end = now, .failed = span.failed,
+                    .message = span.message, .attributes = {{"faas.invoked_name", call.function}}, .events = {}};
+        span.parent_id = waited.span_id;
+        exporter_.add(std::move(waited));
+    }
     exporter_.add(std::move(span));
+}
+
+void CallSpans::operation(const Call& call, CallOperation operation) {
+    if (!is_sampled(call)) return;
+    const bool failed = !operation.failure.empty();
+    exporter_.add({.trace_id = std::string(trace_id(call)), .span_id = std::move(operation.span_id), .parent_id = std::string(span_id(call)), .name = std::move(operation.name), .kind = operation.kind,
+                   .start = operation.start, .end = operation.end, .failed = failed, .message = std::move(operation.failure), .attributes = std::move(operation.attributes), .events = {}});
 }
 
 }  // namespace berth

@@ -559,6 +559,7 @@ Task<Outcome> SubprocessEngine::run(std::shared_ptr<const ProcessFunction> versi
     }
     const auto slot = std::make_shared<CallSlot>(std::move(call.slot));  // with the clean-up of every attempt
     std::expected<ProcessResult, LaunchFailure> result;
+    const auto launched = std::chrono::system_clock::now();
     for (int attempt = 0;; ++attempt) {
         // The place is given back when the last process of the call is gone, not when the caller has its answer.
         std::move_only_function<void()> cleaned = [slot, version] {};
@@ -569,6 +570,7 @@ Task<Outcome> SubprocessEngine::run(std::shared_ptr<const ProcessFunction> versi
         co_await reactor->sleep_for(std::chrono::milliseconds(20));
     }
     plan.input.reset();
+    if (call.operations != nullptr) call.operations->operation(call, process_operation(function.name, launched, result));
     if (!result) {
         if (result.error().problem == ENOENT) finder_->forget(*function.run_with);
         co_return launch_failure(function, *prepared, result.error());

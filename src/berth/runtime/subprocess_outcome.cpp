@@ -11,12 +11,25 @@
 #include "berth/base/utf8.hpp"
 #include "berth/runtime/entry_rules.hpp"
 #include "berth/runtime/process_function.hpp"
+#include "berth/runtime/spans.hpp"
 #include "berth/runtime/subprocess_envelope.hpp"
 #include "berth/runtime/subprocess_parts.hpp"
 
 namespace berth {
 
 namespace fs = std::filesystem;
+
+CallOperation process_operation(std::string_view function, WallTime launched, const std::expected<ProcessResult, LaunchFailure>& result) {
+    CallOperation process{.span_id = new_span_id(), .name = format("process {}", function), .start = launched, .end = std::chrono::system_clock::now(), .failure = {}, .attributes = {}};
+    if (!result) {
+        process.failure = "it could not be started";
+        return process;
+    }
+    if (result->signal != 0) process.failure = format("signal {}", result->signal);
+    else if (result->exit_status != 0) process.failure = format("exit status {}", result->exit_status);
+    process.attributes.emplace_back("process.exit.code", std::int64_t{result->signal != 0 ? 128 + result->signal : result->exit_status});
+    return process;
+}
 
 namespace {
 

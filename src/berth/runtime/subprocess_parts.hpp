@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include "berth/runtime/call_observer.hpp"
 #include "berth/runtime/subprocess.hpp"
 
 namespace berth {
@@ -11,5 +12,8 @@ struct SubprocessEngine::Prepared {
     std::string program;  // absolute path
     std::string cache;    // folder of the compiled program; empty: none
 };
+
+/// A process as an operation of its call, ended now.
+CallOperation process_operation(std::string_view function, WallTime launched, const std::expected<ProcessResult, LaunchFailure>& result);
 
 }  // namespace berth

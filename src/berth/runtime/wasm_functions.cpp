@@ -8,6 +8,7 @@
 #include "berth/runtime/call_conditions.hpp"
 #include "berth/runtime/function_logs.hpp"
 #include "berth/runtime/handler_body.hpp"
+#include "berth/runtime/traced_network.hpp"
 #include "berth/runtime/wasm_call.hpp"
 #include "berth/runtime/wasm_instance.hpp"
 
@@ -190,6 +191,9 @@ Outcome WasmFunctions::run_fresh(Slot& slot, Call& call) {
         return logs;
     }
     GrantSet grants(program.grants(), GrantSet::ForCall::one);
+    std::optional<TracedNetwork> traced;
+    Network* network = &(*conditions)->network();
+    if (call.operations != nullptr) network = &traced.emplace(*network, host_.clock, call, *call.operations);
     CallRecord record;
     const CancelCallback on_close(closing_.token(), [&] { record.request_stop(StopCause::shutdown); });
     auto outcome = run_wasm(program, call,
@@ -198,7 +202,7 @@ Outcome WasmFunctions::run_fresh(Slot& slot, Call& call) {
                              .guest_clock = (*conditions)->clock(),
                              .files = (*conditions)->files(),
                              .random = (*conditions)->random(),
-                             .network = (*conditions)->network(),
+                             .network = *network,
                              .input = (*conditions)->streams().input,
                              .output = (*conditions)->streams().output,
                              .error = (*conditions)->streams().error,

@@ -74,6 +74,13 @@ Task<HttpResponse> HttpFront::route(HttpRequest& request) {
     const auto path = request.path;
     const bool draining = host_.is_draining();
     if (auto task = functions_.handle(request, draining)) return std::move(*task);
+    if (options_.metrics_for != nullptr && path == "/metrics") {
+        const auto caller = options_.metrics_for->identify(request);
+        if (!caller || (!caller->admin && caller->subject == nullptr)) {
+            const auto refused = caller ? Error(Code::unauthorized, "the metrics are shown to those with a credential") : caller.error();
+            return ready_task(finished(error_response(refused, {}, options_.detail), request, "/metrics"));
+        }
+    }
     if (auto task = host_.handle(request, options_.metrics ? HostRoutes::Metrics::shown : HostRoutes::Metrics::hidden)) return std::move(*task);
     const auto answer = [&](HttpResponse response, std::string_view route) { return ready_task(finished(std::move(response), request, route)); };
     if (path == "*") return answer(options_answer("GET, HEAD, OPTIONS, POST"), "*");  // only OPTIONS comes here with it

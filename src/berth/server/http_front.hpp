@@ -18,6 +18,7 @@ namespace berth {
 struct HttpFrontOptions {
     Detail detail = Detail::withheld;                   // of 5xx failures
     bool metrics = true;                                // /metrics is shown here
+    const Authenticator* metrics_for = nullptr;         // shown to those only that it knows; null: to everybody
     FunctionFrontOptions functions;
 };
 

@@ -139,7 +139,8 @@ void Serving::make_fronts() {
     front.ok_for_failures = functions.process.ok_for_failures;
     front.run_as = functions.process.run_as;
     if (!functions.process.state.empty()) front.spool = functions.process.state / "tmp" / std::to_string(::getpid());
-    front_ = std::make_unique<HttpFront>(*runtime_, *host_, HttpFrontOptions{.detail = front.detail, .metrics = server.metrics == ServerSettings::MetricsOn::main, .functions = std::move(front)});
+    front_ = std::make_unique<HttpFront>(*runtime_, *host_, HttpFrontOptions{.detail = front.detail, .metrics = server.metrics == ServerSettings::MetricsOn::main,
+                                                                            .metrics_for = server.metrics_need_credential ? authenticator_.get() : nullptr, .functions = std::move(front)});
     if (options_.internal_only) front_->functions().set_internal_only();
     if (!server.admin.on) return;
     admin_front_ = std::make_unique<AdminFront>(AdminFrontOptions{.host = *host_,
