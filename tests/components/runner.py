@@ -11,6 +11,7 @@ import select
 import shutil
 import signal
 import socket
+import socketserver
 import subprocess
 import sys
 import tempfile
@@ -476,6 +477,96 @@ def old_clients_get_the_body_up_to_the_end_of_the_connection():
         wire.send(b"POST /pipe HTTP/1.0\r\nContent-Length: 300000\r\n\r\n", b"y" * 300000)
         head = wire.head()
         assert b"chunked" not in head and wire.file.read() == b"y" * 300000, head
+
+
+class Talker(socketserver.StreamRequestHandler):
+    """Says backwards what it was told."""
+
+    def handle(self):
+        said = self.rfile.read()
+        self.server.seen.append(said)
+        self.wfile.write(said[::-1])
+
+
+@contextlib.contextmanager
+def talker():
+    server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Talker)
+    server.seen, server.port = [], server.server_address[1]
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def talk(server, host, port, say="hello"):
+    return ask(f"{server.url}/tcp?host={host}&port={port}&say={say}")[::2]
+
+
+PYTHON = ("hello", guests / "hello-python.wasm")
+
+
+@case
+def sockets_reach_what_is_granted_and_nothing_else():
+    refused = (502, b"refused: PermissionError(2, 'Permission denied')")
+    with talker() as other:
+        address = f"127.0.0.1:{other.port}"
+        for grants, reaches in (((), {}), ((f"net.connect={address}",), {"127.0.0.1"}), ((f"net.connect=127.0.0.1:1",), {}), ((f"net.connect=localhost:{other.port}",), {}),
+                                (("net.connect=*",), {}), ((f"net.connect={address}", f"net.connect=localhost:{other.port}"), {"127.0.0.1", "localhost"}), (("net.fetch=*", "net.send=*", "net.listen=*"), {})):
+            with serving(PYTHON, flags=[flag for grant in grants for flag in ("--allow", grant)]) as server:
+                for host in ("127.0.0.1", "localhost"):
+                    other.seen.clear()
+                    got = talk(server, host, other.port)
+                    assert got == ((200, b"heard olleh") if host in reaches else refused), (grants, host, got)
+                    assert other.seen == ([b"hello"] if host in reaches else []), (grants, host, other.seen)
+            if not reaches:
+                assert any("denied: net.connect" in line and '"fix"' in line for line in server.lines), server.lines
+
+
+@case
+def what_a_socket_carries_is_not_held():
+    with talker() as other, serving(PYTHON, flags=("--allow", f"net.connect=127.0.0.1:{other.port}")) as server:
+        say = "abcdefghij" * 800
+        assert talk(server, "127.0.0.1", other.port, say) == (200, b"heard " + say[::-1].encode())
+
+
+@case
+def a_listener_takes_connections_where_it_is_granted():
+    for grants, expected in ((("net.connect=127.0.0.1", "net.listen=127.0.0.1"), b"served over here 1"), (("net.connect=127.0.0.1",), b"refused"), (("net.connect=127.0.0.1", "net.listen=10.0.0.1"), b"refused")):
+        with serving(PYTHON, flags=[flag for grant in grants for flag in ("--allow", grant)]) as server:
+            body = ask(f"{server.url}/listen?host=127.0.0.1")[2]
+            assert body.startswith(expected), (grants, body, server.lines)
+        if expected == b"refused":
+            assert any("denied: net.listen" in line for line in server.lines), server.lines
+
+
+@case
+def datagrams_are_refused_by_name():
+    with serving(PYTHON) as server:
+        assert ask(f"{server.url}/udp")[2].startswith(b"refused: PermissionError")
+    assert any("denied: net.datagram" in line for line in server.lines), server.lines
+    with serving(PYTHON, flags=("--allow", "net.datagram=*")) as server:
+        status, _, body = ask(f"{server.url}/udp")
+        assert status == 501 and b'"not_implemented"' in body, (status, body)
+
+
+@case
+def recorded_sockets_are_replayed_without_a_network():
+    with tempfile.TemporaryDirectory(prefix="berth-journals-") as folder:
+        with talker() as other, serving(PYTHON, flags=("--record", folder, "--allow", f"net.connect=127.0.0.1:{other.port}")) as server:
+            assert talk(server, "127.0.0.1", other.port)[0] == 200
+            assert talk(server, "127.0.0.1", 1)[0] == 502
+        journals = sorted(Path(folder).glob("*.bj"))
+        assert len(journals) == 2, journals
+        for journal in journals:
+            replayed = berth("replay", journal, home=folder)
+            assert replayed.returncode == 0 and "equal to the recording" in replayed.stderr, replayed
+        suggested = berth("policy", "suggest", *journals, home=folder)
+        assert suggested.returncode == 0 and f"127.0.0.1:{other.port}" in suggested.stdout, suggested
+
 
 
 @case

@@ -49,7 +49,18 @@ private:
 
 }  // namespace
 
-LiveNetwork::LiveNetwork(HttpClientOptions options) : options_(std::move(options)) {}
+LiveNetwork::LiveNetwork(HttpClientOptions options) : options_(std::move(options)) {
+    if (!options_.resolver) options_.resolver = std::make_shared<SystemResolver>();
+    if (!options_.connector) options_.connector = std::make_shared<DirectConnector>();
+}
+
+std::expected<std::unique_ptr<TcpSocket>, SocketError> LiveNetwork::open_tcp(bool v6, std::function<void()> waker) {
+    return open_tcp_socket(v6, watch_, *options_.connector, std::move(waker));
+}
+
+std::expected<std::unique_ptr<NameLookup>, SocketError> LiveNetwork::look_up(std::string name, std::function<void()> waker) {
+    return look_up_name(*options_.resolver, std::move(name), std::move(waker));
+}
 
 Result<std::unique_ptr<LiveNetwork>> LiveNetwork::create(HttpClientOptions options) {
     const bool has_certificates = !options.ca_file.empty();

@@ -10,6 +10,7 @@ namespace {
 static_assert(component_function_count == BERTH_COMPONENT_FUNCTION_COUNT);
 static_assert(static_cast<int>(ComponentFunction::request_read) == BERTH_REQUEST_READ && static_cast<int>(ComponentFunction::http_handle) == BERTH_HTTP_HANDLE);
 static_assert(static_cast<int>(ComponentFunction::file_preopens) == BERTH_FILE_PREOPENS && static_cast<int>(ComponentFunction::file_close) == BERTH_FILE_CLOSE);
+static_assert(static_cast<int>(ComponentFunction::tcp_create) == BERTH_TCP_CREATE && static_cast<int>(ComponentFunction::name_addresses) == BERTH_NAME_ADDRESSES);
 static_assert(component_pending == BERTH_PENDING);
 
 berth_text text_of(std::string_view text) noexcept { return {text.data(), text.size()}; }

@@ -81,6 +81,10 @@ void HttpConnection::on_read(const boost::system::error_code& error, std::size_t
         if (tls_) take_sealed(bytes);
         else arrived_.append(chunk_.get(), bytes);
         if (parts_coming_) feed_parts();
+        if (parts_coming_ && ended_) {
+            cancel_.cancel(CancelCause::client_gone);
+            break_parts(Error(Code::cancelled, "the client went away before the end of the body"));
+        }
         if (parts_coming_ ? parts_wanted() : phase_ == Phase::handling && arrived_.size() < read_ahead) start_read();
     }
     if (const auto waiting = std::exchange(waiting_, {})) resume_in_loop(waiting);
@@ -129,7 +133,7 @@ auto HttpConnection::end_of_turn() {
     return Awaiter{*this};
 }
 
-void HttpConnection::send_held() { went_ = send_some(unsent_); }
+void HttpConnection::send_held() { sent_ = send_some(unsent_); }
 
 void HttpConnection::go_on() {
     const auto coroutine = std::exchange(held_, {});
@@ -276,13 +280,10 @@ Task<void> HttpConnection::serve() {
         unsent_ = out_;
         if (!in_parts && lane_.holds_answer(now)) co_await end_of_turn();
         else send_held();
-        bool good = went_ != Sent::broken;
-        if (good && (went_ == Sent::part || !whole)) {
-            good = co_await send_rest(unsent_, whole ? std::string_view() : std::string_view(response.body));
-            now = std::chrono::steady_clock::now();
-        }
-        if (in_parts) [[unlikely]] {
-            good = co_await finish_parts(response, good, series);
+        bool good = sent_ != Sent::broken;
+        if (sent_ == Sent::part || !whole || in_parts) [[unlikely]] {
+            if (good && (sent_ == Sent::part || !whole)) good = co_await send_rest(unsent_, whole ? std::string_view() : std::string_view(response.body));
+            if (in_parts) good = co_await finish_parts(response, good, series);
             now = std::chrono::steady_clock::now();
         }
         if (!good) co_return;
@@ -425,12 +426,12 @@ void HttpConnection::break_parts(Error error) {
 Task<bool> HttpConnection::finish_parts(HttpResponse& response, bool good, const HttpSeries& series) {
     double sent = static_cast<double>(response.body.size());
     if (response.source) {
-        sent_ = 0;
+        bytes_sent_ = 0;
         if (good) good = co_await send_source(*response.source, request_.method == "HEAD");
         phase_ = Phase::handling;
         deadline_ = SteadyTime::max();
         co_await response.source->close();
-        sent = static_cast<double>(sent_);
+        sent = static_cast<double>(bytes_sent_);
     }
     series.request_bytes->observe(static_cast<double>(request_.parts ? request_.parts->written() : request_.body.size()));
     series.response_bytes->observe(sent);
@@ -488,7 +489,7 @@ Task<bool> HttpConnection::send_source(HttpBodySource& source, bool head_only) {
         if (!part || ended_) co_return false;
         out_.clear();
         const bool last = part->empty();
-        sent_ += part->size();
+        bytes_sent_ += part->size();
         if (!chunked) out_ = std::move(*part);
         else if (last) write_last_chunk(source.trailers(), out_);
         else write_chunk(*part, out_);

@@ -116,11 +116,11 @@ private:
     std::uint64_t parts_left_ = 0;      // of an announced length
     SteadyTime parts_heard_{};          // when something of it last came, or there was room for it again
     bool unread_ = false;               // something of a body was not read: no other request can follow
-    std::uint64_t sent_ = 0;            // of the body that a source makes
+    std::uint64_t bytes_sent_ = 0;      // of the body that a source makes
     std::optional<Error> refusal_;
     std::string out_;
     std::string_view unsent_;          // of `out_`
-    Sent went_ = Sent::all;            // how far sending went
+    Sent sent_ = Sent::all;            // how far sending went
     std::unique_ptr<TlsSession> tls_;  // null: none
     std::string sealed_;               // for the wire, with TLS
     bool endless_ = false;             // what is being sent goes on until it is stopped

@@ -82,11 +82,10 @@ std::int32_t write(Gate& gate, const Op& op, Answer&) {
     }
 }
 
-/// Without a grant the guest's own error; with one the build says that it has no sockets.
-template <Capability Needed>
-std::int32_t socket(Gate& gate, const Op& op, Answer&) {
-    if (const auto status = gate.require(Needed, op.bytes); status != 0) return status;
-    return gate.end(Error(Code::not_implemented, "this build gives components no sockets and looks no names up for them; wasi:http is there"));
+/// Without a grant the guest's own error; with one the build says that it has none of these.
+std::int32_t datagrams(Gate& gate, const Op&, Answer&) {
+    if (const auto status = gate.require(Capability::net_datagram); status != 0) return status;
+    return gate.end(Error(Code::not_implemented, "this build gives components no UDP sockets; TCP and wasi:http are there"));
 }
 
 HandlerBody::Fields fields_of(std::string_view packed) {
@@ -180,10 +179,25 @@ constexpr std::array file_functions{
     Function{"close", {.doc = "Closes a descriptor.", .needs = Needs::nothing(), .effect = Effect::reads}, file},
 };
 
+constexpr auto to_connect = Needs::by_arguments(Capability::net_connect);
+constexpr auto to_listen = Needs::by_arguments(Capability::net_listen);
+constexpr auto on_socket = Needs::by_arguments(Capability::net_connect, Capability::net_listen);
 constexpr std::array socket_functions{
-    Function{"create-tcp-socket", {.doc = "A TCP socket; refused by this build.", .needs = Needs::by_arguments(Capability::net_connect, Capability::net_listen), .effect = Effect::writes}, socket<Capability::net_connect>},
-    Function{"create-udp-socket", {.doc = "A UDP socket; refused by this build.", .needs = Needs::by_arguments(Capability::net_datagram), .effect = Effect::writes}, socket<Capability::net_datagram>},
-    Function{"resolve-addresses", {.doc = "The addresses of a name; refused by this build.", .needs = Needs::by_arguments(Capability::net_connect), .effect = Effect::reads}, socket<Capability::net_connect>},
+    Function{"create-tcp-socket", {.doc = "A TCP socket.", .needs = on_socket, .effect = Effect::writes}, socket},
+    Function{"tcp-socket.bind", {.doc = "Gives it an address of this host.", .needs = to_listen, .effect = Effect::writes}, socket},
+    Function{"tcp-socket.start-connect", {.doc = "Begins a connection.", .needs = to_connect, .effect = Effect::writes}, socket},
+    Function{"tcp-socket.finish-connect", {.doc = "How that ended.", .needs = on_socket, .effect = Effect::reads}, socket},
+    Function{"tcp-socket.listen", {.doc = "Takes connections from now on.", .needs = to_listen, .effect = Effect::writes}, socket},
+    Function{"tcp-socket.accept", {.doc = "The next connection that came.", .needs = on_socket, .effect = Effect::reads}, socket},
+    Function{"tcp-socket.ready", {.doc = "Whether it can be read, written or accepted on.", .needs = on_socket, .effect = Effect::reads}, socket},
+    Function{"tcp-socket.read", {.doc = "What the other end sent.", .needs = on_socket, .effect = Effect::reads}, socket},
+    Function{"tcp-socket.write", {.doc = "For the other end.", .needs = on_socket, .effect = Effect::writes}, socket},
+    Function{"tcp-socket.shutdown", {.doc = "Ends one direction or both.", .needs = on_socket, .effect = Effect::writes}, socket},
+    Function{"tcp-socket.address", {.doc = "Of this end or the other.", .needs = on_socket, .effect = Effect::reads}, socket},
+    Function{"tcp-socket.close", {.doc = "Closes a socket, or gives a look-up up.", .needs = Needs::nothing(), .pure = true}, socket},
+    Function{"create-udp-socket", {.doc = "A UDP socket; refused by this build.", .needs = Needs::by_arguments(Capability::net_datagram), .effect = Effect::writes}, datagrams},
+    Function{"resolve-addresses", {.doc = "Begins to look a name up.", .needs = to_connect, .effect = Effect::reads}, socket},
+    Function{"resolve-next-address", {.doc = "Its addresses.", .needs = on_socket, .effect = Effect::reads}, socket},
 };
 
 constexpr std::size_t count = wall_clock.size() + monotonic_clock.size() + random_functions.size() + insecure_functions.size() + cli_functions.size() + incoming_functions.size() +

@@ -25,6 +25,8 @@ std::int32_t http_finish(ComponentGate& gate, const ComponentOp& op, ComponentAn
 std::int32_t http_close(ComponentGate& gate, const ComponentOp& op, ComponentAnswer& answer);
 /// Every function of files.
 std::int32_t file(ComponentGate& gate, const ComponentOp& op, ComponentAnswer& answer);
+/// Every function of TCP sockets and names.
+std::int32_t socket(ComponentGate& gate, const ComponentOp& op, ComponentAnswer& answer);
 }  // namespace component_bodies
 
 }  // namespace berth

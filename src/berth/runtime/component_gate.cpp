@@ -1,5 +1,7 @@
 #include "berth/runtime/component_gate.hpp"
 
+#include <algorithm>
+
 #include "berth/base/format.hpp"
 #include "berth/engine/call_record.hpp"
 #include "berth/runtime/call_tape.hpp"
@@ -134,6 +136,18 @@ std::int32_t ComponentGate::require(Capability capability, std::string_view valu
 void ComponentGate::used(Capability capability, std::string_view value) {
     if (journal_ != nullptr) journal_->used(capability, value, true);
     ++used_[static_cast<std::size_t>(capability)];
+}
+
+void ComponentGate::pin(std::uint64_t number, const IpAddress& address) {
+    const auto found = looked_up_.find(number);
+    if (found == looked_up_.end()) return;
+    auto& names = pinned_[address];
+    if (std::find(names.begin(), names.end(), found->second) == names.end()) names.push_back(found->second);
+}
+
+std::span<const std::string> ComponentGate::names_of(const IpAddress& address) const noexcept {
+    const auto found = pinned_.find(address);
+    return found == pinned_.end() ? std::span<const std::string>() : std::span<const std::string>(found->second);
 }
 
 std::int32_t ComponentGate::deny(const Denial& denial) {

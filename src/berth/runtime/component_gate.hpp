@@ -95,7 +95,7 @@ public:
     std::function<void()> waker();
     std::shared_ptr<const NetworkGuard> guard();
 
-    using Object = std::variant<std::unique_ptr<File>, std::unique_ptr<Directory>, std::unique_ptr<HttpExchange>>;
+    using Object = std::variant<std::unique_ptr<File>, std::unique_ptr<Directory>, std::unique_ptr<HttpExchange>, std::unique_ptr<TcpSocket>, std::unique_ptr<NameLookup>>;
     /// The number of something open; 0: the limit `handles` is reached.
     std::uint64_t add(Object object);
     template <class T>
@@ -108,6 +108,10 @@ public:
     void close(std::uint64_t number) noexcept { objects_.erase(number); }
     /// The capability that a request was sent under.
     void note_sent(std::uint64_t number, Capability capability) { sent_[number] = capability; }
+    /// The name that a look-up is for, and where it leads: a grant on the name is one on these addresses.
+    void note_name(std::uint64_t number, std::string name) { looked_up_[number] = std::move(name); }
+    void pin(std::uint64_t number, const IpAddress& address);
+    std::span<const std::string> names_of(const IpAddress& address) const noexcept;
     std::optional<Capability> sent_under(std::uint64_t number) const {
         const auto found = sent_.find(number);
         return found == sent_.end() ? std::nullopt : std::optional(found->second);
@@ -138,6 +142,8 @@ private:
     std::map<std::uint64_t, Object> objects_;
     std::uint64_t next_object_ = 1;
     std::map<std::uint64_t, Capability> sent_;
+    std::map<std::uint64_t, std::string> looked_up_;
+    std::map<IpAddress, std::vector<std::string>> pinned_;
     std::uint64_t host_calls_ = 0;
     std::optional<Error> failure_;
     std::string scratch_;

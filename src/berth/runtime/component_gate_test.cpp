@@ -24,7 +24,7 @@ constexpr std::string_view imports_everything = R"((component
   (import "wasi:clocks/wall-clock@0.2.0" (instance)) (import "wasi:clocks/monotonic-clock@0.2.0" (instance))
   (import "wasi:random/random@0.2.0" (instance)) (import "wasi:random/insecure@0.2.0" (instance))
   (import "wasi:cli/environment@0.2.0" (instance)) (import "wasi:http/outgoing-handler@0.2.0" (instance))
-  (import "wasi:filesystem/types@0.2.0" (instance))
+  (import "wasi:filesystem/types@0.2.0" (instance)) (import "wasi:sockets/tcp@0.2.0" (instance))
   (core module $m (memory (export "memory") 1) (func (export "run") (result i32) i32.const 0))
   (core instance $i (instantiate $m))
   (func $run (result (result)) (canon lift (core func $i "run")))
@@ -65,7 +65,66 @@ public:
         ++opened;
         return std::make_unique<Exchange>(format("{} {} ", request.method, request.url.text()));
     }
+    /// Says back what it is told; the name inside.example leads to the loopback, every other outside.
+    class Socket final : public TcpSocket {
+    public:
+        explicit Socket(EchoNetwork& network) : network_(network) { ++network_.sockets; }
+        ~Socket() override { --network_.sockets; }
+        Done<void> bind(const SocketAddress& local) override {
+            local_ = local;
+            return {};
+        }
+        Done<void> connect(const SocketAddress& remote) override {
+            network_.connected.push_back(format("{}:{}", remote.address.text(), remote.port));
+            remote_ = remote;
+            return {};
+        }
+        Done<void> connected() override {
+            if (pending_-- > 0) return std::unexpected(SocketError::would_block);
+            return {};
+        }
+        Done<void> listen(unsigned) override { return {}; }
+        Done<std::unique_ptr<TcpSocket>> accept() override { return std::make_unique<Socket>(network_); }
+        bool ready(For) override { return pending_-- <= 0; }
+        Done<std::size_t> read(MutableBytes out) override {
+            if (said_.empty()) return std::unexpected(SocketError::would_block);
+            const auto count = std::min(out.size(), said_.size());
+            std::copy_n(said_.begin(), count, out.begin());
+            said_.erase(0, count);
+            return count;
+        }
+        Done<std::size_t> write(ByteView bytes) override {
+            said_ += as_text(bytes);
+            return bytes.size();
+        }
+        Done<void> shutdown(Shut) override { return std::unexpected(SocketError::connection_reset); }
+        Done<SocketAddress> local() const override { return local_; }
+        Done<SocketAddress> remote() const override { return remote_; }
+
+    private:
+        EchoNetwork& network_;
+        SocketAddress local_{IpAddress::v4({0, 0, 0, 0}), 0}, remote_ = local_;
+        std::string said_;
+        int pending_ = 1;
+    };
+    class Lookup final : public NameLookup {
+    public:
+        explicit Lookup(bool inside) : address_(inside ? IpAddress::v4({127, 0, 0, 1}) : IpAddress::v4({93, 184, 216, 34})) {}
+        std::expected<std::vector<IpAddress>, SocketError> addresses() override {
+            if (pending_-- > 0) return std::unexpected(SocketError::would_block);
+            return std::vector{address_};
+        }
+
+    private:
+        IpAddress address_;
+        int pending_ = 1;
+    };
+    std::expected<std::unique_ptr<TcpSocket>, SocketError> open_tcp(bool, std::function<void()>) override { return std::make_unique<Socket>(*this); }
+    std::expected<std::unique_ptr<NameLookup>, SocketError> look_up(std::string name, std::function<void()>) override { return std::make_unique<Lookup>(name == "inside.example"); }
+
     int opened = 0;
+    int sockets = 0;  // open ones
+    std::vector<std::string> connected;
 };
 
 struct Answered {
@@ -273,6 +332,122 @@ TEST_F(ComponentGateTest, ARevokedGrantEndsRequestsThatAreUnderWay) {
     EXPECT_EQ(ask(http_head, {}, opened.answer.x).answer.status, 2);
     EXPECT_EQ(denials_.told.size(), 1u);
     EXPECT_EQ(ask(http_handle, request("GET", "http://a.example/")).next, Next::denied);
+}
+
+constexpr std::string_view outside("\x5d\xb8\xd8\x22", 4);  // 93.184.216.34
+constexpr std::string_view loopback("\x7f\0\0\1", 4);
+
+TEST_F(ComponentGateTest, ASocketReachesAddressesThatAreGrantedThemselves) {
+    policy_.grants[Capability::net_connect].scope.patterns = {"93.184.216.34:80", "127.0.0.1:9000"};
+    begin();
+    const auto tcp = ask(tcp_create).answer.x;
+    ASSERT_NE(tcp, 0u);
+    EXPECT_EQ(ask(tcp_connect, outside, tcp, 81).next, Next::denied);
+    EXPECT_EQ(ask(tcp_connect, loopback, tcp, 9001).next, Next::denied);
+    EXPECT_EQ(ask(tcp_connect, std::string_view("\xa9\xfe\xa9\xfe", 4), tcp, 80).next, Next::denied);
+    EXPECT_THAT(network_.connected, ::testing::IsEmpty());
+    EXPECT_EQ(denials_.told.size(), 3u);
+    EXPECT_EQ(ask(tcp_connect, outside, tcp, 80).answer.status, 0);
+    EXPECT_EQ(ask(tcp_connected, {}, tcp).answer.status, component_pending);
+    EXPECT_EQ(ask(tcp_connected, {}, tcp).answer.status, 0);
+    EXPECT_EQ(ask(tcp_connect, loopback, ask(tcp_create).answer.x, 9000).answer.status, 0);
+    EXPECT_THAT(network_.connected, ::testing::ElementsAre("93.184.216.34:80", "127.0.0.1:9000"));
+    // What no address can be is the guest's error.
+    for (const auto& [bytes, port] : {std::pair(std::string_view("123"), 80u), std::pair(outside, 65536u)}) EXPECT_EQ(ask(tcp_connect, bytes, tcp, port).answer.status, 13);
+}
+
+TEST_F(ComponentGateTest, EverythingIsNothingInside) {
+    policy_.grants[Capability::net_connect].scope.patterns = {"*"};
+    begin();
+    const auto tcp = ask(tcp_create).answer.x;
+    for (const std::string_view inside : {loopback, std::string_view("\x0a\0\0\1", 4), std::string_view("\xa9\xfe\xa9\xfe", 4), std::string_view("\0\0\0\0\0\0\0\0\0\0\xff\xff\x7f\0\0\1", 16), std::string_view("\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\1", 16)}) {
+        EXPECT_EQ(ask(tcp_connect, inside, tcp, 80).next, Next::denied);
+    }
+    EXPECT_EQ(ask(tcp_connect, outside, tcp, 80).answer.status, 0);
+    EXPECT_EQ(network_.connected.size(), 1u);
+    policy_.grants[Capability::net_connect].scope.allow_private = true;
+    begin();
+    EXPECT_EQ(ask(tcp_connect, loopback, ask(tcp_create).answer.x, 80).answer.status, 0);
+}
+
+TEST_F(ComponentGateTest, AGrantOnANameHoldsForWhereItLedInThisCall) {
+    policy_.grants[Capability::net_connect].scope.patterns = {"a.example:80", "inside.example:80"};
+    begin();
+    const auto tcp = ask(tcp_create).answer.x;
+    EXPECT_EQ(ask(tcp_connect, outside, tcp, 80).next, Next::denied) << "nobody has looked the name up";
+    EXPECT_EQ(ask(name_lookup, "b.example").next, Next::denied);
+    EXPECT_EQ(ask(name_lookup, "a.example:80").answer.status, 13);
+    const auto lookup = ask(name_lookup, "A.example").answer.x;
+    EXPECT_EQ(ask(name_addresses, {}, lookup).answer.status, component_pending);
+    EXPECT_EQ(ask(name_addresses, {}, lookup).bytes, std::string("\4").append(outside));
+    EXPECT_EQ(ask(tcp_connect, outside, tcp, 443).next, Next::denied);
+    EXPECT_EQ(ask(tcp_connect, outside, tcp, 80).answer.status, 0);
+    // A name that leads inside opens nothing there.
+    const auto inner = ask(name_lookup, "inside.example").answer.x;
+    ask(name_addresses, {}, inner);
+    EXPECT_EQ(ask(name_addresses, {}, inner).answer.status, 0);
+    EXPECT_EQ(ask(tcp_connect, loopback, tcp, 80).next, Next::denied);
+    begin();
+    EXPECT_EQ(ask(tcp_connect, outside, ask(tcp_create).answer.x, 80).next, Next::denied) << "another call";
+}
+
+TEST_F(ComponentGateTest, BindingAndListeningNeedTheirOwnGrant) {
+    policy_.grants[Capability::net_connect].scope.patterns = {"127.0.0.1"};
+    begin();
+    const auto tcp = ask(tcp_create).answer.x;
+    EXPECT_EQ(ask(tcp_bind, loopback, tcp, 0).next, Next::denied);
+    EXPECT_EQ(ask(tcp_listen, {}, tcp, 1).next, Next::denied);
+    policy_.grants.clear();
+    policy_.grants[Capability::net_listen].scope.patterns = {"127.0.0.1"};
+    begin();
+    const auto listening = ask(tcp_create).answer.x;
+    EXPECT_EQ(ask(tcp_bind, std::string_view("\0\0\0\0", 4), listening, 0).next, Next::denied);
+    EXPECT_EQ(ask(tcp_bind, loopback, listening, 0).answer.status, 0);
+    EXPECT_EQ(ask(tcp_listen, {}, listening, 1).answer.status, 0);
+    EXPECT_NE(ask(tcp_accept, {}, listening).answer.x, 0u);
+    EXPECT_EQ(ask(tcp_connect, loopback, listening, 80).next, Next::denied);
+}
+
+TEST_F(ComponentGateTest, ARevokedGrantClosesTheSocketsOpenedUnderIt) {
+    policy_.grants[Capability::net_connect].scope.patterns = {"93.184.216.34"};
+    policy_.grants[Capability::net_listen].scope.patterns = {"127.0.0.1"};
+    begin();
+    const auto tcp = ask(tcp_create).answer.x, listening = ask(tcp_create).answer.x;
+    ask(tcp_connect, outside, tcp, 80);
+    ask(tcp_bind, loopback, listening, 0);
+    EXPECT_EQ(ask(tcp_write, "hello", tcp).answer.x, 5u);
+    EXPECT_EQ(network_.sockets, 2);
+    setup_->grants.revoke(Capability::net_connect);
+    denials_.told.clear();
+    EXPECT_EQ(ask(tcp_ready, {}, tcp).next, Next::denied) << "what waits is denied";
+    EXPECT_EQ(network_.sockets, 1) << "and closed";
+    EXPECT_EQ(denials_.told.size(), 1u);
+    EXPECT_EQ(ask(tcp_read, {}, tcp, 100).next, Next::denied);
+    EXPECT_EQ(ask(name_lookup, "a.example").next, Next::denied);
+    EXPECT_NE(ask(tcp_accept, {}, listening).answer.x, 0u) << "another grant's goes on";
+}
+
+TEST_F(ComponentGateTest, SocketsAreHandlesAndCloseWithTheirCall) {
+    policy_.grants[Capability::net_connect].scope.patterns = {"*"};
+    limits_.set(Limit::handles, 2);
+    begin();
+    const auto first = ask(tcp_create).answer.x;
+    ask(tcp_create);
+    EXPECT_EQ(ask(tcp_create).answer.status, 20);
+    ask(tcp_close, {}, first);
+    EXPECT_EQ(ask(tcp_create).answer.status, 0);
+    EXPECT_EQ(ask(tcp_shutdown, {}, first).answer.status, 19) << "closed";
+    gate_.reset();
+    EXPECT_EQ(network_.sockets, 0);
+}
+
+TEST_F(ComponentGateTest, DatagramsAreDeniedOrNotThere) {
+    begin();
+    EXPECT_EQ(ask(socket_udp).next, Next::denied);
+    policy_.grants[Capability::net_datagram].scope.patterns = {"*"};
+    begin();
+    EXPECT_EQ(ask(socket_udp).next, Next::ends);
+    EXPECT_EQ(gate_->failure()->code(), Code::not_implemented);
 }
 
 TEST_F(ComponentGateTest, WhatWasRecordedIsServedWithEverythingCut) {

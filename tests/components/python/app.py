@@ -1,4 +1,7 @@
+import encodings.idna  # looked for when a name is resolved, when no file can be read any more
 import json
+import socket
+import sys
 from urllib.parse import parse_qs, urlsplit
 
 from componentize_py_types import Err, Ok
@@ -39,6 +42,45 @@ def fetch(address):
         return 502, f"refused: {problem.value}".encode()
 
 
+def talk(host, port, say):
+    """Connects, says something and gives what comes back until the other end has said all."""
+    try:
+        with socket.create_connection((host, int(port))) as peer:
+            peer.sendall(say.encode())
+            peer.shutdown(socket.SHUT_WR)
+            whole = b""
+            while part := peer.recv(65536):
+                whole += part
+            return 200, b"heard " + whole
+    except OSError as problem:
+        return 502, f"refused: {problem!r}".encode()
+
+
+def serve(host):
+    """Listens on a free port and talks with itself over it."""
+    try:
+        with socket.socket() as listening:
+            listening.bind((host, 0))
+            listening.listen()
+            with socket.create_connection(listening.getsockname()) as client:
+                peer, address = listening.accept()
+                with peer:
+                    same = address == client.getsockname() and client.getpeername() == listening.getsockname()
+                    client.sendall(b"over here")
+                    return 200, b"served %s %d" % (peer.recv(100), same)
+    except OSError as problem:
+        return 502, f"refused: {problem!r}".encode()
+
+
+def datagram():
+    try:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as out:
+            out.sendto(b"x", ("127.0.0.1", 9))
+        return 200, b"sent"
+    except OSError as problem:
+        return 502, f"refused: {problem!r}".encode()
+
+
 class IncomingHandler(exports.IncomingHandler):
     def handle(self, request: IncomingRequest, response_out: ResponseOutparam):
         target = urlsplit(request.path_with_query() or "/")
@@ -46,6 +88,13 @@ class IncomingHandler(exports.IncomingHandler):
         if target.path.endswith("/out"):
             status, reply = fetch(parse_qs(target.query)["to"][0])
             content_type = b"text/plain"
+        elif target.path.endswith("/tcp"):
+            asked = parse_qs(target.query)
+            status, reply = talk(asked["host"][0], asked["port"][0], asked["say"][0])
+        elif target.path.endswith("/listen"):
+            status, reply = serve(parse_qs(target.query)["host"][0])
+        elif target.path.endswith("/udp"):
+            status, reply = datagram()
         else:
             body = request.consume()
             with body.stream() as stream:

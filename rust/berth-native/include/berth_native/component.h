@@ -78,10 +78,23 @@ typedef enum berth_component_function {
     BERTH_FILE_SYMLINK,          /* bytes: target and path, packed */
     BERTH_FILE_READ_LINK,        /* bytes: path; bytes: target */
     BERTH_FILE_CLOSE,
-    /* Sockets: refused, and said why; never answered. */
-    BERTH_SOCKET_TCP,
-    BERTH_SOCKET_UDP,
-    BERTH_NAME_LOOKUP,           /* bytes: the name */
+    /* Sockets: BERTH_PENDING, or 10 and more: the error's place in wasi:sockets/network.error-code, from 10. Addresses are 4 or
+     * 16 bytes. */
+    BERTH_TCP_CREATE,            /* a: 1 for IPv6; x: the object */
+    BERTH_TCP_BIND,              /* bytes: address, a: port */
+    BERTH_TCP_CONNECT,           /* the same; begins it */
+    BERTH_TCP_CONNECTED,         /* how it ended */
+    BERTH_TCP_LISTEN,            /* a: how many may wait */
+    BERTH_TCP_ACCEPT,            /* x: the object */
+    BERTH_TCP_READY,             /* a: 0 to read or accept, 1 to write or connected */
+    BERTH_TCP_READ,              /* a: at most; parts */
+    BERTH_TCP_WRITE,             /* bytes; x: how many were taken; 1: nobody reads any more */
+    BERTH_TCP_SHUTDOWN,          /* a: 0 receiving, 1 sending, 2 both */
+    BERTH_TCP_ADDRESS,           /* a: 1 of the other end; bytes: address, x: port */
+    BERTH_TCP_CLOSE,             /* a socket or a look-up */
+    BERTH_SOCKET_UDP,            /* refused, and said why; never answered */
+    BERTH_NAME_LOOKUP,           /* bytes: the name; x: the object */
+    BERTH_NAME_ADDRESSES,        /* bytes: addresses, packed */
     BERTH_COMPONENT_FUNCTION_COUNT
 } berth_component_function;
 

@@ -60,9 +60,21 @@ pub enum Function {
     FileSymlink,
     FileReadLink,
     FileClose,
-    SocketTcp,
+    TcpCreate,
+    TcpBind,
+    TcpConnect,
+    TcpConnected,
+    TcpListen,
+    TcpAccept,
+    TcpReady,
+    TcpRead,
+    TcpWrite,
+    TcpShutdown,
+    TcpAddress,
+    TcpClose,
     SocketUdp,
     NameLookup,
+    NameAddresses,
 }
 
 /// `berth_component_op`

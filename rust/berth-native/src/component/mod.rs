@@ -10,4 +10,5 @@ pub mod host;
 pub mod http;
 pub mod limits;
 pub mod program;
+pub mod sockets;
 pub mod state;

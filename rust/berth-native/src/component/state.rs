@@ -1,7 +1,7 @@
 //! What the store of a component holds, and WASI 0.2 answered from the host's table.
 
-use wasmtime::component::{HasSelf, Linker, Resource, ResourceTable, ResourceType};
-use wasmtime::{Error, Result, StoreContextMut};
+use wasmtime::component::{HasSelf, Linker, Resource, ResourceTable};
+use wasmtime::{Error, Result};
 use wasmtime_wasi::I32Exit;
 use wasmtime_wasi::p2::bindings::{cli, clocks, filesystem, random, sockets};
 use wasmtime_wasi::p2::{DynInputStream, DynOutputStream, DynPollable, subscribe};
@@ -10,9 +10,10 @@ use wasmtime_wasi_http::p2::bindings as http;
 use wasmtime_wasi_http::{WasiHttp, WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 use wasmtime_wasi_io::IoView;
 
-use crate::component::host::{Deadline, EndedByHost, Function, Host, Input, Output, Refused, Unpack, Waits};
+use crate::component::host::{Deadline, Function, Host, Input, Output, Unpack, Waits};
 use crate::component::http::{self as handler, Outgoing};
 use crate::component::limits::Limits;
+use crate::component::sockets as own_sockets;
 
 pub struct State {
     pub host: Host,
@@ -63,44 +64,13 @@ pub fn add_to_linker(linker: &mut Linker<State>) -> Result<()> {
     cli::terminal_stderr::add_to_linker::<State, Own>(linker, |state| state)?;
     filesystem::preopens::add_to_linker::<State, Own>(linker, |state| state)?;
     filesystem::types::add_to_linker::<State, Own>(linker, |state| state)?;
-    sockets::tcp::add_to_linker::<State, WasiSockets>(linker, network)?;
     sockets::udp::add_to_linker::<State, WasiSockets>(linker, network)?;
     sockets::instance_network::add_to_linker::<State, WasiSockets>(linker, network)?;
     sockets::network::add_to_linker::<State, WasiSockets>(linker, &Default::default(), network)?;
-    refused_sockets(linker)?;
+    own_sockets::add_to_linker(linker)?;
     handler::add_to_linker(linker)?;
     http::http::types::add_to_linker::<_, WasiHttp>(linker, &Default::default(), State::http)?;
     Ok(())
-}
-
-/// What a socket begins with is asked of the host, which refuses it: denied, or not there in this build.
-fn refused_sockets(linker: &mut Linker<State>) -> Result<()> {
-    use sockets::ip_name_lookup::ResolveAddressStream;
-    use sockets::network::{ErrorCode, IpAddressFamily, Network};
-    use sockets::{tcp::TcpSocket, udp::UdpSocket};
-    fn refuse(state: &State, function: Function, name: &str) -> Result<ErrorCode> {
-        match state.host.ask(function, [0; 4], name.as_bytes()) {
-            Err(Refused::Denied) => Ok(ErrorCode::AccessDenied),
-            _ => Err(Error::new(EndedByHost)),
-        }
-    }
-    linker.instance("wasi:sockets/tcp-create-socket@0.2.12")?.func_wrap("create-tcp-socket", |store: StoreContextMut<'_, State>, (_,): (IpAddressFamily,)| {
-        Ok((Err::<Resource<TcpSocket>, _>(refuse(store.data(), Function::SocketTcp, "")?),))
-    })?;
-    linker.instance("wasi:sockets/udp-create-socket@0.2.12")?.func_wrap("create-udp-socket", |store: StoreContextMut<'_, State>, (_,): (IpAddressFamily,)| {
-        Ok((Err::<Resource<UdpSocket>, _>(refuse(store.data(), Function::SocketUdp, "")?),))
-    })?;
-    let mut lookup = linker.instance("wasi:sockets/ip-name-lookup@0.2.12")?;
-    lookup.resource("resolve-address-stream", ResourceType::host::<ResolveAddressStream>(), |_, _| Ok(()))?;
-    lookup.func_wrap("resolve-addresses", |store: StoreContextMut<'_, State>, (_, name): (Resource<Network>, String)| {
-        Ok((Err::<Resource<ResolveAddressStream>, _>(refuse(store.data(), Function::NameLookup, &name)?),))
-    })?;
-    lookup.func_wrap("[method]resolve-address-stream.resolve-next-address", |_: StoreContextMut<'_, State>, (_,): (Resource<ResolveAddressStream>,)| {
-        Ok((Err::<Option<sockets::network::IpAddress>, _>(ErrorCode::AccessDenied),))
-    })?;
-    lookup.func_wrap("[method]resolve-address-stream.subscribe", |_: StoreContextMut<'_, State>, (_,): (Resource<ResolveAddressStream>,)| -> Result<(Resource<DynPollable>,)> {
-        Err(Error::new(EndedByHost)) // no such stream was ever given out
-    })
 }
 
 fn datetime(nanoseconds: u64) -> clocks::wall_clock::Datetime {

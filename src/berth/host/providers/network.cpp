@@ -45,6 +45,9 @@ Result<void> NetworkGuard::check(Capability capability, const Url& url, const Ip
     return deny(std::move(denial));
 }
 
+std::expected<std::unique_ptr<TcpSocket>, SocketError> Network::open_tcp(bool, std::function<void()>) { return std::unexpected(SocketError::not_supported); }
+std::expected<std::unique_ptr<NameLookup>, SocketError> Network::look_up(std::string, std::function<void()>) { return std::unexpected(SocketError::not_supported); }
+
 Result<std::unique_ptr<HttpExchange>> NoNetwork::open(OutgoingRequest request, std::shared_ptr<const NetworkGuard>, std::function<void()>) {
     return fail(Code::upstream, format("{} cannot be reached: a deterministic call has no network", request.url.origin()));
 }

@@ -14,6 +14,7 @@
 #include "berth/base/error.hpp"
 #include "berth/base/url.hpp"
 #include "berth/capability/grant_set.hpp"
+#include "berth/host/providers/sockets.hpp"
 
 namespace berth {
 
@@ -86,9 +87,12 @@ public:
     virtual ~Network() = default;
     /// Begins a request that the guard allows; it is asked again for redirects and addresses.
     virtual Result<std::unique_ptr<HttpExchange>> open(OutgoingRequest request, std::shared_ptr<const NetworkGuard> guard, std::function<void()> waker) = 0;
+    /// A socket for IPv4 or IPv6. Who asks has settled that the guest may have one, and settles whom it reaches.
+    virtual std::expected<std::unique_ptr<TcpSocket>, SocketError> open_tcp(bool v6, std::function<void()> waker);
+    virtual std::expected<std::unique_ptr<NameLookup>, SocketError> look_up(std::string name, std::function<void()> waker);
 };
 
-/// No network: what deterministic guests have.
+/// No network: what deterministic guests have. Sockets of it do not exist: not-supported.
 class NoNetwork final : public Network {
 public:
     Result<std::unique_ptr<HttpExchange>> open(OutgoingRequest request, std::shared_ptr<const NetworkGuard> guard, std::function<void()> waker) override;
