@@ -290,7 +290,7 @@ void runtimes(const std::filesystem::path& folder, const std::string& origin_pro
             more.push_back((ours.back() - 1.03 * bare.back()) / 1e3);
         }
         std::printf("%s, ms: bare %.2f, ours %.2f\n", function->name.c_str(), median(bare) / 1e3, median(ours) / 1e3);
-        row("fn-runtime-" + function->name + "-ms", median(more));
+        row(("fn-runtime-" + function->name + "-ms").c_str(), median(more));
         if (function->name != "node" && function->name != "python") continue;
         const int parallel = 2 * static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
         std::string rest;
@@ -305,7 +305,7 @@ void runtimes(const std::filesystem::path& folder, const std::string& origin_pro
         ::unsetenv("FN_ARGUMENTS");
         ::unsetenv("FN_FOLDER");
         std::printf("%s, %d at once: %.1f/s, os/exec %.1f/s\n", function->name.c_str(), parallel, median(rate), median(theirs));
-        row("fn-throughput-" + function->name, paired(rate, theirs));
+        row(("fn-throughput-" + function->name).c_str(), paired(rate, theirs));
     }
 }
 

@@ -2,10 +2,15 @@
 """Serves components of several tool chains and looks at them as clients do, with and without grants. Prints a line a
 failure and last `N passed, N failed`."""
 import contextlib
+import hashlib
 import http.server
 import json
 import os
+import re
+import select
 import shutil
+import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -167,9 +172,16 @@ def a_request_with_a_body_needs_the_grant_to_send():
     with peer() as other:
         for capability, expected in (("net.fetch", 502), ("net.send", 200)):
             with serving(("hello", guests / "hello-javascript.wasm"), flags=("--allow", f"{capability}={other.url}")) as server:
-                status, body = out(server, "javascript", f"{other.url}/p", method="POST", body=b"x" * 300_000)
-                assert status == expected, (capability, status, body[:100])
-                assert expected == 502 or body == b"reached 200 POST /p " + b"x" * 300_000, (len(body), body[:100])
+                if expected == 200:
+                    status, body = out(server, "javascript", f"{other.url}/p", method="POST", body=b"x" * 300_000)
+                    assert status == 200 and body == b"reached 200 POST /p " + b"x" * 300_000, (status, body[:100])
+                    continue
+                # Its tool chain forgets the body of an answer after a refused request that had one: the host cuts or fails it.
+                with Wire(server) as wire:
+                    wire.send(b"POST /out?method=POST&to=%s HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 300000\r\n\r\n" % urllib.parse.quote(f"{other.url}/p").encode(), b"x" * 300_000)
+                    assert wire.head()[9:12] in (b"502", b"500")
+                assert other.seen == [], other.seen
+            assert any("denied: net.send" in line for line in server.lines), server.lines
 
 
 @case
@@ -227,6 +239,243 @@ def a_deterministic_component_is_the_same_every_time():
             assert ran.returncode == 0 and "World" in ran.stdout, ran
         assert berth("trace", "diff", "a.bj", "b.bj", home=folder).returncode == 0
         assert berth("replay", "a.bj", home=folder).returncode == 0
+
+
+class Wire:
+    """A client that sends exactly what it is told to and reads answers part by part."""
+
+    def __init__(self, server):
+        self.socket = socket.create_connection(("127.0.0.1", int(server.url.rsplit(":", 1)[1])), timeout=60)
+        self.file = self.socket.makefile("rb")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.file.close()
+        self.socket.close()
+
+    def send(self, *parts):
+        self.socket.sendall(b"".join(parts))
+
+    def head(self):
+        lines = [self.file.readline() for _ in range(1)]
+        while lines[-1] not in (b"\r\n", b""):
+            lines.append(self.file.readline())
+        return b"".join(lines).lower()
+
+    def chunk(self):
+        """One chunk; at the end the fields that follow."""
+        size = int(self.file.readline(), 16)
+        if size == 0:
+            return self.head()
+        part = self.file.read(size)
+        assert self.file.readline() == b"\r\n"
+        return part
+
+    def answer(self):
+        """Head and body, however its end is told."""
+        head, whole = self.head(), b""
+        if length := re.search(rb"content-length: (\d+)", head):
+            return head, self.file.read(int(length[1]))
+        assert b"transfer-encoding: chunked" in head, head
+        while size := int(self.file.readline(), 16):
+            whole += self.file.read(size)
+            assert self.file.readline() == b"\r\n"
+        self.head()
+        return head, whole
+
+
+def chunk_of(part):
+    return b"%x\r\n%s\r\n" % (len(part), part)
+
+
+CHUNKED = b"POST /pipe HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n"
+# The echo by hand, and a tool chain's of a handler that answers with the request's stream.
+ECHOES = {"hand": root / "tests/components/echo_http.wat", "javascript": guests / "hello-javascript.wasm"}
+
+
+def until_ended(server, outcome, count=1):
+    """Asks until so many calls have ended in this way and none runs."""
+    wanted = {f'berth_calls_total{{function="echo",engine="component",outcome="{outcome}"}} {count}', 'berth_calls_in_flight{function="echo"} 0'}
+    for _ in range(20_000):
+        if wanted <= (seen := set(ask(f"{server.url}/metrics")[2].decode().splitlines())):
+            return
+    raise AssertionError(sorted(line for line in seen if line.startswith("berth_calls_")))
+
+
+def memory_of(process):
+    return next(int(line.split()[1]) << 10 for line in Path(f"/proc/{process.pid}/status").read_text().splitlines() if line.startswith("VmHWM"))
+
+
+@case
+def the_first_part_of_an_answer_arrives_before_the_last_of_the_request_is_sent():
+    # The client holds each part back until the one before has come round: nothing but parts both ways gets through.
+    for kind, guest in ECHOES.items():
+        with serving(("echo", guest)) as server, Wire(server) as wire:
+            wire.send(CHUNKED, b"\r\n", chunk_of(b"first"))
+            head = wire.head()
+            assert head.startswith(b"http/1.1 200") and b"transfer-encoding: chunked" in head, (kind, head)
+            assert wire.chunk() == b"first", kind
+            for number in range(20):
+                wire.send(chunk_of(b"part %d" % number))
+                assert wire.chunk() == b"part %d" % number, kind
+            wire.send(b"0\r\nX-Sum: 7\r\n\r\n")
+            end = wire.chunk()
+            assert end == (b"x-sum: 7\r\n\r\n" if kind == "hand" else b"\r\n"), (kind, end)
+            # The connection goes on.
+            wire.send(b"POST /pipe HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc")
+            assert wire.answer()[1] == b"abc", kind
+
+
+@case
+def sixty_four_mebibytes_go_through_without_being_held():
+    block = bytes(range(256)) * 256
+    for kind, guest, size in (("hand", ECHOES["hand"], 64 << 20), ("javascript", ECHOES["javascript"], 1 << 20)):
+        with serving(("echo", guest), flags=("--set", "functions.max_body=64MiB")) as server, Wire(server) as wire:
+            wire.send(CHUNKED, b"\r\n", chunk_of(b"warm"), b"0\r\n\r\n")
+            assert wire.answer()[1] == b"warm"
+            before = memory_of(server)
+
+            def send():
+                wire.send(b"POST /pipe HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % size)
+                for _ in range(size // len(block)):
+                    wire.send(block)
+
+            sender = threading.Thread(target=send)
+            sender.start()
+            wire.head()
+            got, right = 0, hashlib.sha256()
+            while line := int(wire.file.readline(), 16):
+                part = wire.file.read(line)
+                got += len(part)
+                right.update(part)
+                wire.file.readline()
+            wire.head()
+            sender.join()
+            assert got == size and right.digest() == hashlib.sha256(block * (size // len(block))).digest(), (kind, got)
+            grown = memory_of(server) - before
+            assert grown < 40 << 20, (kind, grown)
+
+
+@case
+def a_client_that_does_not_read_holds_the_guest_back():
+    # More than every buffer on the way takes: the guest stands, the client's own sending stands with it, and nothing is lost.
+    with serving(("echo", ECHOES["hand"]), flags=("--set", "functions.max_body=64MiB")) as server, Wire(server) as wire:
+        before = memory_of(server)
+        wire.socket.setblocking(False)
+        wire.socket.send(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % (64 << 20))
+        block, sent = b"z" * 65536, 0
+        poll = select.poll()
+        poll.register(wire.socket, select.POLLOUT)
+        while sent < 64 << 20 and poll.poll(2000):  # stands still; how long decides nothing but how long the test takes
+            with contextlib.suppress(BlockingIOError):
+                sent += wire.socket.send(block[: (64 << 20) - sent])
+        assert sent < 64 << 20, sent
+        assert memory_of(server) - before < 40 << 20
+        wire.socket.setblocking(True)
+        wire.socket.settimeout(60)
+        rest = threading.Thread(target=lambda: wire.send(b"z" * ((64 << 20) - sent)))
+        rest.start()
+        wire.head()
+        got = 0
+        while line := int(wire.file.readline(), 16):
+            got += len(wire.file.read(line))
+            wire.file.readline()
+        rest.join()
+        assert got == 64 << 20, got
+
+
+@case
+def a_client_that_goes_away_ends_the_call():
+    for kind, guest in ECHOES.items():
+        with serving(("echo", guest)) as server:
+            with Wire(server) as wire:
+                wire.send(CHUNKED, b"\r\n", chunk_of(b"begun"))
+                wire.head()
+                assert wire.chunk() == b"begun"
+            until_ended(server, "cancelled")
+
+
+@case
+def an_answer_may_come_before_the_end_of_the_request():
+    # The handler by hand never looks at the body.
+    with serving(("hello", root / "tests/components/hello_http.wat")) as server, Wire(server) as wire:
+        wire.send(CHUNKED, b"\r\n", chunk_of(b"only the beginning"))
+        head = wire.head()
+        assert head.startswith(b"http/1.1 200") and wire.file.read(27) == b'{"message":"Hello, World!"}', head
+        wire.send(chunk_of(b"more"), b"0\r\n\r\n")
+        assert wire.file.read() == b""  # nothing could follow on this connection
+
+
+@case
+def the_word_to_go_on_comes_when_the_body_is_first_wanted():
+    expecting = CHUNKED + b"Expect: 100-continue\r\n\r\n"
+    with serving(("echo", ECHOES["hand"])) as server, Wire(server) as wire:
+        wire.send(expecting)
+        assert wire.head() == b"http/1.1 100 continue\r\n\r\n"
+        wire.send(chunk_of(b"now"), b"0\r\n\r\n")
+        head, body = wire.answer()
+        assert head.startswith(b"http/1.1 200") and body == b"now", (head, body)
+    with serving(("hello", root / "tests/components/hello_http.wat")) as server, Wire(server) as wire:
+        wire.send(expecting)
+        assert wire.head().startswith(b"http/1.1 200")  # it was never wanted
+
+
+@case
+def the_head_alone_is_answered_without_a_body():
+    for guest in ECHOES.values():
+        with serving(("echo", guest)) as server, Wire(server) as wire:
+            wire.send(b"HEAD /pipe HTTP/1.1\r\nHost: x\r\n\r\n" * 2)
+            for _ in range(2):
+                assert wire.head().startswith(b"http/1.1 200")
+
+
+@case
+def what_is_wrong_with_a_body_ends_it_and_the_connection():
+    with serving(("echo", ECHOES["hand"])) as server:
+        for bad in (b"zz\r\n", b"5\r\nhelloX", b"5;\x01\r\n", b"1234567890123456\r\n"):
+            with Wire(server) as wire:
+                wire.send(CHUNKED, b"\r\n", chunk_of(b"good"))
+                wire.head()
+                assert wire.chunk() == b"good"
+                wire.send(bad)
+                assert b"0\r\n\r\n" not in wire.file.read(), bad  # cut, so that nobody takes it for whole
+        with Wire(server) as wire:
+            wire.send(CHUNKED, b"\r\n", chunk_of(b"good"))
+            wire.head()
+            wire.chunk()
+
+            def too_much():
+                with contextlib.suppress(OSError):  # the host closes while there is still more
+                    wire.send(chunk_of(b"x" * 65536) * 200)
+
+            sender = threading.Thread(target=too_much)
+            sender.start()
+            with contextlib.suppress(ConnectionResetError):
+                assert wire.file.read().count(b"x") <= 10 << 20
+            sender.join()
+            until_ended(server, "trap", 5)
+
+
+@case
+def limits_hold_for_bodies_in_parts():
+    for flag, code in (("input=20b", "payload_too_large"), ("output=20b", "output_too_large")):
+        with serving(("echo", ECHOES["hand"]), flags=("--limit", flag)) as server, Wire(server) as wire:
+            wire.send(CHUNKED, b"\r\n", chunk_of(b"a" * 20))
+            wire.head()
+            assert wire.chunk() == b"a" * 20
+            wire.send(chunk_of(b"b"))
+            assert wire.file.read() == b"", flag
+            until_ended(server, code)
+
+
+@case
+def old_clients_get_the_body_up_to_the_end_of_the_connection():
+    with serving(("echo", ECHOES["javascript"])) as server, Wire(server) as wire:
+        wire.send(b"POST /pipe HTTP/1.0\r\nContent-Length: 300000\r\n\r\n", b"y" * 300000)
+        head = wire.head()
+        assert b"chunked" not in head and wire.file.read() == b"y" * 300000, head
 
 
 @case

@@ -160,6 +160,27 @@ def the_end_of_a_call_is_told_to_the_handler(runtime):
 
 
 @case
+def a_runtime_in_the_manifest_runs_and_returns_json():
+    """Each built-in runtime by its name alone, for a file whose name says nothing of it."""
+    programs = {"node": ("start.mjs", "let t = ''; process.stdin.on('data', (d) => t += d).on('end', () => console.log(JSON.stringify({success: true, output: JSON.parse(t).input})))\n"),
+                "deno": ("start.mts", "console.log(JSON.stringify({success: true, output: (await new Response(Deno.stdin.readable).json()).input}))\n"),
+                "bun": ("start.mts", "console.log(JSON.stringify({success: true, output: (await Bun.stdin.json()).input}))\n"),
+                "python": ("start.py", "import json, sys\nprint(json.dumps({'success': True, 'output': json.load(sys.stdin)['input']}))\n"),
+                "go": ("start.go", "package main\n\nimport (\n\t\"encoding/json\"\n\t\"fmt\"\n\t\"os\"\n)\n\nfunc main() {\n\tvar request struct{ Input json.RawMessage }\n\tjson.NewDecoder(os.Stdin).Decode(&request)\n\tfmt.Printf(\"{\\\"success\\\":true,\\\"output\\\":%s}\", request.Input)\n}\n")}
+    with tempfile.TemporaryDirectory(prefix="berth-manifest-") as temporary:
+        folder = Path(temporary) / "functions"
+        for runtime, (file, text) in programs.items():
+            (folder / runtime).mkdir(parents=True)
+            (folder / runtime / file).write_text(text)
+            (folder / runtime / "manifest.yaml").write_text(f"runtime: {runtime}\nentrypoint: {file}\ntimeout: 5m\n")
+        with host(folder) as server:
+            for runtime in programs:
+                status, answer = server.call(runtime, {"n": [1, "é"]})
+                equal((status, answer.get("output", answer)), (200, {"n": [1, "é"]}), runtime)
+                equal(server.get(f"/api/functions/{runtime}")[1]["runtime"], runtime)
+
+
+@case
 def examples_answer_over_http():
     with tempfile.TemporaryDirectory(prefix="berth-examples-") as temporary:
         folder = Path(temporary) / "functions"

@@ -2,10 +2,11 @@
 import json
 import re
 import shutil
+import subprocess
 import tempfile
 from pathlib import Path
 
-from support import equal, host, root, run
+from support import equal, host, root, run, until
 
 cases = {}
 
@@ -80,6 +81,50 @@ def failures_have_their_form_and_status():
         equal(errors.splitlines()[0], 'error[runtime_not_found]: function "missing" needs runtime "ruby": command "ruby" not found in PATH (searched 1 directories)')
         status, out, _ = run("fn", "invoke", "broken", "--json", cwd=folder)
         equal((status, json.loads(out)["error"]["code"]), (1, "INVALID_OUTPUT"))
+
+
+@case
+def listing_console_and_answer_have_their_form():
+    """What a developer sees, word for word but for times and ids."""
+    with tempfile.TemporaryDirectory(prefix="berth-console-") as folder:
+        functions = Path(folder) / "functions"
+        tools = Path(folder) / "bin"
+        tools.mkdir()
+        for tool in ("sh", "cat", "mv"):
+            (tools / tool).symlink_to(shutil.which(tool))
+        python = subprocess.run(["python3", "-c", "import sys; print(sys.executable); print(sys.version.split()[0])"], capture_output=True, text=True, check=True).stdout.split()
+        (tools / "python3").symlink_to(Path(python[0]).resolve())
+        env = {"PATH": str(tools)}
+        equal(run("fn", "new", "hello", "--runtime", "python", cwd=folder)[0], 0)
+        made = {"resize/index.ts": "", "resize/manifest.yaml": "routes: [{path: '/img/{id}/resize', methods: [POST]}]\ntimeout: 2m\n",
+                "made/source.sh": "cat > /dev/null; echo '{\"success\":true}'\n", "made/manifest.yaml": "runtime: sh\nentrypoint: source.sh\nbuild: {command: sh, args: [-c, cat source.sh > out.tmp; mv out.tmp out.sh], output: out.sh, use: output}\n"}
+        for name, text in made.items():
+            (functions / name).parent.mkdir(exist_ok=True)
+            (functions / name).write_text(text)
+        status, out, errors = run("fn", "list", cwd=folder, env=env)
+        equal(out.splitlines(), ["NAME     RUNTIME  STATE            ENTRY          TIMEOUT  TRIGGERS", "hello    python   ready            index.py       30s      -", "made     sh       build_required   source.sh      30s      -",
+                                 "resize   deno     runtime_missing  index.ts       2m       POST /img/{id}/resize", "3 functions: 1 ready, 1 build required, 1 runtime missing (berth fn runtimes)"], errors)
+        status, _, errors = run("fn", "invoke", "resize", cwd=folder, env=env)
+        equal((status, errors.splitlines()[0]), (69, 'error[runtime_not_found]: function "resize" needs runtime "deno": command "deno" not found in PATH (searched 1 directories)'))
+        assert "  install:  " in errors and "npm install -g deno" in errors, errors
+        with host(functions, verb=("fn", "dev"), env=env, folder=folder) as server:
+            status, text, _ = server.request("POST", "/api/functions/hello", '{"name":"World"}', {"content-type": "application/json"})
+            answer = re.sub(r'"timestamp":"[^"]+"', '"timestamp":"T"', re.sub(r'"duration_ms":\d+', '"duration_ms":N', masked(text.decode())))
+            equal(answer, '{"request_id":"ID","success":true,"output":{"message":"Hello, World!","runtime":"python"},"logs":[{"level":"info","message":"greeting","data":{"name":"World"},"timestamp":"T"}],"duration_ms":N}')
+            entry = functions / "hello/index.py"
+            entry.write_text(entry.read_text() + "# changed\n")
+            until(lambda: any("  changed   hello    index.py" in line for line in server.out))
+            (functions / "made/source.sh").write_text((functions / "made/source.sh").read_text() + "# changed\n")
+            until(lambda: any("  built     made" in line for line in server.out))
+            (functions / "hello/manifest.yaml").write_text("timeout: 61x\n")
+            until(lambda: any("  invalid   hello" in line for line in server.out))
+            equal(sum("  changed   made" in line for line in server.out), 1, "the output of a build is no further change")
+            seen = [re.sub(r"\d+ ms", "N ms", re.sub(r"^\d\d:\d\d:\d\d", "TIME", masked(line.rstrip()))) for line in server.out]
+        for expected in (f"functions  {functions}: 3 (2 ready, 1 runtime missing)", f"runtimes   python {python[1]}, sh  | missing: deno", "TIME  call      hello    200  N ms  ID", "TIME  changed   hello    index.py",
+                         "TIME  build     made     sh -c cat source.sh > out.tmp; mv out.tmp out.sh", "TIME  built     made     N ms"):
+            assert expected in seen, (expected, seen)
+        assert any(re.fullmatch(r"tree kill  (cgroup|group) +memory  (cgroup|sampler) +sandbox  .+", line) for line in seen), seen
+        assert any(line.startswith("TIME  invalid   hello    manifest.yaml:1:10: timeout: ") and line.endswith("[M012]") for line in seen), seen
 
 
 @case

@@ -66,7 +66,11 @@ WasmFunctions::Served load_wasm(Application& application, DiscoveredFunction fou
             function->world = name((*program)->world_kind());
             if ((*program)->component() != nullptr) {
                 function->engine = EngineKind::component;
-                if ((*program)->component()->handles_http()) function->mount = found.manifest.mount.value_or("/");
+                if ((*program)->component()->handles_http()) {
+                    function->mount = found.manifest.mount.value_or("/");
+                    // A deterministic guest must not see in what parts its request came; a receipt names the whole of both.
+                    function->in_parts = !(*program)->deterministic() && !found.manifest.receipts;
+                }
             }
             function->version = to_hex((*program)->digest());
             function->limits = (*program)->limits();

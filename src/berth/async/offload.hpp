@@ -58,17 +58,20 @@ private:
 ///
 /// In a reactor's loop it runs inline. When it computes or waits for more than a millisecond the loop moves to another
 /// thread, this one drops to nice 19, and the coroutine returns to its reactor when `f` has ended. A function known to compute
-/// starts on a worker thread at nice 19. Outside a reactor `f` just runs. `f` does not throw, does not touch what
-/// belongs to the reactor, and nothing is allocated when it is short. Written in the call it captures by reference only;
-/// one that owns something is named first (g++ 12 destroys what a lambda inside an awaited expression owns twice).
+/// starts on a worker thread at nice 19, as does one of which the caller says that it will wait. Outside a reactor `f` just
+/// runs. `f` does not throw, does not touch what belongs to the reactor, and nothing is allocated when it is short. Written
+/// in the call it captures by reference only; one that owns something is named first (g++ 12 destroys what a lambda inside an
+/// awaited expression owns twice).
+enum class RunGuest : std::uint8_t { as_known, on_worker };
 template <class F>
-auto run_guest(GuestProfile& profile, F f) {
+auto run_guest(GuestProfile& profile, F f, RunGuest start = RunGuest::as_known) {
     using T = std::invoke_result_t<F&>;
     struct Awaiter {
         GuestProfile& profile;
         F f;
         Reactor* reactor;
         std::optional<std::conditional_t<std::is_void_v<T>, bool, T>> result;
+        RunGuest start;
         bool to_worker = false;
 
         void run() {
@@ -84,7 +87,7 @@ auto run_guest(GuestProfile& profile, F f) {
                 run();
                 return true;
             }
-            if (profile.computes()) {
+            if (start == RunGuest::on_worker || profile.computes()) {
                 to_worker = true;
                 return false;
             }
@@ -105,7 +108,9 @@ auto run_guest(GuestProfile& profile, F f) {
             detail::run_on_worker(*reactor, [this, awaiting] {
                 const detail::Spent spent;
                 run();
-                if (spent.long_time()) {
+                if (start == RunGuest::on_worker) {
+                    // where it runs was the caller's choice, and what it waited for the caller's as well
+                } else if (spent.long_time()) {
                     profile.was_long();
                 } else {
                     profile.was_short();
@@ -117,7 +122,7 @@ auto run_guest(GuestProfile& profile, F f) {
             if constexpr (!std::is_void_v<T>) return std::move(*result);
         }
     };
-    return Awaiter{profile, std::move(f), Reactor::current(), std::nullopt};
+    return Awaiter{profile, std::move(f), Reactor::current(), std::nullopt, start};
 }
 
 }  // namespace berth

@@ -24,6 +24,7 @@ constexpr std::size_t linger_bytes = 1 << 20;
 constexpr std::size_t most_unsent = 256 * 1024;  // of what TLS says by itself to a client that does not read
 constexpr std::size_t sealed_at_once = 128 * 1024;
 constexpr std::size_t most_held = 32;  // answers
+constexpr std::uint64_t read_before = 8 * 1024;  // a body up to this length is read before its request is handled
 
 /// The label of berth_http_rejected_total.
 std::string_view rejection_reason(Code code) noexcept {
@@ -57,7 +58,7 @@ void HttpConnection::enter(Phase phase, std::chrono::milliseconds limit, SteadyT
 
 void HttpConnection::start_read() {
     if (reading_ || ended_) return;
-    const bool large = phase_ == Phase::body && std::max<std::uint64_t>(framing_.content_length, request_.body.size()) > large_chunk;
+    const bool large = parts_coming_ || (phase_ == Phase::body && std::max<std::uint64_t>(framing_.content_length, request_.body.size()) > large_chunk);
     const auto wanted = large ? large_chunk : small_chunk;
     if (chunk_size_ != wanted) {
         chunk_ = std::make_unique<char[]>(wanted);
@@ -74,11 +75,13 @@ void HttpConnection::on_read(const boost::system::error_code& error, std::size_t
         // by check, cancel or the end of the connection
     } else if (error) {
         ended_ = true;
-        if (phase_ == Phase::handling) cancel_.cancel(CancelCause::client_gone);
+        if (phase_ == Phase::handling || parts_coming_) cancel_.cancel(CancelCause::client_gone);
+        if (parts_coming_) break_parts(Error(Code::cancelled, "the client went away before the end of the body"));
     } else {
         if (tls_) take_sealed(bytes);
         else arrived_.append(chunk_.get(), bytes);
-        if (phase_ == Phase::handling && arrived_.size() < read_ahead) start_read();
+        if (parts_coming_) feed_parts();
+        if (parts_coming_ ? parts_wanted() : phase_ == Phase::handling && arrived_.size() < read_ahead) start_read();
     }
     if (const auto waiting = std::exchange(waiting_, {})) resume_in_loop(waiting);
 }
@@ -126,7 +129,7 @@ auto HttpConnection::end_of_turn() {
     return Awaiter{*this};
 }
 
-void HttpConnection::send_held() { sent_ = send_some(unsent_); }
+void HttpConnection::send_held() { went_ = send_some(unsent_); }
 
 void HttpConnection::go_on() {
     const auto coroutine = std::exchange(held_, {});
@@ -169,6 +172,9 @@ void HttpConnection::check(SteadyTime now) {
             const auto seconds = static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::seconds>(since).count());
             if (request_.body.size() + arrived_.size() < seconds * lane_.server.options.slowest_body) deadline_ = now;
         }
+    }
+    if (parts_coming_ && reading_ && now - parts_heard_ > lane_.server.options.body_timeout) {
+        break_parts(Error(Code::request_timeout, "nothing more of the request body came in time"));
     }
     if (now < deadline_ || timed_out_) return;
     timed_out_ = true;
@@ -245,35 +251,43 @@ Task<void> HttpConnection::serve() {
         const auto request_bytes = request_.body.size();
         phase_ = Phase::handling;
         deadline_ = SteadyTime::max();
-        start_read();
+        if (!request_.parts || parts_wanted()) start_read();
         auto response = co_await server.handler.handle(request_);
         now = std::chrono::steady_clock::now();
         const auto& series = lane_.series_of(request_.method, response.route, response.status);
         series.requests->add();
         series.duration->observe(std::chrono::duration<double>(now - request_.received).count());
-        series.request_bytes->observe(static_cast<double>(request_bytes));
-        series.response_bytes->observe(static_cast<double>(response.body.size()));
+        const bool in_parts = response.source || request_.parts;
+        if (!in_parts) {
+            series.request_bytes->observe(static_cast<double>(request_bytes));
+            series.response_bytes->observe(static_cast<double>(response.body.size()));
+        }
         server.metrics.in_flight.add(-1);
         ++served_;
+        continues_ = false;
 
-        const bool delimited = !response.source || request_.minor_version == 1;
-        const bool stays = delimited && framing_.keep_alive && !response.close && !cancel_.requested() && served_ < server.options.max_requests_per_connection &&
+        const bool delimited = !response.source || request_.minor_version == 1 || response.source->length();
+        const bool stays = delimited && (!parts_coming_ || response.source) && framing_.keep_alive && !response.close && !cancel_.requested() && served_ < server.options.max_requests_per_connection &&
                            !server.draining.load(std::memory_order_relaxed);
         out_.clear();
         const bool whole = write_head(response, {.keep_alive = stays, .head_only = request_.method == "HEAD", .minor_version = request_.minor_version}, out_);
         phase_ = Phase::writing;
         deadline_ = now + server.options.write_timeout;
         unsent_ = out_;
-        if (lane_.holds_answer(now)) co_await end_of_turn();
+        if (!in_parts && lane_.holds_answer(now)) co_await end_of_turn();
         else send_held();
-        if (sent_ == Sent::broken) co_return;
-        if (sent_ == Sent::part || !whole || response.source) {
-            if (!co_await send_rest(unsent_, whole ? std::string_view() : std::string_view(response.body))) co_return;
-            if (response.source && !co_await send_source(*response.source, request_.method == "HEAD")) co_return;
+        bool good = went_ != Sent::broken;
+        if (good && (went_ == Sent::part || !whole)) {
+            good = co_await send_rest(unsent_, whole ? std::string_view() : std::string_view(response.body));
             now = std::chrono::steady_clock::now();
         }
-        if (!stays) {
-            if (!arrived_.empty()) co_await linger();
+        if (in_parts) [[unlikely]] {
+            good = co_await finish_parts(response, good, series);
+            now = std::chrono::steady_clock::now();
+        }
+        if (!good) co_return;
+        if (!stays || unread_) {
+            if (!arrived_.empty() || unread_) co_await linger();
             co_return;
         }
     }
@@ -320,6 +334,11 @@ HttpConnection::Step HttpConnection::take_head() {
     if (!framing) return refused(std::move(framing.error()));
     framing_ = *framing;
     if (!framing_.chunked && framing_.content_length == 0) return Step::request;
+    const bool waits = framing_.chunked || framing_.expects_continue || framing_.content_length > read_before;
+    if (waits && (framing_.chunked || framing_.content_length > arrived_.size()) && lane_.server.handler.takes_parts(request_)) {
+        begin_parts();
+        return Step::request;
+    }
 
     phase_ = Phase::body;
     body_started_ = now;
@@ -345,6 +364,83 @@ HttpConnection::Step HttpConnection::take_body() {
     request_.body.append(arrived_, 0, taken);
     arrived_.erase(0, taken);
     return request_.body.size() == length ? Step::request : Step::more;
+}
+
+void HttpConnection::begin_parts() {
+    request_.parts = std::make_shared<BodyPipe>();
+    inbound_ = std::make_shared<Inbound>(Inbound{this});
+    request_.parts->on_room([inbound = inbound_, &reactor = lane_.reactor] {
+        reactor.call_soon([inbound] {
+            if (inbound->connection != nullptr) inbound->connection->wake_parts();
+        });
+    });
+    chunked_.reset();
+    parts_left_ = framing_.content_length;
+    parts_coming_ = true;
+    continues_ = framing_.expects_continue && arrived_.empty();
+    parts_heard_ = std::chrono::steady_clock::now();
+    feed_parts();
+}
+
+void HttpConnection::feed_parts() {
+    auto& parts = *request_.parts;
+    parts_heard_ = std::chrono::steady_clock::now();
+    if (arrived_.empty() || !parts.has_room()) return;
+    if (!framing_.chunked) {
+        const auto size = static_cast<std::size_t>(std::min<std::uint64_t>(arrived_.size(), parts_left_));
+        parts.write(std::string_view(arrived_).substr(0, size));
+        arrived_.erase(0, size);
+        parts_left_ -= size;
+        parts_coming_ = parts_left_ > 0;
+        if (!parts_coming_) parts.end();
+        return;
+    }
+    auto limits = lane_.server.options.limits;
+    limits.body -= std::min(limits.body, parts.written());
+    std::string content;
+    const auto taken = chunked_.take(arrived_, content, limits);
+    if (!taken) return break_parts(taken.error());
+    arrived_.erase(0, *taken);
+    parts.write(content);
+    parts_coming_ = !chunked_.done();
+    if (!parts_coming_) parts.end(chunked_.trailers());
+}
+
+void HttpConnection::wake_parts() {
+    if (!parts_coming_) return;
+    if (std::exchange(continues_, false)) {
+        std::string_view go_on = "HTTP/1.1 100 Continue\r\n\r\n";
+        if (send_some(go_on) != Sent::all) return break_parts(Error(Code::cancelled, "the client does not read"));
+    }
+    feed_parts();
+    if (parts_wanted()) start_read();
+}
+
+void HttpConnection::break_parts(Error error) {
+    parts_coming_ = false;
+    unread_ = true;
+    request_.parts->break_off(std::move(error));
+}
+
+Task<bool> HttpConnection::finish_parts(HttpResponse& response, bool good, const HttpSeries& series) {
+    double sent = static_cast<double>(response.body.size());
+    if (response.source) {
+        sent_ = 0;
+        if (good) good = co_await send_source(*response.source, request_.method == "HEAD");
+        phase_ = Phase::handling;
+        deadline_ = SteadyTime::max();
+        co_await response.source->close();
+        sent = static_cast<double>(sent_);
+    }
+    series.request_bytes->observe(static_cast<double>(request_.parts ? request_.parts->written() : request_.body.size()));
+    series.response_bytes->observe(sent);
+    if (request_.parts) {
+        if (parts_coming_) break_parts(Error(Code::cancelled, "nobody reads the body any more"));
+        inbound_->connection = nullptr;
+        inbound_.reset();
+        request_.parts.reset();
+    }
+    co_return good;
 }
 
 Task<void> HttpConnection::refuse() {
@@ -380,6 +476,7 @@ HttpConnection::Sent HttpConnection::send_sealed(std::string_view& data) {
 Task<bool> HttpConnection::send_source(HttpBodySource& source, bool head_only) {
     if (head_only) co_return true;
     endless_ = source.is_endless();
+    const bool chunked = request_.minor_version == 1 && !source.length();
     if (endless_ && lane_.server.draining.load(std::memory_order_relaxed)) cancel_.cancel(CancelCause::shutting_down);
     while (true) {
         phase_ = Phase::handling;  // a client that goes away, or a server that closes, tells the source
@@ -391,8 +488,10 @@ Task<bool> HttpConnection::send_source(HttpBodySource& source, bool head_only) {
         if (!part || ended_) co_return false;
         out_.clear();
         const bool last = part->empty();
-        if (request_.minor_version == 1) write_chunk(*part, out_);
-        else out_ = std::move(*part);
+        sent_ += part->size();
+        if (!chunked) out_ = std::move(*part);
+        else if (last) write_last_chunk(source.trailers(), out_);
+        else write_chunk(*part, out_);
         std::string_view rest = out_;
         const auto sent = send_some(rest);
         if (sent == Sent::broken || (sent == Sent::part && !co_await send_rest(rest, {}))) co_return false;

@@ -63,6 +63,21 @@ private:
     Sent send_sealed(std::string_view& data);
     /// Sends the body that a source makes. True when it is whole.
     Task<bool> send_source(HttpBodySource& source, bool head_only);
+    /// The rest of an exchange of which a body comes in parts: sends what its source makes, unless it went wrong before,
+    /// and counts. True when it is whole.
+    Task<bool> finish_parts(HttpResponse& response, bool good, const HttpSeries& series);
+
+    /// The body that comes while its request is handled. Posted wake-ups may outlive the connection.
+    struct Inbound {
+        HttpConnection* connection;
+    };
+    void begin_parts();
+    /// Moves what has arrived of it on, as far as there is room.
+    void feed_parts();
+    /// There is room again, or somebody waits for the first of it.
+    void wake_parts();
+    void break_parts(Error error);
+    bool parts_wanted() { return parts_coming_ && request_.parts->has_room(); }
     void take_sealed(std::size_t bytes);
     Task<bool> send_rest(std::string_view first, std::string_view second);
     Task<void> linger();
@@ -95,10 +110,17 @@ private:
     std::string head_;                 // of the request that is handled; its views point here
     HttpRequest request_;
     HttpFraming framing_;
+    std::shared_ptr<Inbound> inbound_;  // while a body comes in parts; owners: this and posted wake-ups
+    bool parts_coming_ = false;         // it is not whole yet
+    bool continues_ = false;            // the client waits for the word to send it
+    std::uint64_t parts_left_ = 0;      // of an announced length
+    SteadyTime parts_heard_{};          // when something of it last came, or there was room for it again
+    bool unread_ = false;               // something of a body was not read: no other request can follow
+    std::uint64_t sent_ = 0;            // of the body that a source makes
     std::optional<Error> refusal_;
     std::string out_;
     std::string_view unsent_;          // of `out_`
-    Sent sent_ = Sent::all;            // how far sending went
+    Sent went_ = Sent::all;            // how far sending went
     std::unique_ptr<TlsSession> tls_;  // null: none
     std::string sealed_;               // for the wire, with TLS
     bool endless_ = false;             // what is being sent goes on until it is stopped

@@ -323,7 +323,12 @@ Result<std::size_t> ChunkedReader::take(std::string_view arrived, std::string& b
                     state_ = State::done;
                     break;
                 }
-                if (auto field = split_field(line_); !field) return fail(std::move(field.error()));
+                if (auto field = split_field(line_); !field) {
+                    return fail(std::move(field.error()));
+                } else {
+                    auto& kept = trailers_.emplace_back(field->name, field->value);
+                    for (auto& letter : kept.first) letter = lower(letter);
+                }
                 line_.clear();
                 state_ = State::trailer;
                 break;

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "berth/base/error.hpp"
@@ -46,13 +47,15 @@ private:
 /// a length beside chunked, an encoding other than chunked, no Host or two.
 Result<HttpFraming> parse_head(std::string_view head, const HttpLimits& limits, HttpRequest& request);
 
-/// Takes a chunked body apart, with the same strictness. Extensions are read over, trailers checked and dropped.
+/// Takes a chunked body apart, with the same strictness. Extensions are read over, trailers checked and kept.
 class ChunkedReader {
 public:
     /// Takes from `arrived` what belongs to the body and appends its content to `body`; returns how much it took.
     Result<std::size_t> take(std::string_view arrived, std::string& body, const HttpLimits& limits);
     bool done() const noexcept { return state_ == State::done; }
     void reset() noexcept { *this = ChunkedReader(); }
+    /// The fields after the body, names in lower case.
+    const std::vector<std::pair<std::string, std::string>>& trailers() const noexcept { return trailers_; }
 
 private:
     enum class State : std::uint8_t { size, extension, size_end, data, data_cr, data_end, trailer, trailer_end, done };
@@ -61,6 +64,7 @@ private:
     unsigned digits_ = 0;
     std::size_t extra_ = 0;           // bytes of extensions and trailers
     std::string line_;                // the trailer line so far
+    std::vector<std::pair<std::string, std::string>> trailers_;
 };
 
 /// One line of a head apart, checked: no folding, a token as name, no control bytes in the value.

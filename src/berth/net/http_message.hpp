@@ -13,6 +13,7 @@
 #include "berth/async/task.hpp"
 #include "berth/base/clock.hpp"
 #include "berth/base/error.hpp"
+#include "berth/net/body_pipe.hpp"
 #include "berth/net/peer_address.hpp"
 
 namespace berth {
@@ -22,13 +23,15 @@ struct HttpField {
     std::string_view value;
 };
 
-/// One request, whole. Owned by its connection and valid until the Task that handles it has ended.
+/// One request, whole but for a body that comes in parts. Owned by its connection and valid until the Task that handles it
+/// has ended, and what makes its answer.
 struct HttpRequest {
     std::string_view method;
     std::string_view path;             // as sent, before the question mark; still percent-encoded
     std::string_view query;            // after it
     std::vector<HttpField> fields;
     std::string body;                  // the handler may move it away
+    std::shared_ptr<BodyPipe> parts;   // instead of `body`: it is still coming, see HttpHandler::takes_parts; shared with the connection, which writes it
     CancelToken cancel;                // fires when the client goes or the server's grace is over
     SteadyTime received;               // its head was complete
     std::uint8_t minor_version = 1;
@@ -40,7 +43,7 @@ struct HttpRequest {
 };
 
 /// A body that is made while it is sent. Asked for the next part when the one before is on its way, in the loop of the
-/// connection; the parts make one body. Destroyed when the answer is over.
+/// connection; the parts make one body. Closed when the answer is over, and then destroyed.
 class HttpBodySource {
 public:
     virtual ~HttpBodySource() = default;
@@ -49,6 +52,12 @@ public:
     virtual Task<Result<std::string>> next(CancelToken gone) = 0;
     /// Whether it goes on until somebody stops it: a server that closes does not wait for it.
     virtual bool is_endless() const noexcept { return false; }
+    /// How long it is in all, when that is known: then the body has this length or fails.
+    virtual std::optional<std::uint64_t> length() const noexcept { return std::nullopt; }
+    /// What follows the last part, asked for after it.
+    virtual BodyPipe::Fields trailers() { return {}; }
+    /// Nobody asks for more, whether all of it was sent or not.
+    virtual Task<void> close() { co_return; }
 };
 
 /// One answer. `Date`, `Content-Length`, `Connection` and `X-Content-Type-Options` are added by the connection.
@@ -62,6 +71,7 @@ struct HttpResponse {
     std::vector<std::pair<std::string, std::string>> guest_fields;  // of a guest that answers itself; instead of `content_type`
     std::string body;
     std::unique_ptr<HttpBodySource> source;  // makes the body instead of `body`; null: it does not
+    std::optional<std::uint64_t> head_length;  // answer to HEAD: the length that its body would have, where that is not its own
     bool close = false;                // end the connection after it
 };
 
@@ -71,6 +81,12 @@ class HttpHandler {
 public:
     virtual ~HttpHandler() = default;
     virtual Task<HttpResponse> handle(HttpRequest& request) = 0;
+    /// Asked when the head of a request has come and its body has not: whether `handle` is called now, with a body in parts,
+    /// or later with the whole. Quick; nothing is known yet of what the body holds.
+    virtual bool takes_parts(const HttpRequest& request) const noexcept {
+        static_cast<void>(request);
+        return false;
+    }
     /// Told of what was answered without asking the handler: what is no request, is too large or did not come in time.
     virtual void refused(const PeerAddress& peer, const HttpResponse& response) noexcept {
         static_cast<void>(peer);

@@ -101,12 +101,14 @@ bool write_head(const HttpResponse& response, const HttpWriting& how, std::strin
     out.append(" ").append(reason_phrase(response.status)).append("\r\nDate: ").append(http_date()).append("\r\n");
     if (!bodiless) {
         if (!response.content_type.empty()) append_field(out, "Content-Type", response.content_type);
-        if (response.source) {
-            if (how.minor_version == 1) out.append("Transfer-Encoding: chunked\r\n");
-        } else {
+        const auto length = !response.source ? std::optional<std::uint64_t>(response.body.size()) : response.source->length();
+        const auto told = how.head_only && response.head_length ? response.head_length : length;
+        if (told) {
             out.append("Content-Length: ");
-            append_number(out, response.body.size());
+            append_number(out, *told);
             out.append("\r\n");
+        } else if (how.minor_version == 1) {
+            out.append("Transfer-Encoding: chunked\r\n");
         }
     }
     out.append("X-Content-Type-Options: nosniff\r\n");
@@ -130,6 +132,12 @@ void write_chunk(std::string_view part, std::string& out) {
     std::array<char, 16> digits;
     const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), part.size(), 16).ptr;
     out.append(digits.data(), end).append("\r\n").append(part).append("\r\n");
+}
+
+void write_last_chunk(const BodyPipe::Fields& trailers, std::string& out) {
+    out.append("0\r\n");
+    for (const auto& [name, value] : trailers) append_field(out, name, value);
+    out.append("\r\n");
 }
 
 HttpResponse error_response(const Error& error, std::string request_id, Detail detail, std::string_view function) {

@@ -15,8 +15,10 @@ struct HttpWriting {
     std::uint8_t minor_version = 1;
 };
 
-/// Appends one part of a body whose length is not known, as a chunk; an empty one is its end.
+/// Appends one part of a body whose length is not known, as a chunk. Not an empty one.
 void write_chunk(std::string_view part, std::string& out);
+/// The end of such a body, with what follows it.
+void write_last_chunk(const BodyPipe::Fields& trailers, std::string& out);
 
 /// Appends the head of the answer to `out`, and its body when it is small; a larger one is sent after it by itself.
 /// Returns whether the body is in `out`. Line ends in field values become spaces: no value starts a line of its own.

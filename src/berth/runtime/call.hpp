@@ -21,6 +21,7 @@ struct CallMode;
 class CallObserver;
 class DenialListener;
 struct Function;
+class HandlerBody;
 class InputStream;
 class OutputStream;
 class RunningCall;
@@ -90,6 +91,7 @@ struct Call {
     std::uint8_t depth = 0;            // nested calls above this one
     Limits tighten;                    // bounds of this call alone
     std::shared_ptr<const CallRequest> request;  // null: the call is no request; owners: the call and its copies
+    HandlerBody* body = nullptr;       // of a request and its answer in parts; null: both whole, in the input and the outcome; outlives the call
     const CallStreams* streams = nullptr;  // null: input and output are payloads
     const CallMode* mode = nullptr;    // null: on the machine as it is, not recorded; outlives the call
     WasmInstance* instance = nullptr;  // entered instead of a fresh one; outlives the call

@@ -98,7 +98,7 @@ struct Entered {
 };
 
 /// How a handler answered, for a journal: status, fields and the hash of the body.
-Bytes encode_response(const CallResponse& response, std::string_view body) {
+Bytes encode_response(const CallResponse& response, const Digest& body) {
     Bytes out;
     JournalPut put(out);
     put.plain(response.status);
@@ -107,7 +107,7 @@ Bytes encode_response(const CallResponse& response, std::string_view body) {
         put.text(name);
         put.text(value);
     }
-    put.raw(sha256(as_bytes(body)));
+    put.raw(body);
     return out;
 }
 
@@ -117,7 +117,7 @@ Bytes encode_status(int status) {
     return out;
 }
 
-std::optional<Error> error_of(const ComponentReport& report, const ComponentGate& host, const Limits& limits, const CallRecord& record, std::uint64_t fuel, bool answered, bool as_handler, std::optional<ExitInfo>& exit) {
+std::optional<Error> error_of(const ComponentReport& report, const ComponentGate& host, const Limits& limits, const CallRecord& record, std::uint64_t fuel, bool begun, bool answered, bool as_handler, std::optional<ExitInfo>& exit) {
     switch (report.outcome) {
         case CallOutcome::returned: {
             if (fuel > limits[Limit::fuel]) return over_limit(Limit::fuel, limits[Limit::fuel]);
@@ -129,6 +129,7 @@ std::optional<Error> error_of(const ComponentReport& report, const ComponentGate
                 return error;
             }
             if (!as_handler || answered) return std::nullopt;
+            if (begun) return Error(Code::bad_output, report.message.empty() ? "the handler did not finish the body of its response" : report.message);
             return Error(Code::bad_output, report.message.empty() ? "the handler ended without a response" : format("the handler answered with the error {}", report.message));
         }
         case CallOutcome::host_trapped:
@@ -167,9 +168,10 @@ std::vector<AskedCapability> asked_by_interfaces(std::span<const std::string> in
 Outcome run_component(const WasmProgram& program, const Call& call, const WasmCallSetup& setup, CallRecord& record) {
     Outcome outcome;
     const auto start = setup.clock.steady();
+    std::uint64_t bytes_in = call.input.bytes.size();
     const auto finish = [&]() -> Outcome {
         outcome.timing.run = outcome.timing.total = setup.clock.steady() - start;
-        outcome.usage.bytes_in = call.input.bytes.size();
+        outcome.usage.bytes_in = bytes_in;
         return std::move(outcome);
     };
     Limits limits = program.limits();
@@ -212,7 +214,9 @@ Outcome run_component(const WasmProgram& program, const Call& call, const WasmCa
         }
     }
     const auto environment = granted_environment(program, setup.environment);
-    WholeBody whole(call.input.bytes, limits[Limit::output]);
+    WholeBody whole;
+    HandlerBody& body = call.body != nullptr ? *call.body : whole;
+    body.begin(call.input.bytes);
     auto fuel = std::min<std::uint64_t>(limits[Limit::fuel], static_cast<std::uint64_t>(unlimited_fuel));
     if (tape != nullptr) fuel = std::min(fuel, tape->fuel_bound());
 
@@ -221,8 +225,9 @@ Outcome run_component(const WasmProgram& program, const Call& call, const WasmCa
     if (call.deadline) deadline = std::min(deadline, *call.deadline);
     ComponentReport report;
     std::uint64_t host_calls = 0;
+    ComponentGate::Handled handled;
     {
-        ComponentGate gate(program, setup, limits, record, setup.body != nullptr ? *setup.body : whole, environment);
+        ComponentGate gate(program, setup, limits, record, body, environment);
         const ComponentSetup component_setup{.host = gate,
                                              .record = &record,
                                              .fuel = static_cast<std::int64_t>(fuel),
@@ -251,7 +256,8 @@ Outcome run_component(const WasmProgram& program, const Call& call, const WasmCa
         record.disarm();
         host_calls = gate.host_calls();
         outcome.usage.fuel = report.fuel_used + fuel_of_a_host_call * host_calls;
-        outcome.error = error_of(report, gate, limits, record, outcome.usage.fuel, setup.body != nullptr || whole.response, as_handler, outcome.exit);
+        handled = std::move(gate.handled());
+        outcome.error = error_of(report, gate, limits, record, outcome.usage.fuel, gate.has_begun_response(), handled.whole, as_handler, outcome.exit);
     }
     outcome.usage.fuel_exact = report.outcome == CallOutcome::returned;
     outcome.usage.peak_memory = report.peak_memory;
@@ -261,14 +267,19 @@ Outcome run_component(const WasmProgram& program, const Call& call, const WasmCa
     }
     if (outcome.error && outcome.error->code() == Code::cpu_limit) outcome.usage.fuel = fuel;
     Bytes result;
-    if (!outcome.error && as_handler && setup.body == nullptr) {
-        auto& response = *whole.response;
-        result = encode_response(response, whole.body);
-        for (const auto& [name, value] : response.fields) {
-            if (name == "content-type") outcome.output.media_type = value;
+    if (as_handler) {
+        outcome.usage.bytes_out = handled.bytes_out;
+        if (call.body != nullptr) bytes_in = std::max<std::uint64_t>(bytes_in, handled.bytes_in);
+    }
+    if (!outcome.error && as_handler) {
+        if (handled.head) result = encode_response(*handled.head, handled.body.finish());
+        if (auto answer = body.take_answer()) {
+            for (const auto& [name, value] : answer->head.fields) {
+                if (name == "content-type") outcome.output.media_type = value;
+            }
+            outcome.output.bytes = std::move(answer->body);
+            outcome.response = std::move(answer->head);
         }
-        outcome.output.bytes = std::move(whole.body);
-        outcome.response = std::move(response);
     }
     if (!as_handler && outcome.exit) result = encode_status(outcome.exit->status);
     if (tape != nullptr) tape->end(outcome, std::move(result));

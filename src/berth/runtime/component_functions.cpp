@@ -89,28 +89,23 @@ std::int32_t socket(Gate& gate, const Op& op, Answer&) {
     return gate.end(Error(Code::not_implemented, "this build gives components no sockets and looks no names up for them; wasi:http is there"));
 }
 
-std::int32_t request_read(Gate& gate, const Op& op, Answer& answer) {
-    std::string_view part;
-    const auto status = gate.handler().read_request(static_cast<std::size_t>(std::min<std::uint64_t>(op.a, 1 << 20)), part);
-    answer.bytes = part;
-    return status;
-}
-std::int32_t response_head(Gate& gate, const Op& op, Answer&) {
-    CallResponse response;
-    response.status = static_cast<std::uint16_t>(op.a);
-    JournalGet in(as_bytes(op.bytes));
+HandlerBody::Fields fields_of(std::string_view packed) {
+    HandlerBody::Fields fields;
+    JournalGet in(as_bytes(packed));
     while (!in.at_end()) {
         std::string_view name;
         std::string_view value;
         if (!in.text(name) || !in.text(value)) break;
-        response.fields.emplace_back(name, value);
+        fields.emplace_back(name, value);
     }
-    return gate.answered(gate.handler().begin_response(std::move(response)));
+    return fields;
 }
-std::int32_t response_room(Gate& gate, const Op&, Answer&) { return gate.handler().has_room() ? 0 : component_pending; }
-std::int32_t response_write(Gate& gate, const Op& op, Answer&) { return gate.answered(gate.handler().write_response(op.bytes)); }
-std::int32_t response_end(Gate& gate, const Op&, Answer&) { return gate.answered(gate.handler().end_response()); }
 
+std::int32_t request_read(Gate& gate, const Op& op, Answer& answer) { return gate.read_request(static_cast<std::size_t>(std::min<std::uint64_t>(op.a, 1 << 20)), answer); }
+std::int32_t response_head(Gate& gate, const Op& op, Answer&) { return gate.begin_response({.status = static_cast<std::uint16_t>(op.a), .fields = fields_of(op.bytes)}); }
+std::int32_t response_room(Gate& gate, const Op&, Answer&) { return gate.response_room(); }
+std::int32_t response_write(Gate& gate, const Op& op, Answer&) { return gate.write_response(op.bytes); }
+std::int32_t response_end(Gate& gate, const Op& op, Answer&) { return gate.end_response(fields_of(op.bytes)); }
 
 constexpr auto on_file = Needs::by_descriptor(Capability::fs_read, Capability::fs_write, Capability::fs_delete);
 constexpr auto by_method = Needs::by_arguments(Capability::net_fetch, Capability::net_send);

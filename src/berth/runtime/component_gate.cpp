@@ -41,6 +41,61 @@ std::function<void()> ComponentGate::waker() {
     return waker_->handle();
 }
 
+void ComponentGate::let_handler_wake() {
+    handler_wakes_ = true;
+    handler_.on_change(waker());
+}
+
+std::int32_t ComponentGate::read_request(std::size_t most, ComponentAnswer& answer) {
+    auto status = handler_.read_request(most, answer.bytes);
+    if (status == component_pending && !handler_wakes_) {
+        let_handler_wake();
+        status = handler_.read_request(most, answer.bytes);  // it may have come in between
+    }
+    if (status == 0) {
+        handled_.bytes_in += answer.bytes.size();
+        if (handled_.bytes_in > limits_[Limit::input]) return end(over_limit(Limit::input, limits_[Limit::input]));
+    } else if (status == 1) {
+        const auto trailers = handler_.request_trailers();
+        if (trailers.empty()) return status;
+        PackedText packed(scratch_);
+        for (const auto& [name, value] : trailers) {
+            packed.text(name);
+            packed.text(value);
+        }
+        answer.bytes = scratch_;
+    }
+    return status;
+}
+
+std::int32_t ComponentGate::begin_response(CallResponse response) {
+    if (response.status < 200 || response.status > 599) return end(Error(Code::bad_output, format("the handler answered with the status {}; an answer has one of 200 to 599", response.status)));
+    begun_ = true;
+    if (journal_ != nullptr) handled_.head = response;
+    handler_.begin_response(std::move(response));
+    return 0;
+}
+
+std::int32_t ComponentGate::response_room() {
+    if (handler_.has_room()) return 0;
+    if (!handler_wakes_) let_handler_wake();
+    return handler_.has_room() ? 0 : component_pending;
+}
+
+std::int32_t ComponentGate::write_response(std::string_view part) {
+    handled_.bytes_out += part.size();
+    if (handled_.bytes_out > limits_[Limit::output]) return end(over_limit(Limit::output, limits_[Limit::output]));
+    if (journal_ != nullptr) handled_.body.update(view(part));
+    handler_.write_response(part);
+    return 0;
+}
+
+std::int32_t ComponentGate::end_response(HandlerBody::Fields trailers) {
+    handled_.whole = true;
+    handler_.end_response(std::move(trailers));
+    return 0;
+}
+
 std::shared_ptr<const NetworkGuard> ComponentGate::guard() {
     if (!guard_) guard_ = std::make_shared<NetworkGuard>(setup_.grants);
     return guard_;

@@ -7,6 +7,7 @@
 #include <variant>
 #include <vector>
 
+#include "berth/base/hash.hpp"
 #include "berth/engine/component.hpp"
 #include "berth/host/host_journal.hpp"
 #include "berth/host/providers/guest_waker.hpp"
@@ -59,7 +60,23 @@ public:
     const WasmProgram& program() const noexcept { return program_; }
     const GrantSet& grants() const noexcept { return setup_.grants; }
     const WasmCallSetup& setup() const noexcept { return setup_; }
-    HandlerBody& handler() noexcept { return handler_; }
+    /// Of a handler. Each ends the call when a bound is passed.
+    std::int32_t read_request(std::size_t most, ComponentAnswer& answer);
+    std::int32_t begin_response(CallResponse response);
+    std::int32_t response_room();
+    std::int32_t write_response(std::string_view part);
+    std::int32_t end_response(HandlerBody::Fields trailers);
+
+    /// What went through a handler.
+    struct Handled {
+        std::uint64_t bytes_in = 0;
+        std::uint64_t bytes_out = 0;
+        bool whole = false;                  // its answer
+        std::optional<CallResponse> head;    // for a journal: with one only
+        Sha256 body;                         // likewise
+    };
+    Handled& handled() noexcept { return handled_; }
+    bool has_begun_response() const noexcept { return begun_; }
     std::span<const std::string> variables() const noexcept { return variables_; }
     std::string& scratch() noexcept { return scratch_; }
     bool stopped() const noexcept;
@@ -97,6 +114,7 @@ public:
     }
 
 private:
+    void let_handler_wake();
     Next execute(const ComponentOp& op, const HostFunction& function, ComponentAnswer& answer);
     Next through_journal(const ComponentOp& op, const HostFunction& function, ComponentAnswer& answer);
     Next serve(const ComponentOp& op, ByteView outcome, ComponentAnswer& answer);
@@ -108,6 +126,9 @@ private:
     const Limits& limits_;
     CallRecord& record_;
     HandlerBody& handler_;
+    bool handler_wakes_ = false;                   // it knows whom to wake
+    Handled handled_;
+    bool begun_ = false;                           // its answer
     std::span<const std::string> variables_;
     HostJournal* journal_;
     OutputStream& output_;

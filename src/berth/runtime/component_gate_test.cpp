@@ -153,7 +153,7 @@ protected:
     Denials denials_;
     Limits limits_;
     CallRecord record_;
-    WholeBody body_{"", 1 << 20};
+    WholeBody body_;
     std::vector<std::string> variables_{"A=b"};
     std::shared_ptr<const WasmProgram> program_;
     std::vector<std::shared_ptr<const WasmProgram>> programs_;  // tapes keep them

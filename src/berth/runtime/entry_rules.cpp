@@ -290,15 +290,18 @@ void EntryRules::finish() {
     if (m.timeout) function.limits.set(Limit::wall, static_cast<std::uint64_t>(m.timeout->count()));
     if (!m.enabled) function.state = FunctionState::disabled;
     if (std::any_of(function.diagnostics.begin(), function.diagnostics.end(), [](const Diagnostic& one) { return !is_warning(one); })) function.state = FunctionState::invalid;
-    if (!wasm && !function.entry.empty()) {
-        Sha256 hash;
-        hash.update(as_bytes(read_text_file(function.entry, 64 << 20)));
-        hash.update(as_bytes(std::string_view("\0", 1)));
-        if (!m.file.empty()) hash.update(as_bytes(read_text_file(m.file, 64 << 10)));
-        if (m.build && !m.build->output.empty()) hash.update(as_bytes(read_text_file(function.directory / m.build->output, 64 << 20)));
-        function.version = to_hex(hash.finish());
-    }
+    if (!wasm && !function.entry.empty()) function.version = version_of(found_);
     function.manifest = std::make_shared<const FunctionManifest>(m);
+}
+
+std::string version_of(const DiscoveredFunction& found) {
+    const auto& m = found.manifest;
+    Sha256 hash;
+    hash.update(as_bytes(read_text_file(found.function.entry, 64 << 20)));
+    hash.update(as_bytes(std::string_view("\0", 1)));
+    if (!m.file.empty()) hash.update(as_bytes(read_text_file(m.file, 64 << 10)));
+    if (m.build && !m.build->output.empty()) hash.update(as_bytes(read_text_file(found.function.directory / m.build->output, 64 << 20)));
+    return to_hex(hash.finish());
 }
 
 }  // namespace berth

@@ -23,6 +23,9 @@ std::string read_text_file(const std::filesystem::path& file, std::size_t limit)
 /// Whether `relative` opens below `folder` with every link of it staying inside. Sets errno.
 bool opens_beneath(const std::filesystem::path& folder, const std::string& relative);
 
+/// Hash of what makes a program what it is: entry, manifest, and what its build step made of it. Hex.
+std::string version_of(const DiscoveredFunction& found);
+
 /// Chooses the entry file and the runtime of one function whose manifest was read: the order of the rules never depends
 /// on which runtimes are installed. What it finds wrong goes to the function's diagnostics, what it tried to its
 /// explanation.

@@ -41,6 +41,7 @@ struct Function {
     std::filesystem::path entry;       // absolute path of the entry file
     std::string description;
     std::string mount;                 // path under which it takes HTTP requests of every method itself; empty: none
+    bool in_parts = false;             // takes requests while they come and answers while it makes the answer: see Call::body
     Limits limits;                     // bounds written for it, before defaults of the host
     FunctionState state = FunctionState::ready;
     std::vector<Diagnostic> diagnostics;  // errors when invalid, warnings otherwise

@@ -8,20 +8,9 @@ std::int32_t WholeBody::read_request(std::size_t most, std::string_view& part) {
     return part.empty() ? 1 : 0;
 }
 
-Result<void> WholeBody::begin_response(CallResponse head) {
-    response = std::move(head);
-    return {};
-}
-
-Result<void> WholeBody::write_response(std::string_view part) {
-    if (body.size() + part.size() > most_) return fail(over_limit(Limit::output, most_));
-    body.append(part);
-    return {};
-}
-
-Result<void> WholeBody::end_response() {
-    is_whole = true;
-    return {};
+std::optional<HandlerBody::Answer> WholeBody::take_answer() {
+    if (!response_) return std::nullopt;
+    return Answer{std::move(*response_), std::move(body_)};
 }
 
 }  // namespace berth

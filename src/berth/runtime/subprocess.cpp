@@ -253,6 +253,7 @@ void SubprocessEngine::settle_build(ProcessFunction& made) {
             made.diagnostics.push_back({"", place_text(made.found.manifest.file, rule->place), tail.empty() ? outcome.reason : format("{}\n{}", outcome.reason, tail)});
             return;
         }
+        made.version = made.found.function.version = version_of(made.found);  // as the next look will find it
     }
     const auto extension = fs::path(made.found.entry).extension().string();
     const bool takes_source = made.run_with && (made.run_with->takes(extension) || made.run_with->name == "exec");

@@ -17,7 +17,6 @@ namespace berth {
 class CallRecord;
 enum class StopCause : std::uint32_t;
 class CallTape;
-class HandlerBody;
 class Network;
 class WasmInstance;
 
@@ -37,7 +36,6 @@ struct WasmCallSetup {
     HostMetrics* metrics = nullptr;
     DenialListener* denials = nullptr;
     CallTape* tape = nullptr;                  // records the call or plays it back
-    HandlerBody* body = nullptr;               // of a component's request and answer; null: both whole, in the call and its outcome
     WasmInstance* instance = nullptr;          // entered instead of a fresh one; the guest clock, files, random source and streams are its own
     bool is_virtual = false;                   // guest_clock is: it keeps the limit wall, the machine's only a safety time-out
 };

@@ -7,6 +7,7 @@
 #include "berth/engine/call_record.hpp"
 #include "berth/runtime/call_conditions.hpp"
 #include "berth/runtime/function_logs.hpp"
+#include "berth/runtime/handler_body.hpp"
 #include "berth/runtime/traced_network.hpp"
 #include "berth/runtime/wasm_call.hpp"
 #include "berth/runtime/wasm_instance.hpp"
@@ -219,7 +220,7 @@ Outcome WasmFunctions::run_fresh(Slot& slot, Call& call) {
         outcome.output.bytes = output.take();
         outcome.output.media_type = check_json(outcome.output.bytes) ? "application/json" : "application/octet-stream";
     }
-    outcome.usage.bytes_out = outcome.output.bytes.size();
+    outcome.usage.bytes_out = std::max<std::uint64_t>(outcome.usage.bytes_out, outcome.output.bytes.size());
     return outcome;
 }
 
@@ -237,7 +238,8 @@ Task<Outcome> WasmFunctions::call(FunctionRef function, Call& call) {
     auto& slot = *found->second;
     if (call.entry.empty()) call.entry = slot.served.entry;
     if (call.arguments.empty() && call.entry.empty()) call.arguments = slot.served.arguments;
-    co_return co_await run_guest(slot.profile, [&] { return run(slot, call); });
+    const auto start = call.body != nullptr && call.body->waits_for_others() ? RunGuest::on_worker : RunGuest::as_known;
+    co_return co_await run_guest(slot.profile, [&] { return run(slot, call); }, start);
 }
 
 Task<void> WasmFunctions::close(std::chrono::milliseconds) {

@@ -5,6 +5,7 @@
 #include <charconv>
 
 #include "berth/base/json.hpp"
+#include "berth/net/http_head.hpp"
 #include "berth/server/request_body.hpp"
 
 namespace berth {
@@ -100,15 +101,26 @@ HttpResponse envelope_error(const Error& error, std::string_view request_id, std
     return failure(error, {}, details, {}, request_id, duration);
 }
 
+std::optional<std::uint64_t> take_head(CallResponse&& head, HttpResponse& response) {
+    std::optional<std::uint64_t> length;
+    response.status = head.status;
+    for (auto& [name, value] : head.fields) {
+        if (name == "content-length") {
+            if (const auto number = parse_length(value)) length = *number;
+        } else if (!is_of_connection(name) && name != "date") {
+            response.guest_fields.emplace_back(std::move(name), std::move(value));
+        }
+    }
+    return length;
+}
+
 HttpResponse raw_response(Outcome& outcome, const Function& function, std::string_view request_id, Detail detail) {
     if (outcome.error) return error_response(*outcome.error, std::string(request_id), detail, function.name);
     HttpResponse response;
     if (outcome.response) {
-        response.status = outcome.response->status;
-        for (auto& [name, value] : outcome.response->fields) {
-            if (!is_of_connection(name) && name != "content-length" && name != "date") response.guest_fields.emplace_back(std::move(name), std::move(value));
-        }
+        const auto length = take_head(std::move(*outcome.response), response);
         response.body = std::move(outcome.output.bytes);
+        if (response.body.empty()) response.head_length = length;  // what a GET would get; nobody else is told
         return response;
     }
     const auto& type = outcome.output.media_type;

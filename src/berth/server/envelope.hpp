@@ -1,6 +1,8 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -24,6 +26,9 @@ HttpResponse envelope_error(const Error& error, std::string_view request_id, std
 /// What a wasm function wrote, as it is: JSON when it is one JSON value, else bytes; failures in the form of every
 /// other route.
 HttpResponse raw_response(Outcome& outcome, const Function& function, std::string_view request_id, Detail detail);
+
+/// The head of a guest's own answer, but for what the connection says itself. The length that the guest gave its body.
+std::optional<std::uint64_t> take_head(CallResponse&& head, HttpResponse& response);
 
 /// `queue;dur=0.012, start;dur=0.800, run;dur=1.250`, in milliseconds.
 std::string server_timing(const Timing& timing, std::string_view start_word);

@@ -11,6 +11,7 @@
 #include "berth/server/multipart.hpp"
 #include "berth/server/request_body.hpp"
 #include "berth/server/request_words.hpp"
+#include "berth/server/streamed_call.hpp"
 #include "berth/telemetry/trace_context.hpp"
 
 namespace berth {
@@ -54,7 +55,9 @@ std::string problems_of(const Function& function) {
 FunctionFront::FunctionFront(Invoker& invoker, FunctionFrontOptions options) : invoker_(invoker), options_(std::move(options)) { refresh(); }
 
 void FunctionFront::refresh() {
-    auto routes = std::make_shared<const FunctionRoutes>(invoker_.list());
+    const auto functions = invoker_.list();
+    any_in_parts_.store(!options_.whole_bodies && std::any_of(functions.begin(), functions.end(), [](const FunctionRef& each) { return each->in_parts; }), std::memory_order_relaxed);
+    auto routes = std::make_shared<const FunctionRoutes>(functions);
     const std::lock_guard lock(mutex_);
     routes_ = std::move(routes);
 }
@@ -182,9 +185,7 @@ Task<HttpResponse> FunctionFront::manifest_route(HttpRequest& request, FunctionR
     co_return co_await run(request, std::move(function), std::move(call), std::move(match));
 }
 
-std::optional<Task<HttpResponse>> FunctionFront::handle_mounted(HttpRequest& request, bool draining) {
-    if (internal_only_) return std::nullopt;
-    const std::string_view path = request.path;
+FunctionRef FunctionFront::mounted_at(std::string_view path) const {
     FunctionRef longest;
     for (auto& function : invoker_.list()) {
         const std::string_view mount = function->mount;
@@ -192,8 +193,34 @@ std::optional<Task<HttpResponse>> FunctionFront::handle_mounted(HttpRequest& req
         const bool inside = mount == "/" || (path.starts_with(mount) && (path.size() == mount.size() || path[mount.size()] == '/'));
         if (inside && (!longest || longest->mount.size() < mount.size())) longest = std::move(function);
     }
+    return longest;
+}
+
+std::optional<Task<HttpResponse>> FunctionFront::handle_mounted(HttpRequest& request, bool draining) {
+    if (internal_only_) return std::nullopt;
+    auto longest = mounted_at(request.path);
     if (!longest) return std::nullopt;
     return mounted(request, std::move(longest), draining);
+}
+
+bool FunctionFront::takes_parts(const HttpRequest& request) const {
+    if (!any_in_parts_.load(std::memory_order_relaxed) || internal_only_) return false;
+    const auto path = request.path;
+    const auto segments = path_segments(path);
+    if (!segments) return false;
+    if (is_below(path, functions_path)) {
+        const auto function = segments->size() == 3 && request.method == "POST" ? invoker_.find((*segments)[2]) : nullptr;
+        return function && function->in_parts;
+    }
+    if (is_below(path, "/internal/v1") || is_below(path, "/api/executions") || is_below(path, "/api/runtimes")) return false;
+    std::shared_ptr<const FunctionRoutes> routes;
+    {
+        const std::lock_guard lock(mutex_);
+        routes = routes_;
+    }
+    if (!routes->empty() && routes->find(request.method, *segments)) return false;
+    const auto function = mounted_at(path);
+    return function && function->in_parts;
 }
 
 Task<HttpResponse> FunctionFront::mounted(HttpRequest& request, FunctionRef function, bool draining) {
@@ -241,6 +268,12 @@ Task<HttpResponse> FunctionFront::run(HttpRequest& request, FunctionRef function
         }
     }
     if (function->engine == EngineKind::component) call.request = head_of(request);
+    std::shared_ptr<StreamedCall> streamed;
+    if (function->in_parts && !options_.whole_bodies && !route) {
+        streamed = std::make_shared<StreamedCall>(request.parts, request.method == "HEAD" ? StreamedCall::Body::unwanted : StreamedCall::Body::wanted, request.cancel);
+    } else if (request.parts && !refused) {
+        refused = Error(Code::unavailable, format("the function {} was replaced while the request came; send it again", function->name));
+    }
     std::optional<SpooledFiles> spool;
     if (manifest && manifest->spool_uploads && !options_.spool.empty()) spool.emplace(options_.spool / call.id, options_.run_as);
     if (!refused) {
@@ -278,12 +311,19 @@ Task<HttpResponse> FunctionFront::run(HttpRequest& request, FunctionRef function
         } else {
             outcome.error = std::move(accepted.error());
         }
+    } else if (streamed) {
+        co_await streamed->start(invoker_, std::move(call));
+        if (!streamed->goes_out()) outcome = std::move(streamed->outcome());
     } else {
         call.cancel = request.cancel;
         outcome = co_await invoker_.call(std::move(call));
     }
     HttpResponse response;
-    if (route && !outcome.error) {
+    const bool out = streamed && !outcome.error && !outcome.response && streamed->goes_out();
+    if (out) {
+        const auto length = take_head(streamed->take_head(), response);
+        response.source = streamed->source(length);
+    } else if (route && !outcome.error) {
         auto answer = route_response(outcome.output.bytes);
         if (answer) response = std::move(*answer);
         else response = envelope_error(answer.error(), envelope_id, since(request.received));
@@ -294,7 +334,7 @@ Task<HttpResponse> FunctionFront::run(HttpRequest& request, FunctionRef function
     }
     response.route = route ? std::string_view("_route") : function_label;
     response.request_id = std::move(request_id);
-    response.server_timing = server_timing(outcome.timing, raw ? "start" : "spawn");
+    if (!out) response.server_timing = server_timing(outcome.timing, raw ? "start" : "spawn");
     if (options_.usage_headers) {
         if (outcome.usage.fuel != 0) response.fields.emplace_back("Berth-Fuel", std::to_string(outcome.usage.fuel));
         if (outcome.usage.peak_memory != 0) response.fields.emplace_back("Berth-Memory-Peak", std::to_string(outcome.usage.peak_memory));

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <filesystem>
 #include <functional>
 #include <memory>
@@ -41,6 +42,7 @@ struct FunctionFrontOptions {
     bool ok_for_failures = false;                          // functions that say nothing: their failures answer 200
     bool usage_headers = false;                            // answers say what their calls used
     bool expose_trace = false;                             // answers carry the trace context of their calls
+    bool whole_bodies = false;                             // no body comes or goes in parts: each call gets a receipt, which names the whole
     std::shared_ptr<const LaunchUser> run_as;  // who reads them; null: the host's user
     std::filesystem::path spool;                           // where uploaded files may lie; empty: nowhere
 };
@@ -56,6 +58,8 @@ public:
     std::optional<Task<HttpResponse>> handle(HttpRequest& request, bool draining);
     /// The answer of a component whose mount holds this path; asked when nothing else is served there.
     std::optional<Task<HttpResponse>> handle_mounted(HttpRequest& request, bool draining);
+    /// Whether the function that this request is for takes a body in parts.
+    bool takes_parts(const HttpRequest& request) const;
     /// Takes the routes of the functions there are now.
     void refresh();
     /// Only the internal API answers.
@@ -75,6 +79,7 @@ private:
     HttpResponse describe(const Function& function, bool admin) const;
     HttpResponse stats() const;
     HttpResponse executions(const HttpRequest& request, std::string_view function, const Authenticator::Caller& caller) const;
+    FunctionRef mounted_at(std::string_view path) const;
     Result<Authenticator::Caller> admin(const HttpRequest& request) const;
     HttpResponse refuse(const HttpRequest& request, const Error& error, std::string details = {}) const;
 
@@ -82,6 +87,7 @@ private:
     FunctionFrontOptions options_;
     bool internal_only_ = false;
     GuestProfile looking_;  // how long it takes to look into the records
+    std::atomic<bool> any_in_parts_{false};         // of the functions there are now
     mutable std::mutex mutex_;
     std::shared_ptr<const FunctionRoutes> routes_;  // guarded by mutex_; with requests that look into it
 };

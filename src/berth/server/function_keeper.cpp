@@ -212,12 +212,16 @@ Result<std::optional<std::string>> FunctionKeeper::look(const std::set<fs::path>
 void FunctionKeeper::report(const FunctionSet::Change& change) {
     for (const auto& [what, names] : {std::pair{"added", &change.added}, std::pair{"changed", &change.changed}, std::pair{"removed", &change.removed}, std::pair{"invalid", &change.invalid}}) {
         for (const auto& name : *names) {
+            // What became invalid is told as that.
+            if (std::string_view(what) == "changed" && std::find(change.invalid.begin(), change.invalid.end(), name) != change.invalid.end()) continue;
             std::string text;
             if (const auto function = parts_.runtime.find(name)) {
                 text = function->entry.lexically_relative(function->directory).string();
                 if (std::string_view(what) == "invalid" && !function->diagnostics.empty()) {
-                    const auto& problem = function->diagnostics.front();
-                    text = format("{}: {} [{}]", problem.place, problem.text, problem.number);
+                    const auto wrong = std::find_if(function->diagnostics.begin(), function->diagnostics.end(), [](const Diagnostic& one) { return !one.number.starts_with('W'); });
+                    const auto& problem = wrong == function->diagnostics.end() ? function->diagnostics.front() : *wrong;
+                    const auto folder = function->directory.string() + "/";
+                    text = format("{}: {} [{}]", problem.place.starts_with(folder) ? problem.place.substr(folder.size()) : problem.place, problem.text, problem.number);
                 }
             }
             tell(what, name, text);

@@ -51,6 +51,8 @@ void HttpFront::refused(const PeerAddress& peer, const HttpResponse& response) n
     if (const auto* rules = rules_.load(std::memory_order_acquire)) rules->log_refused(peer, response);
 }
 
+bool HttpFront::takes_parts(const HttpRequest& request) const noexcept { return functions_.takes_parts(request); }
+
 Task<HttpResponse> HttpFront::handle(HttpRequest& request) {
     const auto* rules = rules_.load(std::memory_order_acquire);
     if (rules == nullptr && !wants_problems(request)) return route(request);

@@ -133,6 +133,7 @@ void Serving::make_fronts() {
     front.runtimes = [set] { return runtimes_json(*set); };
     front.max_depth = functions.max_depth;
     front.max_body = functions.max_body;
+    front.whole_bodies = options_.receipt_each;
     front.usage_headers = server.usage_headers;
     front.expose_trace = server.expose_trace;
     front.ok_for_failures = functions.process.ok_for_failures;

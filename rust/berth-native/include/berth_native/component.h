@@ -43,11 +43,12 @@ typedef enum berth_component_function {
     BERTH_STDIN_READ,            /* a: at most; parts; may block */
     BERTH_STDOUT_WRITE,          /* bytes; 2: failed */
     BERTH_STDERR_WRITE,
-    BERTH_REQUEST_READ,          /* body of the request that the component handles; a: at most; parts */
+    BERTH_REQUEST_READ,          /* body of the request that the component handles; a: at most; parts, with the end what follows it:
+                                    names and values of fields, packed */
     BERTH_RESPONSE_HEAD,         /* a: status, bytes: names and values of fields, packed */
     BERTH_RESPONSE_ROOM,         /* BERTH_PENDING while what was written before is on its way */
     BERTH_RESPONSE_WRITE,        /* bytes of its body */
-    BERTH_RESPONSE_END,
+    BERTH_RESPONSE_END,          /* bytes: what follows its body: names and values of fields, packed */
     BERTH_HTTP_HANDLE,           /* a: 1 with a body; bytes: method, address, three time-outs in nanoseconds (0: none), then fields,
                                     packed; x: the object; 4: the address cannot be read, others: refused, with a text */
     BERTH_HTTP_HEAD,             /* x: status, bytes: fields, packed; BERTH_PENDING; berth_http_failure */

@@ -183,16 +183,19 @@ unsafe fn run(program: &Program, setup: &Setup, request: Option<&Request>, repor
             let pre = program.handler.as_ref().ok_or_else(|| CError::new(ErrorKind::NotFound, "the component handles no requests"))?.clone();
             // SAFETY: the caller's contract.
             let (incoming, outparam, receiver) = unsafe { http::take(store.data_mut(), request) }.map_err(internal)?;
-            let handle = async move {
+            let failed = AtomicBool::new(false);
+            let handle = async {
+                let mut store = store;
                 let ran = async {
                     let proxy = pre.instantiate_async(&mut store).await?;
                     store.data_mut().limits.instantiating = false;
                     proxy.wasi_http_incoming_handler().call_handle(&mut store, incoming, outparam).await
                 }
                 .await;
+                failed.store(ran.is_err(), Relaxed);
                 end(store, ran) // drops the store, and with it what the guest left open of its answer
             };
-            match drive(both(handle, http::answer(receiver, host, &waits)), host, &waits) {
+            match drive(both(handle, http::answer(receiver, host, &waits, &failed)), host, &waits) {
                 Driven::Done((ended, missing)) => {
                     if let Some(why) = missing {
                         report.error = Box::into_raw(Box::new(CError::new(ErrorKind::NotFound, why)));

@@ -1,6 +1,7 @@
 //! The request of a handler in, its answer out, and requests that the guest sends; all in parts, as they come.
 
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -62,9 +63,14 @@ impl Body for HostBody {
                 return Poll::Pending;
             }
             Ok(answer) if answer.status == SOME => return Poll::Ready(Some(Ok(Frame::data(answer.bytes.into())))),
-            Ok(answer) if answer.status == END => None,
+            Ok(answer) if answer.status == END => trailers(&answer.bytes),
             Ok(answer) => Some(Err(failure(answer.status, &answer))),
-            Err(_) => Some(Err(HttpFailure::ConnectionTerminated)),
+            Err(refused) => {
+                if matches!(refused, Refused::Ended) {
+                    self.waits.end();
+                }
+                Some(Err(HttpFailure::ConnectionTerminated))
+            }
         };
         self.ended = true;
         Poll::Ready(next)
@@ -77,6 +83,18 @@ impl Drop for HostBody {
             let _ = self.host.ask(Function::HttpClose, [self.object, 0, 0, 0], &[]);
         }
     }
+}
+
+/// The fields that follow a body, packed; those that are none are left out.
+fn trailers(packed: &[u8]) -> Option<Result<Frame<Bytes>, HttpFailure>> {
+    let mut fields = hyper::HeaderMap::new();
+    let mut packed = Unpack(packed);
+    while !packed.is_empty() {
+        if let (Ok(name), Ok(value)) = (hyper::header::HeaderName::from_bytes(packed.bytes()), hyper::header::HeaderValue::from_bytes(packed.bytes())) {
+            fields.append(name, value);
+        }
+    }
+    (!fields.is_empty()).then(|| Ok(Frame::trailers(fields)))
 }
 
 /// What an outgoing request ended with: `berth_http_failure`.
@@ -115,8 +133,9 @@ pub unsafe fn take(state: &mut State, request: &Request) -> Result<(Resource<Hos
 }
 
 /// Hands the answer to the host as the guest writes it. Why there is none: the guest gave an error code, or its body ended
-/// with one. None: it ended without an answer, or the host has ended the call.
-pub async fn answer(receiver: oneshot::Receiver<Sent>, host: Host, waits: &Waits) -> Option<String> {
+/// with one. None: it ended without an answer, or the host has ended the call. `failed`: the guest has; what it left open of its
+/// body looks like its end then and is none.
+pub async fn answer(receiver: oneshot::Receiver<Sent>, host: Host, waits: &Waits, failed: &AtomicBool) -> Option<String> {
     let (head, mut body) = match receiver.await {
         Err(_) => return None,
         Ok(Err(code)) => return Some(format!("{code:?}")),
@@ -127,18 +146,19 @@ pub async fn answer(receiver: oneshot::Receiver<Sent>, host: Host, waits: &Waits
         waits.end();
         None
     };
-    let mut fields = Packed::default();
-    for (name, value) in &head.headers {
-        fields.bytes(name.as_str().as_bytes());
-        fields.bytes(value.as_bytes());
-    }
-    if let Err(refused) = host.ask(Function::ResponseHead, [0, head.status.as_u16().into(), 0, 0], &fields.0) {
+    if let Err(refused) = host.ask(Function::ResponseHead, [0, head.status.as_u16().into(), 0, 0], &pack_fields(&head.headers).0) {
         return over(refused);
     }
+    let mut trailers = Packed::default();
     while let Some(frame) = body.frame().await {
         let data = match frame.map(|frame| frame.into_data()) {
             Ok(Ok(data)) => data,
-            Ok(Err(_)) => continue, // trailers: not sent on
+            Ok(Err(frame)) => {
+                if let Ok(fields) = frame.into_trailers() {
+                    trailers = pack_fields(&fields);
+                }
+                continue;
+            }
             Err(error) => {
                 return Some(format!("the body of the response ended with {error:?}"));
             }
@@ -150,7 +170,19 @@ pub async fn answer(receiver: oneshot::Receiver<Sent>, host: Host, waits: &Waits
             return over(refused);
         }
     }
-    host.ask(Function::ResponseEnd, [0; 4], &[]).map_or_else(over, |_| None)
+    if failed.load(Ordering::Relaxed) {
+        return None;
+    }
+    host.ask(Function::ResponseEnd, [0; 4], &trailers.0).map_or_else(over, |_| None)
+}
+
+fn pack_fields(fields: &hyper::HeaderMap) -> Packed {
+    let mut packed = Packed::default();
+    for (name, value) in fields {
+        packed.bytes(name.as_str().as_bytes());
+        packed.bytes(value.as_bytes());
+    }
+    packed
 }
 
 /// What the engine's crate asks about fields and schemes; sending is done below.
@@ -199,10 +231,7 @@ fn pack(request: &HostOutgoingRequest, options: Option<&RequestOptions>) -> Resu
     for limit in [options.and_then(|o| o.connect_timeout), options.and_then(|o| o.first_byte_timeout), options.and_then(|o| o.between_bytes_timeout)] {
         packed.number(limit.map_or(0, |time| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX).max(1)));
     }
-    for (name, value) in request.headers.iter() {
-        packed.bytes(name.as_str().as_bytes());
-        packed.bytes(value.as_bytes());
-    }
+    packed.0.extend_from_slice(&pack_fields(&request.headers).0);
     Ok(packed)
 }
 
