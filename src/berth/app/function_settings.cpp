@@ -94,7 +94,9 @@ Result<std::shared_ptr<const LaunchUser>> run_as(const std::string& name, const 
         fs::create_directories(state, problem);
         // Others may pass through the folder, and read nothing of it.
         if (!problem) fs::permissions(state, fs::perms::group_exec | fs::perms::others_exec, fs::perm_options::add, problem);
-        if (problem || !user.reaches(state)) return fail(Code::config_error, format("{} cannot reach the state folder {}, where what is compiled and copied for functions lies; give one that it can enter with --state-dir DIR", user.name, state.string()));
+        if (problem || !user.reaches(state)) {
+            return fail(Code::config_error, format("{} cannot reach the state folder {}, where what is compiled and copied for functions lies; give one that it can enter with --state-dir DIR", user.name, state.string()));
+        }
     }
     return std::make_shared<const LaunchUser>(std::move(user));
 }
