@@ -207,8 +207,8 @@ def open_loop(build, server, rate, seconds):
     command = ["taskset", "-c", "1", build / "bench/open_loop", port, path or "/", str(rate), str(seconds)]
     printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     row = {name: float(value) for name, value in re.findall(r"^row (\S+) (\S+)$", printed, flags=re.M)}
-    if row["failed"] > row["answered"] / 10_000:
-        raise RuntimeError(f"{server.name}: {row['failed']:.0f} requests failed or were not answered, {row['answered']:.0f} were")
+    if row["failed"]:
+        raise RuntimeError(f"{server.name}: {row['failed']:.0f} requests failed")
     return row
 
 
