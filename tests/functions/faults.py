@@ -75,6 +75,18 @@ def the_table(project, **options):
         until(lambda: not alive(server, "slow"))
 
 
+@case
+def one_function_may_have_all_the_places_there_are():
+    with probes({"probe": "timeout: 5m\nkill_grace: 0s\n"}, "functions: {max_concurrency: 40}\nserver: {grace: 0s}\n") as server:
+        threads = [threading.Thread(target=lambda: outcome(server, do="sleep")) for _ in range(44)]
+        for thread in threads:
+            thread.start()
+        until(lambda: len(alive(server, "probe")) == 40)
+        server.process.send_signal(signal.SIGTERM)
+        for thread in threads:
+            thread.join()
+
+
 def under_filter(problem, *calls):
     """The same table in a host that a filter keeps from these system calls."""
     with refusing(problem, *calls) as wrapper, tempfile.TemporaryDirectory(prefix="berth-home-") as home:

@@ -223,6 +223,8 @@ Result<FunctionSettings> FunctionSettings::from(const Config& config, Applicatio
     process.defaults = default_limits("subprocess", std::max(1U, std::thread::hardware_concurrency()));
     BERTH_TRY(const auto timeout, parse_duration(config.value("functions.timeout")));
     process.defaults.set(Limit::wall, static_cast<std::uint64_t>(timeout.count())).set(Limit::input, max_input).set(Limit::output, max_output);
+    // Without a bound of its own a function has all the places there are.
+    if (settings.max_concurrency > 0) process.defaults.set(Limit::concurrency, settings.max_concurrency);
     const Limits written[] = {config.limits("subprocess")};
     process.defaults = effective_limits(process.defaults, written);
     process.metrics = &application.metrics();

@@ -172,15 +172,22 @@ Task<void> read_output(RunRef run) {
     run->changed();
 }
 
+/// Takes what can be read of standard error; false at its end. A function of its own, so that its buffer lies on the stack while
+/// it reads and nowhere while the call waits.
+[[gnu::noinline]] bool take_errors(Run& run) {
+    char buffer[first_chunk];
+    const auto got = ::read(run.errors.native_handle(), buffer, sizeof buffer);
+    if (got <= 0) return got < 0 && (errno == EAGAIN || errno == EINTR);
+    const std::string_view part(buffer, static_cast<std::size_t>(got));
+    run.kept.add(part);
+    if (run.plan.on_errors) run.plan.on_errors(part);
+    return true;
+}
+
 Task<void> read_errors(RunRef run) {
-    const auto buffer = std::make_unique<char[]>(first_chunk);
     while (run->errors.is_open()) {
         const auto ready = co_await asio_op([&run](auto handler) { run->errors.async_wait(PipeEnd::wait_read, handler); });
-        if (ready.error) break;
-        const auto got = ::read(run->errors.native_handle(), buffer.get(), first_chunk);
-        if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR)) break;
-        if (got > 0) run->kept.add({buffer.get(), static_cast<std::size_t>(got)});
-        if (got > 0 && run->plan.on_errors) run->plan.on_errors({buffer.get(), static_cast<std::size_t>(got)});
+        if (ready.error || !take_errors(*run)) break;
     }
     if (run->plan.on_errors) run->plan.on_errors({});
     run->errors_ended = true;
