@@ -182,7 +182,7 @@ def a_request_with_a_body_needs_the_grant_to_send():
                     wire.send(b"POST /out?method=POST&to=%s HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 300000\r\n\r\n" % urllib.parse.quote(f"{other.url}/p").encode(), b"x" * 300_000)
                     assert wire.head()[9:12] in (b"502", b"500")
                 assert other.seen == [], other.seen
-            assert any("denied: net.send" in line for line in server.lines), server.lines
+            assert any("denied: net.send" in line for line in server.errors), server.errors
 
 
 @case
@@ -523,7 +523,7 @@ def sockets_reach_what_is_granted_and_nothing_else():
                     assert got == ((200, b"heard olleh") if host in reaches else refused), (grants, host, got)
                     assert other.seen == ([b"hello"] if host in reaches else []), (grants, host, other.seen)
             if not reaches:
-                assert any("denied: net.connect" in line and '"fix"' in line for line in server.lines), server.lines
+                assert any("denied: net.connect" in line and '"fix"' in line for line in server.errors), server.errors
 
 
 @case
@@ -538,16 +538,16 @@ def a_listener_takes_connections_where_it_is_granted():
     for grants, expected in ((("net.connect=127.0.0.1", "net.listen=127.0.0.1"), b"served over here 1"), (("net.connect=127.0.0.1",), b"refused"), (("net.connect=127.0.0.1", "net.listen=10.0.0.1"), b"refused")):
         with serving(PYTHON, flags=[flag for grant in grants for flag in ("--allow", grant)]) as server:
             body = ask(f"{server.url}/listen?host=127.0.0.1")[2]
-            assert body.startswith(expected), (grants, body, server.lines)
+            assert body.startswith(expected), (grants, body, server.errors)
         if expected == b"refused":
-            assert any("denied: net.listen" in line for line in server.lines), server.lines
+            assert any("denied: net.listen" in line for line in server.errors), server.errors
 
 
 @case
 def datagrams_are_refused_by_name():
     with serving(PYTHON) as server:
         assert ask(f"{server.url}/udp")[2].startswith(b"refused: PermissionError")
-    assert any("denied: net.datagram" in line for line in server.lines), server.lines
+    assert any("denied: net.datagram" in line for line in server.errors), server.errors
     with serving(PYTHON, flags=("--allow", "net.datagram=*")) as server:
         status, _, body = ask(f"{server.url}/udp")
         assert status == 501 and b'"not_implemented"' in body, (status, body)

@@ -25,6 +25,7 @@ constexpr std::string_view imports_everything = R"((component
   (import "wasi:random/random@0.2.0" (instance)) (import "wasi:random/insecure@0.2.0" (instance))
   (import "wasi:cli/environment@0.2.0" (instance)) (import "wasi:http/outgoing-handler@0.2.0" (instance))
   (import "wasi:filesystem/types@0.2.0" (instance)) (import "wasi:sockets/tcp@0.2.0" (instance))
+  (import "wasi:sockets/udp@0.2.0" (instance))
   (core module $m (memory (export "memory") 1) (func (export "run") (result i32) i32.const 0))
   (core instance $i (instantiate $m))
   (func $run (result (result)) (canon lift (core func $i "run")))
