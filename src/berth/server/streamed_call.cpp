@@ -50,6 +50,8 @@ StreamedCall::Driver StreamedCall::drive(std::shared_ptr<StreamedCall> self, Tas
 }
 
 void StreamedCall::Stop::operator()() const noexcept {
+    // Whoever has the whole answer may go; what the guest still does is its own.
+    if (call->whole_.load(std::memory_order_acquire) && call->gone_.cause() == CancelCause::client_gone) return;
     call->stop_.cancel(call->gone_.cause());
 }
 
@@ -151,7 +153,11 @@ void StreamedCall::write_response(std::string_view part) {
     if (!unwanted_.load(std::memory_order_relaxed)) answer_.write(part);
 }
 
-void StreamedCall::end_response(Fields trailers) { answer_.end(std::move(trailers)); }
+void StreamedCall::end_response(Fields trailers) {
+    whole_.store(true, std::memory_order_release);
+    answer_.end(std::move(trailers));
+    wake_loop();  // it may wait for this with the last part in its hands
+}
 
 void StreamedCall::on_change(std::function<void()> wake) {
     if (request_) request_->on_ready(wake);
@@ -188,6 +194,8 @@ public:
                 case BodyPipe::State::some:
                     given_ += part.size();
                     if (length_ && given_ > *length_) co_return fail(Code::bad_output, "the body of the answer is longer than the handler said");
+                    // With its last byte the client has everything, and may go: then the guest must have come to its end.
+                    while (length_ && given_ == *length_ && !call_->whole_.load(std::memory_order_acquire) && !call_->has_ended()) co_await call_->changed();
                     co_return part;
                 case BodyPipe::State::ended:
                     if (length_ && given_ != *length_) co_return fail(Code::bad_output, "the body of the answer is shorter than the handler said");

@@ -74,6 +74,7 @@ private:
     Reactor* const reactor_;                 // null: the call runs where it is made
     const std::shared_ptr<BodyPipe> request_;  // owners: this and the connection
     std::atomic<bool> unwanted_;             // the body of the answer
+    std::atomic<bool> whole_{false};         // the guest has made all of its answer
     BodyPipe answer_;
     CancelSource stop_;
     struct Stop {
