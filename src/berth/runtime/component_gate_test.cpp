@@ -361,7 +361,8 @@ TEST_F(ComponentGateTest, EverythingIsNothingInside) {
     policy_.grants[Capability::net_connect].scope.patterns = {"*"};
     begin();
     const auto tcp = ask(tcp_create).answer.x;
-    for (const std::string_view inside : {loopback, std::string_view("\x0a\0\0\1", 4), std::string_view("\xa9\xfe\xa9\xfe", 4), std::string_view("\0\0\0\0\0\0\0\0\0\0\xff\xff\x7f\0\0\1", 16), std::string_view("\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\1", 16)}) {
+    for (const std::string_view inside : {loopback, std::string_view("\x0a\0\0\1", 4), std::string_view("\xa9\xfe\xa9\xfe", 4),
+                                          std::string_view("\0\0\0\0\0\0\0\0\0\0\xff\xff\x7f\0\0\1", 16), std::string_view("\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\1", 16)}) {
         EXPECT_EQ(ask(tcp_connect, inside, tcp, 80).next, Next::denied);
     }
     EXPECT_EQ(ask(tcp_connect, outside, tcp, 80).answer.status, 0);
