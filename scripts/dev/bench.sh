@@ -36,9 +36,11 @@ http fairness suspend checks serving functions function_windows." "$@"
   done
   set_up
   need_packages "${test_packages[@]}" "${bench_packages[@]}"
+  need_go
+  need_runtimes
   build engine_bench engine_peer metering_bench http_floor fn_bench revoke_bench soak_bench suspend_bench check_bench open_loop
   build_binary
   mkdir -p "$peers"
   [ -z "$with_peers" ] || install_peers
-  python3 bench/run.py "build/$preset" --peers "$peers" "${flags[@]}"
+  python3 bench/run.py "$root/build/$preset" --peers "$peers" "${flags[@]}"
 }
