@@ -1,6 +1,6 @@
 // Functions against what the system itself costs: a launch, three pipes, a poll loop, a wait, no JSON.
 //
-//     fn_bench FOLDER --runtimes ORIGIN, --front PORT, --mixed CALLS
+//     fn_bench FOLDER --runtimes ORIGIN SHIPPED (folder of runtimes as data), --front PORT, --mixed CALLS
 //     fn_bench FOLDER ORIGIN      FOLDER has the functions echo and sleeper; ORIGIN is bench/fn_origin.go, built
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -94,10 +94,13 @@ double bare_call(const Command& command, std::string_view request) {
 }
 
 struct Engine {
-    Engine(const std::filesystem::path& folder, TreeLevel level, std::size_t places = 0) {
+    Engine(const std::filesystem::path& folder, TreeLevel level, std::size_t places = 0, std::shared_ptr<const RuntimeRegistry> runtimes = std::make_shared<const RuntimeRegistry>()) {
         const std::vector<std::filesystem::path> paths{folder};
-        auto found = discover(paths, DiscoverySettings{});
+        DiscoverySettings settings;
+        settings.runtimes = runtimes;
+        auto found = discover(paths, settings);
         SubprocessOptions options;
+        options.runtimes = std::move(runtimes);
         options.environment["PATH"] = "/usr/local/bin:/usr/bin:/bin";
         for (const auto* name : {"PATH", "HOME"}) {
             if (const char* value = std::getenv(name); value != nullptr) options.environment[name] = value;
@@ -259,9 +262,14 @@ void run(const std::filesystem::path& folder, const std::string& origin_program)
 }
 
 /// Interpreters, started by us and by nothing but system calls in turn; then many at once against os/exec.
-void runtimes(const std::filesystem::path& folder, const std::string& origin_program) {
+void runtimes(const std::filesystem::path& folder, const std::string& origin_program, const std::filesystem::path& shipped) {
     const std::string request = R"({"request_id":"0197a3c2-6f0e-7c31-9d53-0a4f6a1be2d4","function_name":"f","input":{},"context":{"auth":null,"env":{},"alyx_url":"","internal_token":""}})" "\n";
-    Engine engine(folder, TreeLevel::automatic);
+    auto registry = RuntimeRegistry::load({&shipped, 1});
+    if (!registry) {
+        std::fprintf(stderr, "%s\n", registry.error().full_message().c_str());
+        std::exit(1);
+    }
+    Engine engine(folder, TreeLevel::automatic, 0, std::make_shared<const RuntimeRegistry>(std::move(*registry)));
     for (const auto& function : engine.runtime->list()) {
         const auto& runtimes = engine.engine->finder().registry().all();
         const auto found = std::find_if(runtimes.begin(), runtimes.end(), [&](const auto& one) { return one->name == function->runtime; });
@@ -453,7 +461,7 @@ void mixed(const std::filesystem::path& folder, int count) {
 int main(int argc, char** argv) {
     berth::adopt_orphans();
     if (argc == 4 && std::strcmp(argv[2], "--mixed") == 0) berth::bench::mixed(argv[1], std::atoi(argv[3]));
-    else if (argc == 4 && std::strcmp(argv[2], "--runtimes") == 0) berth::bench::runtimes(argv[1], argv[3]);
+    else if (argc == 5 && std::strcmp(argv[2], "--runtimes") == 0) berth::bench::runtimes(argv[1], argv[3], argv[4]);
     else if (argc == 4 && std::strcmp(argv[2], "--front") == 0) berth::bench::front(argv[1], std::atoi(argv[3]));
     else if (argc == 3) berth::bench::run(argv[1], argv[2]);
     else return 2;

@@ -247,7 +247,7 @@ class Bench:
             (runtimes / name).mkdir(parents=True)
             (runtimes / name / file).write_text(text)
             (runtimes / name / "manifest.yaml").write_text(f"runtime: {name}\n")
-        rows = rows_of([self.build / "bench/fn_bench", runtimes, "--runtimes", origin])
+        rows = rows_of([self.build / "bench/fn_bench", runtimes, "--runtimes", origin, root / "share/berth/runtimes.d"])
         with function_rows.host(self.berth, folder / "served") as (_, port):
             return rows | rows_of([self.build / "bench/fn_bench", folder, "--front", str(port)])
 

@@ -127,9 +127,15 @@ class Peer(http.server.BaseHTTPRequestHandler):
 
 @contextlib.contextmanager
 def peer():
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Peer)
-    server.seen = []
-    server.url = f"http://127.0.0.1:{server.server_address[1]}"
+    with answering(http.server.ThreadingHTTPServer(("127.0.0.1", 0), Peer)) as server:
+        server.url = f"http://127.0.0.1:{server.port}"
+        yield server
+
+
+@contextlib.contextmanager
+def answering(server):
+    """A server of the test in a thread of its own, while the block runs."""
+    server.seen, server.port = [], server.server_address[1]
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     try:
@@ -484,18 +490,8 @@ class Talker(socketserver.StreamRequestHandler):
         self.wfile.write(said[::-1])
 
 
-@contextlib.contextmanager
 def talker():
-    server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Talker)
-    server.seen, server.port = [], server.server_address[1]
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield server
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    return answering(socketserver.ThreadingTCPServer(("127.0.0.1", 0), Talker))
 
 
 def talk(server, host, port, say="hello"):

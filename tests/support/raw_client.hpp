@@ -42,12 +42,14 @@ public:
     RawClient& operator=(const RawClient&) = delete;
 
     bool connected() const noexcept { return connected_; }
-    void send(std::string_view bytes) {
+    /// False when the server no longer took them.
+    bool send(std::string_view bytes) {
         while (!bytes.empty()) {
             const auto sent = ::send(descriptor_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
-            if (sent <= 0) return;
+            if (sent <= 0) return false;
             bytes.remove_prefix(static_cast<std::size_t>(sent));
         }
+        return true;
     }
     int descriptor() const noexcept { return descriptor_; }
     /// Forgets what has arrived.

@@ -54,6 +54,9 @@ private:
 
 }  // namespace detail
 
+/// Where `run_guest` starts a guest: by what its profile says, or on a worker because the caller knows that it will wait.
+enum class RunGuest : std::uint8_t { as_known, on_worker };
+
 /// `auto result = co_await run_guest(profile, [&] { … });` runs `f`, which enters a guest and may compute for any time.
 ///
 /// In a reactor's loop it runs inline. When it computes or waits for more than a millisecond the loop moves to another
@@ -62,7 +65,6 @@ private:
 /// runs. `f` does not throw, does not touch what belongs to the reactor, and nothing is allocated when it is short. Written
 /// in the call it captures by reference only; one that owns something is named first (g++ 12 destroys what a lambda inside an
 /// awaited expression owns twice).
-enum class RunGuest : std::uint8_t { as_known, on_worker };
 template <class F>
 auto run_guest(GuestProfile& profile, F f, RunGuest start = RunGuest::as_known) {
     using T = std::invoke_result_t<F&>;

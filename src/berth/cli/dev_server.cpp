@@ -22,7 +22,7 @@ std::string clock_time() { return timestamp(std::chrono::system_clock::now()).su
 /// What changes while functions are served, one line each: time, what, which function, and the rest. Lines that come before the greeting are kept until it was
 /// printed, so that "Listening on" is always the first line. Any thread.
 class NewsConsole {
-  public:
+public:
     explicit NewsConsole(Console& console) : console_(console) {}
 
     void print(std::string_view what, std::string_view function, std::string_view text) {
@@ -49,7 +49,7 @@ class NewsConsole {
         if (!kept_.empty()) console_.print(std::exchange(kept_, {}));
     }
 
-  private:
+private:
     Console& console_;
     std::mutex mutex_;
     std::string kept_;

@@ -7,7 +7,6 @@
 #include <utility>
 
 #include <boost/asio/buffer.hpp>
-#include <boost/asio/defer.hpp>
 #include <boost/asio/error.hpp>
 
 #include "berth/base/ids.hpp"
@@ -20,10 +19,11 @@ namespace {
 constexpr std::size_t small_chunk = 4 * 1024;
 constexpr std::size_t large_chunk = 128 * 1024;
 constexpr std::size_t read_ahead = 64 * 1024;  // of further requests while one is handled
-constexpr std::size_t linger_bytes = 1 << 20;
+constexpr std::uint64_t linger_bytes = 64 << 20;
+constexpr auto linger_silence = std::chrono::seconds(5);
+constexpr auto linger_time = std::chrono::seconds(30);
 constexpr std::size_t most_unsent = 256 * 1024;  // of what TLS says by itself to a client that does not read
 constexpr std::size_t sealed_at_once = 128 * 1024;
-constexpr std::size_t most_held = 32;  // answers
 constexpr std::uint64_t read_before = 8 * 1024;  // a body up to this length is read before its request is handled
 
 /// The label of berth_http_rejected_total.
@@ -75,18 +75,17 @@ void HttpConnection::on_read(const boost::system::error_code& error, std::size_t
         // by check, cancel or the end of the connection
     } else if (error) {
         ended_ = true;
-        if (phase_ == Phase::handling || parts_coming_) cancel_.cancel(CancelCause::client_gone);
-        if (parts_coming_) break_parts(Error(Code::cancelled, "the client went away before the end of the body"));
+        if (phase_ == Phase::handling) cancel_.cancel(CancelCause::client_gone);
     } else {
         if (tls_) take_sealed(bytes);
         else arrived_.append(chunk_.get(), bytes);
         if (parts_coming_) feed_parts();
-        if (parts_coming_ && ended_) {
-            cancel_.cancel(CancelCause::client_gone);
-            break_parts(Error(Code::cancelled, "the client went away before the end of the body"));
-        }
-        if (parts_coming_ ? parts_wanted() : phase_ == Phase::handling && arrived_.size() < read_ahead) start_read();
     }
+    if (parts_coming_ && ended_) {
+        cancel_.cancel(CancelCause::client_gone);
+        break_parts(Error(Code::cancelled, "the client went away before the end of the body"));
+    }
+    if (!error && (parts_coming_ ? parts_wanted() : phase_ == Phase::handling && arrived_.size() < read_ahead)) start_read();
     if (const auto waiting = std::exchange(waiting_, {})) resume_in_loop(waiting);
 }
 
@@ -142,23 +141,6 @@ void HttpConnection::go_on() {
     else lane_.reactor.post(coroutine);
 }
 
-void HttpLane::hold(HttpConnection& connection) {
-    held.push_back(&connection);
-    if (held.size() >= most_held) return send_held();
-    if (!std::exchange(turn_ends, true)) {
-        boost::asio::defer(io_context_of(reactor), [this] {
-            turn_ends = false;
-            send_held();
-        });
-    }
-}
-
-void HttpLane::send_held() {
-    for (auto* connection : held) connection->send_held();
-    for (auto* connection : held) connection->go_on();
-    held.clear();
-}
-
 auto HttpConnection::read_stopped() {
     struct Awaiter {
         HttpConnection& connection;
@@ -188,10 +170,10 @@ void HttpConnection::check(SteadyTime now) {
 
 void HttpConnection::drain() {
     if (endless_) cancel_.cancel(CancelCause::shutting_down);
-    if (phase_ != Phase::idle) return;
+    if (phase_ != Phase::idle && phase_ != Phase::closing) return;
     const auto now = std::chrono::steady_clock::now();
-    // One that was just accepted may have a request on the way.
-    deadline_ = served_ > 0 ? now : std::min(deadline_, now + std::chrono::seconds(1));
+    // One that was just accepted may have a request on the way, and one that is closing an answer that is not read yet.
+    deadline_ = phase_ == Phase::idle && served_ > 0 ? now : std::min(deadline_, now + std::chrono::seconds(1));
     check(now);
 }
 
@@ -201,7 +183,7 @@ void HttpConnection::cancel(CancelCause cause) {
         cancel_.cancel(cause);
         return;
     }
-    if (phase_ != Phase::idle) lane_.server.cut.store(true, std::memory_order_relaxed);
+    if (phase_ != Phase::idle && phase_ != Phase::closing) lane_.server.cut.store(true, std::memory_order_relaxed);
     timed_out_ = true;
     broken_ = true;
     boost::system::error_code ignored;
@@ -533,17 +515,20 @@ Task<bool> HttpConnection::send_rest(std::string_view first, std::string_view se
 }
 
 // What the client still sends is read and dropped for a while: closing at once would make the system throw away the
-// answer it has not read yet.
+// answer it has not read yet, and many clients read it only when all of their body is sent.
 Task<void> HttpConnection::linger() {
     if (broken_ || ended_) co_return;
     boost::system::error_code ignored;
     socket_.shutdown(TcpSocket::shutdown_send, ignored);
-    enter(Phase::closing, std::chrono::milliseconds(2'000));
-    std::size_t dropped = 0;
-    while (dropped < linger_bytes) {
+    auto now = std::chrono::steady_clock::now();
+    const auto end = now + linger_time;
+    std::uint64_t dropped = 0;
+    while (dropped < linger_bytes && now < end) {
+        enter(Phase::closing, lane_.server.draining.load(std::memory_order_relaxed) ? std::chrono::seconds(1) : linger_silence, now);
         dropped += arrived_.size();
         arrived_.clear();
         if (co_await more() != Read::more) co_return;
+        now = std::chrono::steady_clock::now();
     }
 }
 

@@ -8,6 +8,8 @@
 #include <limits>
 #include <utility>
 
+#include <boost/asio/defer.hpp>
+
 #include "berth/net/http_connection.hpp"
 #include "berth/net/http_lane.hpp"
 
@@ -16,6 +18,7 @@ namespace berth {
 namespace {
 
 constexpr auto sweep_interval = std::chrono::milliseconds(500);
+constexpr std::size_t most_held = 32;  // answers of one turn
 constexpr auto last_grace = std::chrono::seconds(5);  // for cancelled requests to answer
 
 /// Methods that have series of their own.
@@ -48,6 +51,23 @@ const HttpSeries& HttpLane::series_of(std::string_view method, std::string_view 
     series.push_back({label, route, status, &metrics.requests.at({label, route, code}), &metrics.duration.at({label, route, code}),
                       &metrics.request_bytes.at({label, route, code}), &metrics.response_bytes.at({label, route, code})});
     return series.back();
+}
+
+void HttpLane::hold(HttpConnection& connection) {
+    held.push_back(&connection);
+    if (held.size() >= most_held) return send_held();
+    if (!std::exchange(turn_ends, true)) {
+        boost::asio::defer(io_context_of(reactor), [this] {
+            turn_ends = false;
+            send_held();
+        });
+    }
+}
+
+void HttpLane::send_held() {
+    for (auto* connection : held) connection->send_held();
+    for (auto* connection : held) connection->go_on();
+    held.clear();
 }
 
 Task<void> HttpLane::sweep() {

@@ -181,6 +181,20 @@ TEST_F(HttpServerTest, BodiesOverTheLimitAreRefusedBeforeTheyAreSent) {
     EXPECT_TRUE(exchange("POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n6\r\n012345\r\n6\r\n").starts_with("413"));
 }
 
+TEST_F(HttpServerTest, AClientThatSendsAllOfARefusedBodyStillReadsTheRefusal) {
+    HttpServerOptions options;
+    options.limits.body = 10;
+    start(options);
+    RawClient client(server_->port());
+    const std::string body(16 << 20, 'x');
+    ASSERT_TRUE(client.send(format("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n", body.size())));
+    EXPECT_TRUE(client.send(body));
+    const auto answer = client.answer();
+    ASSERT_TRUE(answer);
+    EXPECT_EQ(answer->status, 413);
+    EXPECT_TRUE(client.closed());
+}
+
 TEST_F(HttpServerTest, ASlowHeadIsGivenUp) {
     HttpServerOptions options;
     options.header_timeout = 1ms;

@@ -38,8 +38,6 @@ public:
 
     /// Starts the call; ends when it has ended, or the head of its answer goes out on its own. Once.
     Task<void> start(Invoker& invoker, Call call);
-    /// Ends the call.
-    CancelSource& stop() noexcept { return stop_; }
     bool has_ended() const noexcept { return outcome_.has_value(); }
     bool goes_out() const;
     /// How it ended; the answer is in it unless it goes out on its own.
