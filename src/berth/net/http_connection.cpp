@@ -85,7 +85,7 @@ void HttpConnection::on_read(const boost::system::error_code& error, std::size_t
         cancel_.cancel(CancelCause::client_gone);
         break_parts(Error(Code::cancelled, "the client went away before the end of the body"));
     }
-    if (!error && (parts_coming_ ? parts_wanted() : phase_ == Phase::handling && arrived_.size() < read_ahead)) start_read();
+    if (!error && (parts_coming_ || phase_ == Phase::handling) && read_wanted()) start_read();
     if (const auto waiting = std::exchange(waiting_, {})) resume_in_loop(waiting);
 }
 
@@ -237,7 +237,7 @@ Task<void> HttpConnection::serve() {
         const auto request_bytes = request_.body.size();
         phase_ = Phase::handling;
         deadline_ = SteadyTime::max();
-        if (!request_.parts || parts_wanted()) start_read();
+        if (read_wanted()) start_read();
         auto response = co_await server.handler.handle(request_);
         now = std::chrono::steady_clock::now();
         const auto& series = lane_.series_of(request_.method, response.route, response.status);
@@ -389,6 +389,8 @@ void HttpConnection::feed_parts() {
     if (!parts_coming_) parts.end(chunked_.trailers());
 }
 
+bool HttpConnection::read_wanted() { return parts_coming_ ? request_.parts->has_room() : arrived_.size() < read_ahead; }
+
 void HttpConnection::wake_parts() {
     if (!parts_coming_) return;
     if (std::exchange(continues_, false)) {
@@ -396,7 +398,7 @@ void HttpConnection::wake_parts() {
         if (send_some(go_on) != Sent::all) return break_parts(Error(Code::cancelled, "the client does not read"));
     }
     feed_parts();
-    if (parts_wanted()) start_read();
+    if (read_wanted()) start_read();
 }
 
 void HttpConnection::break_parts(Error error) {
@@ -465,7 +467,7 @@ Task<bool> HttpConnection::send_source(HttpBodySource& source, bool head_only) {
         phase_ = Phase::handling;  // a client that goes away, or a server that closes, tells the source
         deadline_ = SteadyTime::max();
         if (ended_) cancel_.cancel(CancelCause::client_gone);
-        start_read();
+        if (read_wanted()) start_read();
         auto part = co_await source.next(cancel_.token());
         enter(Phase::writing, lane_.server.options.write_timeout);
         if (!part || ended_) co_return false;

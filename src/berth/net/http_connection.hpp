@@ -77,7 +77,7 @@ private:
     /// There is room again, or somebody waits for the first of it.
     void wake_parts();
     void break_parts(Error error);
-    bool parts_wanted() { return parts_coming_ && request_.parts->has_room(); }
+    bool read_wanted();  // while a request is handled: there is room for more of its body, or for requests behind it
     void take_sealed(std::size_t bytes);
     Task<bool> send_rest(std::string_view first, std::string_view second);
     Task<void> linger();
