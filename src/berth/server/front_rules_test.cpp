@@ -147,5 +147,48 @@ TEST_F(FrontRulesTest, TheAccessLogHasARecordOfEachAnswerWithoutSecrets) {
     EXPECT_TRUE(check_json(second)) << second;
 }
 
+/// Gives "one", "three", and that was all.
+class TwoParts final : public HttpBodySource {
+public:
+    Task<Result<std::string>> next(CancelToken) override {
+        auto part = std::exchange(first_, std::exchange(second_, {}));
+        co_return part;
+    }
+
+private:
+    std::string first_ = "one", second_ = "three";
+};
+
+TEST_F(FrontRulesTest, AnAnswerInPartsIsInTheAccessLogWhenItIsOver) {
+    const testing::TempDir folder;
+    Counter dropped;
+    settings_.access_log = {.to = AccessLogSettings::To::file, .file = folder / "log"};
+    std::shared_ptr<QueuedSink> sink = std::move(*QueuedSink::to_file(folder / "log", dropped));
+    auto request = asking("/in/parts", "192.0.2.1");
+    request.parts = std::make_shared<BodyPipe>();
+    HttpResponse response;
+    response.source = std::make_unique<TwoParts>();
+    {
+        const auto now = rules(nullptr, std::exchange(sink, nullptr));
+        sync_wait(now->finish(request, {.client = request.peer, .bytes_in = 0}, response));
+    }
+    request.parts->write("1234567");
+    std::string body;
+    while (true) {
+        const auto part = sync_wait(response.source->next({}));
+        ASSERT_TRUE(part);
+        if (part->empty()) break;
+        body += *part;
+    }
+    sync_wait(response.source->close());
+    response.source.reset();
+    EXPECT_EQ(body, "onethree");
+    std::ifstream stream(folder / "log");
+    std::string line, further;
+    std::getline(stream, line);
+    EXPECT_FALSE(std::getline(stream, further));
+    for (const auto* part : {R"("path":"/in/parts")", R"("status":200)", R"("bytes_in":7)", R"("bytes_out":8)"}) EXPECT_NE(line.find(part), std::string::npos) << part << "\n" << line;
+}
+
 }  // namespace
 }  // namespace berth
