@@ -149,7 +149,7 @@ def pooled_instances_serve_several_calls_and_go_after_a_fault():
             assert calls(server, "[0]")[0][0] >= 500
             equal(calls(server, "[1]")[0][1], "1")
             assert post(server.url + "/api/functions/command", "{}")[0] >= 400  # a command cannot be entered twice
-            assert any("a command and a component have a fresh instance" in line for line in server.errors), server.errors
+        assert any("a command and a component have a fresh instance" in line for line in server.errors), server.errors
         # A journal and a receipt tell all of their instance: such calls have one of their own, the others go on as before.
         (Path(folder) / "journals").mkdir()
         (Path(folder) / "functions").mkdir()
@@ -157,7 +157,7 @@ def pooled_instances_serve_several_calls_and_go_after_a_fault():
         (Path(folder) / "count.yaml").rename(Path(folder) / "functions/count.yaml")
         with serving(f"{folder}/functions", "--port", "0", "--isolation", "pooled", "--record", f"{folder}/journals") as server:
             equal([answer[1] for answer in calls(server, "[1]", "[1]")], ["1", "1"])
-            assert any("each call has an instance of its own" in line for line in server.errors), server.errors
+        assert any("each call has an instance of its own" in line for line in server.errors), server.errors
         journals = sorted((Path(folder) / "journals").glob("*.bj"))
         equal(len(journals), 2)
         for journal in journals:

@@ -5,6 +5,7 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <string>
 #include <utility>
@@ -52,7 +53,7 @@ struct HttpLane {
     std::vector<HttpConnection*> connections;
     std::atomic<std::size_t> count{0};
     bool sweeping = false;
-    std::vector<HttpSeries> series;  // few: methods × routes × statuses that occur
+    std::deque<HttpSeries> series;  // few: methods × routes × statuses that occur; they stay where they are
 
     /// Answers of one turn of a busy loop leave together at its end. The first wakes the client's thread, which finds the others without another wake-up:
     /// with both on one machine those are much of what an answer costs its sender.
@@ -68,7 +69,7 @@ struct HttpLane {
     void hold(HttpConnection& connection);
     void send_held();
 
-    /// The series for these labels, found by comparing pointers on the usual path.
+    /// The series for these labels, found by comparing pointers on the usual path. It lives as long as the lane.
     const HttpSeries& series_of(std::string_view method, std::string_view route, std::uint16_t status);
     Task<void> sweep();
 };

@@ -17,6 +17,20 @@ namespace {
 using namespace std::chrono_literals;
 using test::RawClient;
 
+/// One part, and then nothing until the client goes.
+class Endless final : public HttpBodySource {
+public:
+    Task<Result<std::string>> next(CancelToken gone) override {
+        if (!std::exchange(begun_, true)) co_return std::string("begun");
+        co_await Reactor::current()->sleep_for(1h, gone);
+        co_return std::unexpected(gone.error());
+    }
+    bool is_endless() const noexcept override { return true; }
+
+private:
+    bool begun_ = false;
+};
+
 /// Answers with what it saw; `/wait` answers only when its call is cancelled, `/gate` when the test says so.
 class Echo final : public HttpHandler {
 public:
@@ -32,6 +46,10 @@ public:
             ++cancelled;
             cancelled.notify_all();
             response.status = request.cancel.error().code() == Code::shutting_down ? 503 : 499;
+        } else if (request.path == "/endless") {
+            response.source = std::make_unique<Endless>();
+        } else if (request.path.starts_with("/status/")) {
+            response.status = static_cast<std::uint16_t>(std::stoi(std::string(request.path.substr(8))));
         } else if (request.path == "/big") {
             response.body.assign(8 << 20, 'x');
         } else {
@@ -238,6 +256,21 @@ TEST_F(HttpServerTest, AClientThatGoesAwayCancelsItsRequest) {
     }
     echo_.cancelled.wait(0);
     EXPECT_EQ(echo_.cause.load(), CancelCause::client_gone);
+}
+
+TEST_F(HttpServerTest, AnAnswerInPartsIsCountedHoweverManyOthersWereCountedSince) {
+    reactors_ = Reactors::start(1);
+    start();
+    {
+        RawClient slow(server_->port());
+        slow.send("GET /endless HTTP/1.1\r\nHost: x\r\n\r\n");
+        ASSERT_EQ(slow.answer()->status, 200);
+        for (int status = 400; status < 440; ++status) {
+            EXPECT_TRUE(exchange(format("GET /status/{} HTTP/1.1\r\nHost: x\r\n\r\n", status)).starts_with(std::to_string(status)));
+        }
+    }
+    EXPECT_TRUE(close(10s));
+    EXPECT_NE(metrics_.prometheus_text().find(R"(berth_http_response_body_bytes_sum{method="GET",route="/echo",status="200"} 5)"), std::string::npos);
 }
 
 TEST_F(HttpServerTest, FurtherConnectionsWaitUntilOneEnds) {
