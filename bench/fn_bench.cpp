@@ -1,6 +1,6 @@
 // Functions against what the system itself costs: a launch, three pipes, a poll loop, a wait, no JSON.
 //
-//     fn_bench FOLDER --runtimes ORIGIN SHIPPED (folder of runtimes as data), --front PORT, --mixed CALLS
+//     fn_bench FOLDER --runtimes ORIGIN SHIPPED (folder of runtimes as data), --front PORT, --mixed CALLS, --plain CALLS PARALLEL [WAY]
 //     fn_bench FOLDER ORIGIN      FOLDER has the functions echo and sleeper; ORIGIN is bench/fn_origin.go, built
 #include <arpa/inet.h>
 #include <errno.h>
@@ -424,6 +424,43 @@ void front(const std::filesystem::path& folder, int port) {
     row("fn-front-p99-ms", median(later));
 }
 
+/// Nothing but calls of the static echo, for a profiler: how many a second, and the processor time of each, that of its
+/// process included. By bare system calls, and by the engine with each way to know a tree.
+void plain(const std::filesystem::path& folder, int count, int parallel, std::string_view only) {
+    const auto used = [] {
+        double total = 0;
+        for (const auto who : {RUSAGE_SELF, RUSAGE_CHILDREN}) {
+            rusage usage{};
+            ::getrusage(who, &usage);
+            total += static_cast<double>(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1e6 + static_cast<double>(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
+        }
+        return total;
+    };
+    const auto measure = [&](const char* name, const std::function<void(int)>& calls) {
+        if (!only.empty() && only != name) return;
+        calls(200);
+        const auto before = used();
+        const auto begin = Clock::now();
+        calls(count);
+        std::printf("%-7s %5.0f/s, %4.0f us of processor time each\n", name, count / (microseconds(Clock::now() - begin) / 1e6), (used() - before) / count);
+    };
+    measure("bare", [&](int calls) {
+        const Command echo{{(folder / "echo/handler").string()}, "", {"PATH=/usr/bin:/bin"}};
+        std::atomic<int> next{0};
+        std::vector<std::thread> threads;
+        for (int i = 0; i < parallel; ++i) {
+            threads.emplace_back([&] {
+                while (next.fetch_add(1) < calls) bare_call(echo, "{}\n");
+            });
+        }
+        for (auto& thread : threads) thread.join();
+    });
+    for (const auto& [name, level] : {std::pair{"group", TreeLevel::group}, std::pair{"cgroup", TreeLevel::automatic}}) {
+        Engine engine(folder, level);
+        measure(name, [&](int calls) { engine.at_once("echo", calls, parallel); });
+    }
+}
+
 /// Mixed calls, half of them faults: what is left of descriptors and memory.
 void mixed(const std::filesystem::path& folder, int count) {
     Engine engine(folder, TreeLevel::automatic);
@@ -478,6 +515,7 @@ int main(int argc, char** argv) {
     if (argc == 4 && std::strcmp(argv[2], "--mixed") == 0) berth::bench::mixed(argv[1], std::atoi(argv[3]));
     else if (argc == 5 && std::strcmp(argv[2], "--runtimes") == 0) berth::bench::runtimes(argv[1], argv[3], argv[4]);
     else if (argc == 4 && std::strcmp(argv[2], "--front") == 0) berth::bench::front(argv[1], std::atoi(argv[3]));
+    else if ((argc == 5 || argc == 6) && std::strcmp(argv[2], "--plain") == 0) berth::bench::plain(argv[1], std::atoi(argv[3]), std::atoi(argv[4]), argc == 6 ? argv[5] : "");
     else if (argc == 3) berth::bench::run(argv[1], argv[2]);
     else return 2;
 }
