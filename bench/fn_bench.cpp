@@ -1,8 +1,9 @@
 // Functions against what the system itself costs: a launch, three pipes, a poll loop, a wait, no JSON.
 //
-//     fn_bench FOLDER --runtimes ORIGIN SHIPPED (folder of runtimes as data), --front PORT, --mixed CALLS
+//     fn_bench FOLDER --runtimes ORIGIN SHIPPED (folder of runtimes as data), --front PORT, --mixed CALLS, --plain CALLS PARALLEL [WAY]
 //     fn_bench FOLDER ORIGIN      FOLDER has the functions echo and sleeper; ORIGIN is bench/fn_origin.go, built
 #include <arpa/inet.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -271,7 +272,8 @@ void runtimes(const std::filesystem::path& folder, const std::string& origin_pro
     }
     Engine engine(folder, TreeLevel::automatic, 0, std::make_shared<const RuntimeRegistry>(std::move(*registry)));
     for (const auto& function : engine.runtime->list()) {
-        const auto& runtimes = engine.engine->finder().registry().all();
+        const auto registry = engine.engine->finder().registry();
+        const auto& runtimes = registry->all();
         const auto found = std::find_if(runtimes.begin(), runtimes.end(), [&](const auto& one) { return one->name == function->runtime; });
         const auto program = found == runtimes.end() ? std::string() : engine.engine->finder().on_path(**found);
         if (program.empty()) {
@@ -317,42 +319,55 @@ void runtimes(const std::filesystem::path& folder, const std::string& origin_pro
     }
 }
 
-/// A connection that stays, to a host on this machine.
+/// A connection that stays, to a host on this machine, until the host asks for a new one.
 class Client {
 public:
-    explicit Client(int port) : socket_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
-        sockaddr_in address{};
-        address.sin_family = AF_INET;
-        address.sin_port = htons(static_cast<std::uint16_t>(port));
-        address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-        const int one = 1;
-        ::setsockopt(socket_, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-        if (::connect(socket_, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) std::abort();
-    }
+    explicit Client(int port) : port_(port) { connect(); }
     ~Client() { ::close(socket_); }
     Client(const Client&) = delete;
     Client& operator=(const Client&) = delete;
 
     void call() {
         static constexpr std::string_view request = "POST /api/functions/echo HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}";
-        if (::send(socket_, request.data(), request.size(), 0) != static_cast<ssize_t>(request.size())) std::abort();
+        if (::send(socket_, request.data(), request.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(request.size())) give_up("the request could not be sent", {});
         std::string text;
         char part[16384];
+        std::string_view head;
         while (true) {
             const auto got = ::recv(socket_, part, sizeof part, 0);
-            if (got <= 0) std::abort();
+            if (got <= 0) give_up("the connection ended inside an answer", text);
             text.append(part, static_cast<std::size_t>(got));
-            const auto head = text.find("\r\n\r\n");
-            if (head == std::string::npos) continue;
-            const auto length = text.find("Content-Length: ");
-            if (length == std::string::npos || length > head) std::abort();
-            if (text.size() >= head + 4 + std::strtoul(text.c_str() + length + 16, nullptr, 10)) break;
+            const auto end = text.find("\r\n\r\n");
+            if (end == std::string::npos) continue;
+            head = std::string_view(text).substr(0, end + 2);
+            const auto length = head.find("Content-Length: ");
+            if (length == std::string_view::npos) give_up("an answer without a length", text);
+            if (text.size() >= end + 4 + std::strtoul(text.c_str() + length + 16, nullptr, 10)) break;
         }
-        if (!text.starts_with("HTTP/1.1 200")) std::abort();
+        if (!text.starts_with("HTTP/1.1 200")) give_up("not a good answer", text);
+        if (head.find("\r\nConnection: close\r\n") == std::string_view::npos) return;
+        ::close(socket_);  // a connection takes so many requests and no more
+        connect();
     }
 
 private:
-    int socket_;
+    void connect() {
+        socket_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        sockaddr_in address{};
+        address.sin_family = AF_INET;
+        address.sin_port = htons(static_cast<std::uint16_t>(port_));
+        address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        const int one = 1;
+        ::setsockopt(socket_, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+        if (::connect(socket_, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) give_up("no connection", std::strerror(errno));
+    }
+    [[noreturn]] static void give_up(const char* what, std::string_view seen) {
+        std::fprintf(stderr, "fn_bench: %s: %.*s\n", what, static_cast<int>(std::min<std::size_t>(seen.size(), 400)), seen.data());
+        std::exit(1);
+    }
+
+    const int port_;
+    int socket_ = -1;
 };
 
 /// A host of its own against the engine in this process: one call at a time, then at half of what the engine can do.
@@ -409,6 +424,43 @@ void front(const std::filesystem::path& folder, int port) {
     row("fn-front-p99-ms", median(later));
 }
 
+/// Nothing but calls of the static echo, for a profiler: how many a second, and the processor time of each, that of its
+/// process included. By bare system calls, and by the engine with each way to know a tree.
+void plain(const std::filesystem::path& folder, int count, int parallel, std::string_view only) {
+    const auto used = [] {
+        double total = 0;
+        for (const auto who : {RUSAGE_SELF, RUSAGE_CHILDREN}) {
+            rusage usage{};
+            ::getrusage(who, &usage);
+            total += static_cast<double>(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1e6 + static_cast<double>(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
+        }
+        return total;
+    };
+    const auto measure = [&](const char* name, const std::function<void(int)>& calls) {
+        if (!only.empty() && only != name) return;
+        calls(200);
+        const auto before = used();
+        const auto begin = Clock::now();
+        calls(count);
+        std::printf("%-7s %5.0f/s, %4.0f us of processor time each\n", name, count / (microseconds(Clock::now() - begin) / 1e6), (used() - before) / count);
+    };
+    measure("bare", [&](int calls) {
+        const Command echo{{(folder / "echo/handler").string()}, "", {"PATH=/usr/bin:/bin"}};
+        std::atomic<int> next{0};
+        std::vector<std::thread> threads;
+        for (int i = 0; i < parallel; ++i) {
+            threads.emplace_back([&] {
+                while (next.fetch_add(1) < calls) bare_call(echo, "{}\n");
+            });
+        }
+        for (auto& thread : threads) thread.join();
+    });
+    for (const auto& [name, level] : {std::pair{"group", TreeLevel::group}, std::pair{"cgroup", TreeLevel::automatic}}) {
+        Engine engine(folder, level);
+        measure(name, [&](int calls) { engine.at_once("echo", calls, parallel); });
+    }
+}
+
 /// Mixed calls, half of them faults: what is left of descriptors and memory.
 void mixed(const std::filesystem::path& folder, int count) {
     Engine engine(folder, TreeLevel::automatic);
@@ -463,6 +515,7 @@ int main(int argc, char** argv) {
     if (argc == 4 && std::strcmp(argv[2], "--mixed") == 0) berth::bench::mixed(argv[1], std::atoi(argv[3]));
     else if (argc == 5 && std::strcmp(argv[2], "--runtimes") == 0) berth::bench::runtimes(argv[1], argv[3], argv[4]);
     else if (argc == 4 && std::strcmp(argv[2], "--front") == 0) berth::bench::front(argv[1], std::atoi(argv[3]));
+    else if ((argc == 5 || argc == 6) && std::strcmp(argv[2], "--plain") == 0) berth::bench::plain(argv[1], std::atoi(argv[3]), std::atoi(argv[4]), argc == 6 ? argv[5] : "");
     else if (argc == 3) berth::bench::run(argv[1], argv[2]);
     else return 2;
 }

@@ -227,3 +227,85 @@ def a_call_keeps_the_files_it_started_with():
             thread.join()
             equal(found[0][1].get("output"), "old", found)
             equal(server.call("late")[1]["output"], "new")
+
+
+@case
+def single_files_share_what_lies_beside_them():
+    one = "import json, sys\nsys.path.insert(0, '.')\nimport _words\nsys.stdin.read()\nprint(json.dumps({'success': True, 'output': _words.word}))\n"
+    with developing({"one.py": one, "two.py": answer("two"), "_words.py": "word = 'a'\n"}) as server:
+        equal(server.call("one")[1].get("output"), "a")
+        (server.folder / "_words.py").write_text("word = 'b'\n")
+        until(lambda: server.call("one")[1].get("output") == "b")
+        # What is a function itself may be used by another one too; only the one that is saved is told as changed.
+        (server.folder / "one.py").write_text(one.replace("_words", "two_words"))
+        (server.folder / "two_words.py").write_text("word = 'c'\n")
+        until(lambda: server.call("one")[1].get("output") == "c")
+        version = server.get("/api/functions/one")[1]["version"]
+        (server.folder / "two_words.py").write_text("word = 'd'\n")
+        until(lambda: server.call("one")[1].get("output") == "d")
+        equal(server.get("/api/functions/one")[1]["version"], version)
+
+
+@case
+def further_files_of_a_manifest_are_watched():
+    uses = "import json, os, sys\nsys.stdin.read()\nprint(json.dumps({'success': True, 'output': open(os.environ['SHARED']).read()}))\n"
+    with tempfile.TemporaryDirectory(prefix="berth-shared-") as shared:
+        Path(shared, "words").mkdir()
+        Path(shared, "words/first.txt").write_text("1")
+        Path(shared, "one.txt").write_text("1")
+        manifest = f"env: {{SHARED: {shared}/one.txt}}\nreload: {{watch: [{shared}/words, {shared}/one.txt]}}\n"
+        with developing({"uses/index.py": uses, "uses/manifest.yaml": manifest, "other/index.py": answer("o")}) as server:
+            versions = [server.get("/api/functions/uses")[1]["version"]]
+            for file in (Path(shared, "words/first.txt"), Path(shared, "one.txt"), Path(shared, "words/second.txt")):
+                file.write_text("2")
+                until(lambda: server.get("/api/functions/uses")[1]["version"] not in versions)
+                versions.append(server.get("/api/functions/uses")[1]["version"])
+            equal(server.call("uses")[1]["output"], "2")
+            assert not any("changed   other" in line for line in server.out), server.out
+
+
+@case
+def runtimes_are_read_again_when_their_files_change():
+    with tempfile.TemporaryDirectory(prefix="berth-project-") as temporary:
+        project = Path(temporary)
+        (project / "runtimes.d").mkdir()
+        (project / "functions/hi").mkdir(parents=True)
+        (project / "functions/hi/index.awk").write_text('BEGIN { print "{\\"success\\":true,\\"output\\":\\"" WORD "\\"}" }\n')
+        (project / "functions/hi/manifest.yaml").write_text("runtime: awk\n")
+        (project / "berth.yaml").write_text("")
+        runtime = 'awk:\n  command: awk\n  args: ["-v", "WORD=%s", "-f"]\n  extensions: [".awk"]\n'
+        with host(project / "functions", verb=("fn", "dev"), folder=project) as server:
+            equal(server.call("hi")[1]["error"]["code"], "FUNCTION_INVALID")
+            (project / "runtimes.d/awk.yaml").write_text(runtime % "one")
+            until(lambda: server.call("hi")[1].get("output") == "one")
+            (project / "runtimes.d/awk.yaml").write_text(runtime % "two")
+            until(lambda: server.call("hi")[1].get("output") == "two")
+            (project / "runtimes.d/awk.yaml").write_text("awk:\n  comand: awk\n")
+            until(lambda: any("comand" in line for line in server.out))
+            equal(server.call("hi")[1]["output"], "two", "what was known goes on")
+            (project / "runtimes.d/awk.yaml").write_text(runtime % "three")
+            until(lambda: server.call("hi")[1].get("output") == "three")
+
+
+@case
+def a_folder_that_comes_later_is_seen():
+    with tempfile.TemporaryDirectory(prefix="berth-later-") as temporary:
+        folder = Path(temporary) / "functions"
+        outside = Path(temporary) / "outside"
+        outside.mkdir()
+        (outside / "index.py").write_text(answer("1"))
+        with host(None, verb=("fn", "dev"), folder=temporary) as server:
+            (folder / "hello").mkdir(parents=True)
+            (folder / "hello/index.py").write_text(answer("1"))
+            until(lambda: server.call("hello")[0] == 200)
+            (folder / "hello/index.py").write_text(answer("2"))
+            until(lambda: server.call("hello")[1].get("output") == "2")
+            (folder / "linked").symlink_to(outside)
+            until(lambda: server.call("linked")[0] == 200)
+            (outside / "index.py").write_text(answer("3"))
+            until(lambda: server.call("linked")[1].get("output") == "3")
+            (folder / "replaced").mkdir()
+            (folder / "replaced/index.py").write_text(answer("4"))
+            shutil.rmtree(folder / "hello")
+            (folder / "replaced").rename(folder / "hello")
+            until(lambda: server.call("hello")[1].get("output") == "4")

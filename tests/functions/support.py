@@ -45,7 +45,8 @@ class Host:
 
 @contextlib.contextmanager
 def host(functions, *arguments, verb=("serve",), env=None, project=None, folder=None, wrapper=()):
-    """Starts `berth serve` (or another verb) on a free port with its own state and home, and ends it."""
+    """Starts `berth serve` (or another verb) on a free port with its own state and home, and ends it. Without `functions` it
+    serves what the configuration of its folder says."""
     with tempfile.TemporaryDirectory(prefix="berth-fn-") as home:
         environment = {"PATH": os.environ["PATH"], "HOME": home, "XDG_STATE_HOME": home + "/state", "XDG_CACHE_HOME": os.environ.get("XDG_CACHE_HOME", os.environ["HOME"] + "/.cache"),
                        "GOCACHE": os.environ.get("GOCACHE", os.environ["HOME"] + "/.cache/go-build"), "LC_ALL": "C.UTF-8"}
@@ -55,7 +56,7 @@ def host(functions, *arguments, verb=("serve",), env=None, project=None, folder=
         for name, usual in (("CARGO_HOME", ".cargo"), ("RUSTUP_HOME", ".rustup")):
             environment.setdefault(name, os.environ["HOME"] + "/" + usual)
         environment |= env or {}
-        words = [*wrapper, binary, *verb, str(functions), "--port", "0", *arguments]
+        words = [*wrapper, binary, *verb, *([str(functions)] if functions else []), "--port", "0", *arguments]
         if project:
             config = Path(home) / "berth.yaml"
             config.write_text(project)

@@ -102,23 +102,44 @@ void settle_mounts(std::vector<WasmFunctions::Served>& served) {
 }  // namespace
 
 FunctionSet::FunctionSet(Application& application, Request request, Reactors& reactors)
-    : application_(application), request_(std::move(request)), reactors_(reactors), logs_(std::make_unique<FunctionLogs>(application.clock())) {}
+    : application_(application), request_(std::move(request)), reactors_(reactors), logs_(std::make_unique<FunctionLogs>(application.clock())), runtimes_(request_.settings.discovery.runtimes) {}
+
+std::shared_ptr<const RuntimeRegistry> FunctionSet::runtimes() const {
+    const std::lock_guard lock(mutex_);
+    return runtimes_;
+}
+
+/// Reads the files of runtimes again where they may have changed.
+Result<void> FunctionSet::look_at_runtimes(const TouchedFolders* touched) {
+    auto& settings = request_.settings;
+    std::error_code ignored;
+    const auto& folders = settings.runtime_folders;
+    const bool due = touched == nullptr || std::any_of(folders.begin(), folders.end(), [&](const auto& folder) { return touched->contains(std::filesystem::weakly_canonical(folder, ignored)); });
+    if (!due || !settings.load_runtimes) return {};
+    BERTH_TRY(auto loaded, settings.load_runtimes());
+    if (loaded.same_as(*settings.discovery.runtimes)) return {};
+    settings.discovery.runtimes = settings.process.runtimes = std::make_shared<const RuntimeRegistry>(std::move(loaded));
+    if (processes_) processes_->set_runtimes(settings.discovery.runtimes);
+    const std::lock_guard lock(mutex_);
+    runtimes_ = settings.discovery.runtimes;
+    return {};
+}
 
 Result<std::unique_ptr<FunctionSet>> FunctionSet::find(Application& application, Request request, Reactors& reactors, Progress& progress) {
     std::unique_ptr<FunctionSet> set(new FunctionSet(application, std::move(request), reactors));
-    BERTH_TRYV(set->scan(progress, nullptr, HalfWritten::take));
+    BERTH_TRYV(set->scan(progress, nullptr, HalfWritten::take, nullptr));
     return set;
 }
 
-Result<FunctionSet::Change> FunctionSet::rescan(Progress& progress, HalfWritten patience) {
+Result<FunctionSet::Change> FunctionSet::rescan(Progress& progress, HalfWritten patience, const TouchedFolders* touched) {
     Change change;
-    BERTH_TRYV(scan(progress, &change, patience));
+    BERTH_TRYV(scan(progress, &change, patience, touched));
     if (change.half_written) return change;
     for (auto* engine : engines()) change.count += engine->list().size();
     return change;
 }
 
-Result<void> FunctionSet::scan(Progress& progress, Change* change, HalfWritten patience) {
+Result<void> FunctionSet::scan(Progress& progress, Change* change, HalfWritten patience, const TouchedFolders* touched) {
     std::vector<std::filesystem::path> paths;
     notices_.clear();
     std::error_code ignored;
@@ -126,7 +147,8 @@ Result<void> FunctionSet::scan(Progress& progress, Change* change, HalfWritten p
         if (request_.missing_is_empty && !std::filesystem::exists(path, ignored)) notices_.push_back(format("there is no folder {}", path.string()));
         else paths.push_back(path);
     }
-    BERTH_TRY(auto discovery, discover(paths, request_.settings.discovery));
+    if (change) BERTH_TRYV(look_at_runtimes(touched));
+    BERTH_TRY(auto discovery, discover(paths, request_.settings.discovery, memory_, touched));
     const auto half_written = [](const Discovery& found) {
         return std::any_of(found.functions.begin(), found.functions.end(), [](const DiscoveredFunction& one) {
             return std::any_of(one.function.diagnostics.begin(), one.function.diagnostics.end(), [](const Diagnostic& problem) { return problem.number == "M001" || problem.number == "M028"; });

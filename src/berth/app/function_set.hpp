@@ -4,6 +4,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <span>
 #include <string>
 #include <vector>
@@ -42,7 +43,8 @@ public:
     };
     /// Whether a manifest that makes no sense yet is taken for wrong, or may be one that is being saved.
     enum class HalfWritten : std::uint8_t { wait, take };
-    Result<Change> rescan(Progress& progress, HalfWritten patience = HalfWritten::take);
+    /// `touched`: the folders in which something changed since the last look; null: not known, and everything is read.
+    Result<Change> rescan(Progress& progress, HalfWritten patience = HalfWritten::take, const TouchedFolders* touched = nullptr);
 
     /// Those that are asked for functions; changes with `rescan`.
     std::vector<Engine*> engines() const;
@@ -52,20 +54,26 @@ public:
     void set_url(std::string url);
     FunctionLogs& logs() noexcept { return *logs_; }
     const Request& request() const noexcept { return request_; }
+    /// The runtimes known now. Any thread.
+    std::shared_ptr<const RuntimeRegistry> runtimes() const;
     /// Presets used, functions that cannot be served: for people.
     const std::vector<std::string>& notices() const noexcept { return notices_; }
 
 private:
     FunctionSet(Application& application, Request request, Reactors& reactors);
-    Result<void> scan(Progress& progress, Change* change, HalfWritten patience);
+    Result<void> scan(Progress& progress, Change* change, HalfWritten patience, const TouchedFolders* touched);
     void take_wasm(std::vector<DiscoveredFunction> found, Progress& progress, Change* change);
     void keep_good(WasmFunctions::Served& served, Change* change);
     void take_notices();
+    Result<void> look_at_runtimes(const TouchedFolders* touched);
 
     Application& application_;
     Request request_;
     Reactors& reactors_;
     std::unique_ptr<FunctionLogs> logs_;
+    DiscoveryMemory memory_;
+    mutable std::mutex mutex_;
+    std::shared_ptr<const RuntimeRegistry> runtimes_;  // guarded by mutex_; with discovery and the engine
     std::vector<std::unique_ptr<Engine>> wasm_;  // the newest last; earlier ones have calls that still run
     std::string wasm_made_of_;                   // names, files and times of the newest
     std::map<std::string, WasmFunctions::Served, std::less<>> good_;  // the last version of each that could be loaded

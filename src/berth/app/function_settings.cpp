@@ -114,12 +114,15 @@ Result<FunctionSettings> FunctionSettings::from(const Config& config, Applicatio
     auto& discovery = settings.discovery;
     const auto& folders = application.options().folders;
 
-    std::vector<fs::path> runtime_folders;
+    auto& runtime_folders = settings.runtime_folders;
     if (!folders.share.empty()) runtime_folders.push_back(folders.share / "runtimes.d");
     if (!folders.state.empty()) runtime_folders.push_back(folders.state / "runtimes.d");
     if (const auto& project = config.project_folder(); !project.empty()) runtime_folders.push_back(project / "runtimes.d");
     const auto* runtimes = config.section("functions.runtimes");
-    BERTH_TRY(auto registry, RuntimeRegistry::load(runtime_folders, runtimes ? &runtimes->node : nullptr, runtimes ? runtimes->file : std::string_view()));
+    settings.load_runtimes = [runtime_folders, section = runtimes ? std::optional(*runtimes) : std::nullopt] {
+        return RuntimeRegistry::load(runtime_folders, section ? &section->node : nullptr, section ? section->file : std::string_view());
+    };
+    BERTH_TRY(auto registry, settings.load_runtimes());
     discovery.runtimes = std::make_shared<const RuntimeRegistry>(std::move(registry));
     process.runtimes = discovery.runtimes;
 

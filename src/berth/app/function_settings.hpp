@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -22,6 +23,8 @@ struct FunctionSettings {
     bool enabled = true;
     bool development = false;
     DiscoverySettings discovery;
+    std::vector<std::filesystem::path> runtime_folders;  // that runtimes are read from, as data
+    std::function<Result<RuntimeRegistry>()> load_runtimes;  // reads them again
     AuthSettings auth;
     std::uint64_t max_body = 10 << 20;
     std::uint64_t max_depth = 8;                   // of functions that call each other

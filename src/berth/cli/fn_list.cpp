@@ -150,7 +150,7 @@ Result<int> runtimes(Context& context, const std::string& root) {
     BERTH_TRY(const auto found, find_functions(context, root, Builds::none));
     auto& settings = found->set->request().settings;
     Spawner spawner(1);
-    RuntimeFinder finder(settings.process.environment, *settings.discovery.runtimes, *found->reactors, spawner);
+    RuntimeFinder finder(settings.process.environment, settings.discovery.runtimes, *found->reactors, spawner);
     if (console.format == Format::text) console.line(format("{:<8} {:<12} {:<10} {}", "NAME", "VERSION", "TAKES", "PATH"));
     for (const auto& runtime : settings.discovery.runtimes->all()) {
         const auto path = runtime->command.empty() ? std::string("the entry itself") : finder.on_path(*runtime);
@@ -187,7 +187,7 @@ Result<int> doctor(Context& context, const std::string& root) {
     row("processes", groups && groups->has_pids() ? "cgroup" : "counted every 50 ms");
     row("sandbox", "not offered by this build");
     Spawner spawner(1);
-    RuntimeFinder finder(settings.process.environment, *settings.discovery.runtimes, *found->reactors, spawner);
+    RuntimeFinder finder(settings.process.environment, settings.discovery.runtimes, *found->reactors, spawner);
     for (const auto& runtime : settings.discovery.runtimes->all()) {
         const auto path = finder.on_path(*runtime);
         if (runtime->command.empty()) continue;

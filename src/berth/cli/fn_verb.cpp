@@ -106,7 +106,8 @@ RuntimeWords runtime_words(const FunctionSet& set) {
     RuntimeWords words;
     auto* processes = set.processes();
     if (!processes) return words;
-    for (const auto& runtime : processes->finder().registry().all()) {
+    const auto runtimes = processes->finder().registry();
+    for (const auto& runtime : runtimes->all()) {
         const auto functions = processes->list();
         const bool used = std::any_of(functions.begin(), functions.end(), [&](const FunctionRef& function) { return function->runtime == runtime->name; });
         if (!used || runtime->command.empty()) continue;

@@ -132,6 +132,14 @@ Task<void> write_input(RunRef run) {
     run->plan.input.reset();
 }
 
+/// Reads a small answer without setting memory aside for a large one. Like take_errors, a function of its own.
+[[gnu::noinline]] ssize_t take_first_output(Run& run) {
+    char buffer[first_chunk];
+    const auto got = ::read(run.output.native_handle(), buffer, static_cast<std::size_t>(std::min<std::uint64_t>(sizeof buffer, run.plan.output_limit + 1)));
+    if (got > 0) run.out.append(buffer, static_cast<std::size_t>(got));
+    return got;
+}
+
 Task<void> read_output(RunRef run) {
     std::size_t chunk = first_chunk;
     const auto limit = run->plan.output_limit;
@@ -143,10 +151,14 @@ Task<void> read_output(RunRef run) {
         const auto ready = co_await asio_op([&run](auto handler) { run->output.async_wait(PipeEnd::wait_read, handler); });
         if (ready.error) break;
         ssize_t got = 0;
-        run->out.resize_and_overwrite(before + room, [&](char* data, std::size_t) {
-            got = ::read(run->output.native_handle(), data + before, room);
-            return before + static_cast<std::size_t>(std::max<ssize_t>(got, 0));
-        });
+        if (before == 0) {
+            got = take_first_output(*run);
+        } else {
+            run->out.resize_and_overwrite(before + room, [&](char* data, std::size_t) {
+                got = ::read(run->output.native_handle(), data + before, room);
+                return before + static_cast<std::size_t>(std::max<ssize_t>(got, 0));
+            });
+        }
         if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR)) break;
         if (run->plan.output_kept > 0) {
             run->kept_output.add(run->out);
@@ -338,15 +350,14 @@ Task<std::vector<pid_t>> end_tree(RunRef run, Decision decision, ProcessResult* 
 
 /// Whatever else came of the call is ended and reaped.
 Task<void> clear(RunRef run, std::vector<pid_t> killed, std::move_only_function<void()> cleaned) {
-    co_await sweep(*run, std::move(killed));
-    if (run->group) {
-        while (run->group->populated()) {  // killed processes on their way out
-            run->group->kill();
-            co_await run->reactor.sleep_for(std::chrono::milliseconds(1));
-        }
+    while (run->group && run->group->populated()) {  // killed processes on their way out
         co_await sweep(*run, {});
-        run->group.reset();
+        if (!run->group->populated()) break;
+        run->group->kill();
+        co_await run->reactor.sleep_for(std::chrono::milliseconds(1));
     }
+    co_await sweep(*run, std::move(killed));
+    run->group.reset();
     if (cleaned) cleaned();
 }
 
@@ -364,7 +375,9 @@ Task<std::expected<ProcessResult, LaunchFailure>> run_process(Spawner& spawner, 
     const auto asked = std::chrono::steady_clock::now();
     std::unique_ptr<TreeGroup> group;
     if (plan.groups) {
-        group = plan.groups->take({plan.memory, plan.processes});
+        // A process that clone3 starts is born in its group.
+        const bool by_file = plan.launch.user != nullptr || launch_path() != LaunchPath::clone3;
+        group = plan.groups->take({.memory = plan.memory, .processes = plan.processes, .counts_cpu = plan.cpu.has_value(), .joined_by_file = by_file});
         if (!group) {
             if (cleaned) cleaned();
             co_return std::unexpected(LaunchFailure{"make a control group", errno});

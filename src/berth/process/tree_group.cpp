@@ -278,11 +278,11 @@ std::unique_ptr<TreeGroup> TreeGroups::take(const Bounds& bounds) {
     std::unique_ptr<TreeGroup> group(new TreeGroup(shared_from_this(), path));
     group->directory_ = Descriptor(::open(path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
     if (!group->directory_) return nullptr;
-    group->processes_ = Descriptor(::openat(group->directory_.get(), "cgroup.procs", O_WRONLY | O_CLOEXEC));
+    if (bounds.joined_by_file) group->processes_ = Descriptor(::openat(group->directory_.get(), "cgroup.procs", O_WRONLY | O_CLOEXEC));
     group->events_ = Descriptor(::openat(group->directory_.get(), "cgroup.events", O_RDONLY | O_CLOEXEC));
     group->kill_ = Descriptor(::openat(group->directory_.get(), "cgroup.kill", O_WRONLY | O_CLOEXEC));
     if (!group->events_) return nullptr;
-    group->cpu_before_ = std::chrono::microseconds(field_of(read_at(group->directory_.get(), "cpu.stat"), "usage_usec").value_or(0));
+    if (bounds.counts_cpu) group->cpu_before_ = std::chrono::microseconds(field_of(read_at(group->directory_.get(), "cpu.stat"), "usage_usec").value_or(0));
 
     if (bounds.memory && memory_in_base_) {
         if (write_path(path + "/memory.max", format("{}", *bounds.memory))) {

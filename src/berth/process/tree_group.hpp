@@ -30,7 +30,7 @@ public:
     TreeGroup& operator=(const TreeGroup&) = delete;
 
     int directory() const noexcept { return directory_.get(); }          // for CLONE_INTO_CGROUP
-    int processes_file() const noexcept { return processes_.get(); }     // cgroup.procs, open for writing
+    int processes_file() const noexcept { return processes_.get(); }     // cgroup.procs, open for writing; -1 when it was not asked for
     /// cgroup.procs of what the child has to join by itself (version 1 hierarchies).
     std::vector<int> joins() const;
 
@@ -80,6 +80,8 @@ public:
     struct Bounds {
         std::optional<std::uint64_t> memory;
         std::optional<std::uint64_t> processes;
+        bool counts_cpu = false;            // `cpu` will be asked
+        bool joined_by_file = true;         // `processes_file` is needed
     };
     /// A group for one tree; null when the system refuses another one.
     std::unique_ptr<TreeGroup> take(const Bounds& bounds);

@@ -1,9 +1,12 @@
 #include "berth/runtime/discovery.hpp"
 
+#include <sys/stat.h>
+
 #include <algorithm>
 #include <map>
 #include <set>
 #include <tuple>
+#include <utility>
 
 #include "berth/base/format.hpp"
 #include "berth/base/utf8.hpp"
@@ -43,9 +46,19 @@ std::string route_shape(std::string_view path) {
     return shape;
 }
 
+/// Whether `path` is `folder` or lies below it.
+bool is_within(const fs::path& path, const fs::path& folder) { return std::mismatch(folder.begin(), folder.end(), path.begin(), path.end()).first == folder.end(); }
+
+DiscoveryMemory::Stamp stamp_of(const struct stat& status) {
+    const auto nanoseconds = [](const timespec& time) { return std::int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec; };
+    return {status.st_dev, status.st_ino, nanoseconds(status.st_mtim), nanoseconds(status.st_ctim)};
+}
+
 class Scan {
 public:
-    explicit Scan(const DiscoverySettings& settings) : settings_(settings) {}
+    Scan(const DiscoverySettings& settings, DiscoveryMemory* memory, const TouchedFolders* touched) : settings_(settings), memory_(memory), touched_(touched) {
+        if (memory_ && std::exchange(memory_->runtimes, settings.runtimes) != settings.runtimes) touched_ = nullptr;
+    }
 
     Result<void> path(const fs::path& given) {
         std::error_code problem;
@@ -82,6 +95,7 @@ public:
     }
 
     Discovery take() {
+        if (memory_) memory_->children = std::move(seen_);
         auto& all = result_.functions;
         // A folder that is defined in the configuration and lies in the root is one function.
         for (const auto& one : settings_.defined) defined(one);
@@ -101,33 +115,41 @@ public:
 private:
     Result<void> root(const fs::path& folder) {
         std::error_code problem;
-        std::vector<fs::path> children;
-        for (fs::directory_iterator at(folder, problem), end; !problem && at != end; at.increment(problem)) children.push_back(at->path());
+        std::vector<std::pair<std::string, bool>> children;  // names, and whether they are links
+        for (fs::directory_iterator at(folder, problem), end; !problem && at != end; at.increment(problem)) {
+            std::error_code gone;
+            children.emplace_back(at->path().filename().string(), at->is_symlink(gone));
+        }
         if (problem) return fail(Code::file_not_found, format("the folder {} cannot be read: {}", folder.string(), problem.message()));
         std::sort(children.begin(), children.end());
         IgnoreList ignored;
         if (is_regular(folder / ".berthignore")) ignored = IgnoreList::parse(read_text_file(folder / ".berthignore", max_ignore_file));
+        const auto touched = touched_below(folder);
         std::set<fs::path> sidecars, used;
-        for (const auto& child : children) {
-            const auto name = child.filename().string();
+        for (const auto& [name, is_link] : children) {
+            const auto child = folder / name;
             if (!is_utf8(name)) {
                 result_.warnings.push_back(format("{}: a name that is not UTF-8 is ignored", folder.string()));
                 continue;
             }
-            std::error_code gone;
-            if (is_ignored(name) || ignored.ignores(name, fs::is_directory(child, gone))) continue;
-            if (fs::is_symlink(child, gone) && !fs::exists(child, gone)) {
+            if (is_ignored(name)) continue;
+            struct stat status {};
+            const bool there = ::stat(child.c_str(), &status) == 0;
+            const bool is_folder = there && S_ISDIR(status.st_mode);
+            if (ignored.ignores(name, is_folder)) continue;
+            if (!there && is_link) {
                 DiscoveredFunction broken = made(name, folder);
                 broken.function.state = FunctionState::invalid;
                 broken.function.diagnostics.push_back({"M008", child.string(), "the link leads nowhere"});
                 result_.functions.push_back(std::move(broken));
-            } else if (fs::is_directory(child, gone)) {
-                if (auto found = folder_function(child)) result_.functions.push_back(std::move(*found));
+            } else if (!there) {
+                continue;  // gone since the folder was read
+            } else if (is_folder) {
+                look(child, status, is_link, touched.names.contains(name), [&] { return folder_function(child); });
             } else if (child.extension() == ".yaml" || child.extension() == ".yml") {
                 sidecars.insert(child);
-            } else if (auto found = single_file(child)) {
-                if (!found->manifest.file.empty()) used.insert(found->manifest.file);
-                result_.functions.push_back(std::move(*found));
+            } else if (const auto* found = look(child, status, is_link, touched.root, [&] { return single_file(child); }); found && !found->manifest.file.empty()) {
+                used.insert(found->manifest.file);
             }
             if (result_.functions.size() > settings_.max_functions) return fail(Code::function_invalid, format("more than {} functions in {} [M030]", settings_.max_functions, folder.string()));
         }
@@ -139,6 +161,56 @@ private:
             result_.functions.push_back(std::move(alone));
         }
         return {};
+    }
+
+    /// Which children of a root have a folder in which something changed, and whether the root itself is one.
+    struct Touched {
+        bool root = false;
+        std::set<std::string, std::less<>> names;
+    };
+    Touched touched_below(const fs::path& folder) const {
+        Touched touched;
+        if (!touched_) return touched;
+        std::error_code ignored;
+        const auto root = fs::canonical(folder, ignored);
+        for (const auto& one : *touched_) {
+            const auto [end, rest] = std::mismatch(root.begin(), root.end(), one.begin(), one.end());
+            if (end != root.end()) continue;
+            if (rest == one.end()) touched.root = true;
+            else touched.names.insert(rest->string());
+        }
+        return touched;
+    }
+
+    /// What the memory holds of a child in which nothing changed; else what `read` finds. Null: it is no function. Adds
+    /// what it returns to the result.
+    template <class Read>
+    const DiscoveredFunction* look(const fs::path& child, const struct stat& status, bool is_link, bool touched, Read read) {
+        const auto stamp = stamp_of(status);
+        if (touched_ && !touched) {
+            const auto known = memory_->children.find(child.string());
+            if (known != memory_->children.end() && known->second.stamp == stamp && is_as_it_was(known->second, is_link)) {
+                const auto& kept = seen_.insert(memory_->children.extract(known)).position->second;
+                return kept.found ? add(*kept.found, true) : nullptr;
+            }
+        }
+        auto found = read();
+        if (memory_) seen_[child.string()] = {stamp, found};
+        return found ? add(std::move(*found), false) : nullptr;
+    }
+
+    const DiscoveredFunction* add(DiscoveredFunction found, bool unchanged) {
+        found.unchanged = unchanged;
+        result_.functions.push_back(std::move(found));
+        return &result_.functions.back();
+    }
+
+    /// A child without a sign of change under its own name: it may be a link into a folder with one, or name other folders.
+    bool is_as_it_was(const DiscoveryMemory::Child& known, bool is_link) const {
+        if (!known.found) return !is_link;
+        if (!known.found->manifest.reload.watch.empty()) return false;
+        if (!is_link) return true;
+        return std::none_of(touched_->begin(), touched_->end(), [&](const fs::path& one) { return is_within(one, known.found->function.directory); });
     }
 
     static DiscoveredFunction made(const std::string& name, const fs::path& folder) {
@@ -221,13 +293,22 @@ private:
     }
 
     const DiscoverySettings& settings_;
+    DiscoveryMemory* const memory_;         // null: nothing is remembered
+    const TouchedFolders* touched_;         // null: everything is read
+    std::unordered_map<std::string, DiscoveryMemory::Child> seen_;
     Discovery result_;
 };
 
 }  // namespace
 
 Result<Discovery> discover(std::span<const fs::path> paths, const DiscoverySettings& settings) {
-    Scan scan(settings);
+    Scan scan(settings, nullptr, nullptr);
+    for (const auto& path : paths) BERTH_TRYV(scan.path(path));
+    return scan.take();
+}
+
+Result<Discovery> discover(std::span<const fs::path> paths, const DiscoverySettings& settings, DiscoveryMemory& memory, const TouchedFolders* touched) {
+    Scan scan(settings, &memory, touched);
     for (const auto& path : paths) BERTH_TRYV(scan.path(path));
     return scan.take();
 }

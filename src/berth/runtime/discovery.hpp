@@ -1,10 +1,13 @@
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "berth/base/error.hpp"
@@ -22,6 +25,7 @@ struct DiscoveredFunction {
     RuntimeRef runtime;                   // of subprocess functions
     std::string entry;                    // the entry file relative to the function's directory
     bool single_file = false;             // its directory is the root, shared with others
+    bool unchanged = false;               // nothing told of a change in its folder since the last look of the same memory
     std::vector<std::string> explanation; // the rules that were tried and their outcome
 };
 
@@ -45,11 +49,35 @@ struct DiscoverySettings {
     std::size_t max_functions = 10'000;
 };
 
+/// What a look found below its roots, name by name: the next one reads only that again in which something changed. Of
+/// one caller, who gives the same paths and settings each time; runtimes may be others.
+struct DiscoveryMemory {
+    /// A folder or file as it was. Another one in its place, entries that came or went and other rights make it another.
+    struct Stamp {
+        std::uint64_t device = 0, inode = 0;
+        std::int64_t modified = 0, changed = 0;
+        bool operator==(const Stamp&) const = default;
+    };
+    struct Child {
+        Stamp stamp;
+        std::optional<DiscoveredFunction> found;  // nothing: it is no function
+    };
+    std::unordered_map<std::string, Child> children;  // by path
+    std::shared_ptr<const RuntimeRegistry> runtimes;  // that they were read with
+};
+
+/// Folders, as canonical paths, in which something changed since the last look.
+using TouchedFolders = std::set<std::filesystem::path>;
+
 /// Finds the functions in roots (folders) and in single files. Nothing is executed, nothing depends on which runtimes
 /// are installed. A path that does not exist or cannot be read fails the whole.
 ///
 /// Direct children of a root only: a folder with an entry file or a manifest, or a file whose ending belongs to a
 /// runtime or a wasm kind, with an optional manifest `<name>.yaml` beside it. `.berthignore` in a root leaves names out.
 Result<Discovery> discover(std::span<const std::filesystem::path> paths, const DiscoverySettings& settings);
+
+/// The same with a memory, which it brings up to date. Of what the memory holds only that is read again which lies in a
+/// touched folder or has another stamp; everything when `touched` is null.
+Result<Discovery> discover(std::span<const std::filesystem::path> paths, const DiscoverySettings& settings, DiscoveryMemory& memory, const TouchedFolders* touched);
 
 }  // namespace berth

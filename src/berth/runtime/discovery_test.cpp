@@ -210,5 +210,136 @@ TEST_F(DiscoveryTest, PathsThatAreNotThereFail) {
     EXPECT_EQ(discover(data, settings_).error().code(), Code::unsupported_media_type);
 }
 
+/// A memory across looks, and which functions the last one took from it.
+class DiscoveryMemoryTest : public DiscoveryTest {
+protected:
+    std::map<std::string, DiscoveredFunction> look(const TouchedFolders* touched) {
+        const std::vector<fs::path> paths{root_};
+        auto result = discover(paths, settings_, memory_, touched);
+        EXPECT_TRUE(result);
+        std::map<std::string, DiscoveredFunction> by_name;
+        kept_.clear();
+        if (!result) return by_name;
+        for (auto& function : result->functions) {
+            if (function.unchanged) kept_ += (kept_.empty() ? "" : " ") + function.function.name;
+            by_name.emplace(function.function.name, std::move(function));
+        }
+        return by_name;
+    }
+    std::map<std::string, DiscoveredFunction> look(std::initializer_list<const char*> folders) {
+        TouchedFolders touched;
+        for (const auto* folder : folders) touched.insert(fs::weakly_canonical(fs::path(root_) / folder));
+        return look(&touched);
+    }
+
+    DiscoveryMemory memory_;
+    std::string kept_;
+};
+
+TEST_F(DiscoveryMemoryTest, OnlyWhatWasTouchedIsReadAgain) {
+    write("a/index.py");
+    write("b/index.py");
+    write("b/manifest.yaml", "timeout: 5s\n");
+    write("single.py");
+    EXPECT_EQ(look(nullptr).size(), 3u);
+    EXPECT_EQ(kept_, "");
+    write("b/manifest.yaml", "timeout: 6s\n");
+    write("b/deep/data.txt");
+    auto all = look({"b"});
+    EXPECT_EQ(kept_, "a single");
+    EXPECT_EQ(all.at("b").manifest.timeout, std::chrono::seconds(6));
+    look({"b/deep"});
+    EXPECT_EQ(kept_, "a single") << "a folder below is of the function";
+    look({"elsewhere"});
+    EXPECT_EQ(kept_, "a b single");
+    look(nullptr);
+    EXPECT_EQ(kept_, "") << "when what changed is not known nothing is taken from the memory";
+}
+
+TEST_F(DiscoveryMemoryTest, AnEqualLookFindsWhatAFreshScanFinds) {
+    write("a/index.py");
+    write("b/index.py");
+    write("c.py");
+    look(nullptr);
+    fs::remove_all(fs::path(root_) / "a");
+    fs::rename(fs::path(root_) / "b", fs::path(root_) / "a");  // another folder in its place, and no word of it
+    write("new/index.js");
+    write("c.py", "changed");
+    const auto all = look({});
+    const auto fresh = found();
+    ASSERT_EQ(all.size(), fresh.size());
+    for (const auto& [name, function] : fresh) {
+        ASSERT_TRUE(all.contains(name)) << name;
+        EXPECT_EQ(all.at(name).function.version, function.function.version) << name;
+        EXPECT_EQ(all.at(name).function.entry, function.function.entry) << name;
+    }
+}
+
+TEST_F(DiscoveryMemoryTest, AFolderThatBecomesAFunctionIsSeen) {
+    write("later/notes.txt");
+    write("other/index.py");
+    EXPECT_EQ(look(nullptr).size(), 1u);
+    write("later/index.py");
+    EXPECT_TRUE(look({"later"}).contains("later"));
+    fs::remove(fs::path(root_) / "later/index.py");
+    EXPECT_FALSE(look({"later"}).contains("later"));
+}
+
+TEST_F(DiscoveryMemoryTest, AChangeInTheRootReadsItsFilesAndItsIgnoreList) {
+    write("a/index.py");
+    write("one.py");
+    write("two.py");
+    look(nullptr);
+    write(".berthignore", "two.py\n");
+    write("one.yaml", "timeout: 7s\n");
+    const auto all = look({"."});
+    EXPECT_EQ(kept_, "a");
+    EXPECT_FALSE(all.contains("two"));
+    EXPECT_EQ(all.at("one").manifest.timeout, std::chrono::seconds(7));
+}
+
+TEST_F(DiscoveryMemoryTest, ALinkIsReadAgainWhenWhereItLeadsWasTouched) {
+    testing::TempDir outside;
+    outside.write("index.py", "1");
+    fs::create_directory_symlink(fs::path(outside), fs::path(root_) / "linked");
+    look(nullptr);
+    look({});
+    EXPECT_EQ(kept_, "linked");
+    outside.write("index.py", "2");
+    const TouchedFolders touched{fs::canonical(fs::path(outside))};
+    const auto version = found().at("linked").function.version;
+    EXPECT_EQ(look(&touched).at("linked").function.version, version);
+    EXPECT_EQ(kept_, "");
+}
+
+TEST_F(DiscoveryMemoryTest, WhatReadsFurtherFoldersAndOtherRuntimesIsReadAgain) {
+    write("plain/index.py");
+    write("wide/index.py");
+    write("wide/manifest.yaml", "reload: {watch: [../shared]}\n");
+    look(nullptr);
+    look({});
+    EXPECT_EQ(kept_, "plain");
+    settings_.runtimes = std::make_shared<const RuntimeRegistry>();
+    look({});
+    EXPECT_EQ(kept_, "") << "other runtimes may take other files";
+    look({});
+    EXPECT_EQ(kept_, "plain");
+}
+
+TEST_F(DiscoveryMemoryTest, RoutesOfOthersAreSettledAtEachLook) {
+    write("a/index.py");
+    write("a/manifest.yaml", "routes: [{path: /x, methods: [GET]}]\n");
+    write("b/index.py");
+    EXPECT_EQ(look(nullptr).at("a").function.state, FunctionState::ready);
+    write("b/manifest.yaml", "routes: [{path: /x, methods: [GET]}]\n");
+    auto all = look({"b"});
+    EXPECT_EQ(all.at("a").function.state, FunctionState::invalid);
+    EXPECT_EQ(all.at("b").function.state, FunctionState::invalid);
+    write("b/manifest.yaml", "");
+    all = look({"b"});
+    EXPECT_EQ(all.at("a").function.state, FunctionState::ready);
+    EXPECT_TRUE(all.at("a").function.diagnostics.empty());
+}
+
 }  // namespace
 }  // namespace berth

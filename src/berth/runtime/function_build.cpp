@@ -44,13 +44,14 @@ std::string problem_of(std::string_view what, const std::expected<ProcessResult,
 
 }  // namespace
 
-std::vector<std::string> folder_files(const fs::path& folder, const IgnoreList& ignored, std::size_t most) {
+std::vector<std::string> folder_files(const fs::path& folder, const IgnoreList& ignored, std::size_t most, FolderDepth depth) {
     std::vector<std::string> files;
     std::error_code problem;
     for (fs::recursive_directory_iterator at(folder, problem), end; !problem && at != end; at.increment(problem)) {
         const auto relative = at->path().lexically_relative(folder).string();
         std::error_code gone;
         const bool is_folder = at->is_directory(gone) && !at->is_symlink(gone);
+        if (is_folder && depth == FolderDepth::flat) at.disable_recursion_pending();
         if (is_never_input(at->path().filename().string()) || ignored.ignores(relative, is_folder)) {
             if (is_folder) at.disable_recursion_pending();
             continue;

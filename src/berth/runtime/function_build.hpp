@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <condition_variable>
+#include <cstdint>
 #include <filesystem>
 #include <functional>
 #include <map>
@@ -16,9 +17,12 @@
 
 namespace berth {
 
+/// Whether a folder is meant with all below it, or only the files directly in it.
+enum class FolderDepth : std::uint8_t { whole, flat };
+
 /// What is read of a function's folder for its builds, its version and its snapshots: files of the folder, relative,
 /// sorted; names that functions' folders never mean (node_modules, .venv, __pycache__, .git, editors' leavings) left out.
-std::vector<std::string> folder_files(const std::filesystem::path& folder, const IgnoreList& ignored, std::size_t most = 100'000);
+std::vector<std::string> folder_files(const std::filesystem::path& folder, const IgnoreList& ignored, std::size_t most = 100'000, FolderDepth depth = FolderDepth::whole);
 
 /// One build that has ended.
 struct BuildOutcome {

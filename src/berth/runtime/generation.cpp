@@ -10,7 +10,6 @@
 #include "berth/base/format.hpp"
 #include "berth/base/ids.hpp"
 #include "berth/process/descriptor.hpp"
-#include "berth/runtime/function_build.hpp"
 
 namespace berth {
 
@@ -45,15 +44,14 @@ Generation::~Generation() {
     fs::remove_all(folder_, ignored);
 }
 
-Result<std::shared_ptr<const Generation>> Generation::copy(const fs::path& folder, const fs::path& root, const IgnoreList& ignored, bool flat) {
+Result<std::shared_ptr<const Generation>> Generation::copy(const fs::path& folder, const fs::path& root, const IgnoreList& ignored, FolderDepth depth) {
     std::error_code problem;
     const auto target = root / new_call_id();
     fs::create_directories(target, problem);
     if (problem) return fail(Code::cannot_create, format("{} cannot be made: {}", target.string(), problem.message()));
     std::shared_ptr<const Generation> made(new Generation(target));
     std::set<fs::path> folders;
-    for (const auto& file : folder_files(folder, ignored)) {
-        if (flat && file.find('/') != std::string::npos) continue;
+    for (const auto& file : folder_files(folder, ignored, 100'000, depth)) {
         const auto parent = fs::path(file).parent_path();
         if (!parent.empty() && folders.insert(parent).second) fs::create_directories(target / parent, problem);
         if (!copy_one(folder / file, target / file)) {
@@ -62,7 +60,7 @@ Result<std::shared_ptr<const Generation>> Generation::copy(const fs::path& folde
             return fail(Code::cannot_create, format("{} cannot be copied to {}", (folder / file).string(), target.string()));
         }
     }
-    if (flat) return made;
+    if (depth == FolderDepth::flat) return made;
     for (const auto* linked : {"node_modules", ".venv"}) {
         if (fs::exists(folder / linked, problem)) fs::create_directory_symlink(folder / linked, target / linked, problem);
     }

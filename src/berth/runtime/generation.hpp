@@ -5,6 +5,7 @@
 #include <string>
 
 #include "berth/base/error.hpp"
+#include "berth/runtime/function_build.hpp"
 #include "berth/runtime/glob.hpp"
 
 namespace berth {
@@ -18,8 +19,8 @@ public:
     Generation& operator=(const Generation&) = delete;
 
     /// Copies `folder` below `root`. Files are read-only in the copy; `node_modules` and `.venv` are links to the
-    /// original. With `flat` only the files directly in it are taken.
-    static Result<std::shared_ptr<const Generation>> copy(const std::filesystem::path& folder, const std::filesystem::path& root, const IgnoreList& ignored, bool flat);
+    /// original. Flat: only the files directly in it.
+    static Result<std::shared_ptr<const Generation>> copy(const std::filesystem::path& folder, const std::filesystem::path& root, const IgnoreList& ignored, FolderDepth depth);
 
     const std::filesystem::path& folder() const noexcept { return folder_; }
 

@@ -64,6 +64,9 @@ std::vector<std::string> split_path(std::string_view path) {
     return all;
 }
 
+/// What programs are known by: a runtime may be given another command while functions still run with the one before.
+std::string key_of(const RuntimeSpec& runtime) { return format("{} {}", runtime.name, runtime.prepare ? runtime.prepare->command : runtime.command); }
+
 }  // namespace
 
 std::string MissingRuntime::message() const {
@@ -141,6 +144,16 @@ bool version_at_least(std::string_view found, std::string_view least) {
     return true;
 }
 
+std::shared_ptr<const RuntimeRegistry> RuntimeFinder::registry() const {
+    const std::lock_guard lock(mutex_);
+    return registry_;
+}
+
+void RuntimeFinder::set_registry(std::shared_ptr<const RuntimeRegistry> registry) {
+    const std::lock_guard lock(mutex_);
+    registry_ = std::move(registry);
+}
+
 RuntimeFinder::~RuntimeFinder() { sync_wait(background_.join()); }
 
 std::string RuntimeFinder::value(std::string_view name) const {
@@ -184,7 +197,8 @@ MissingRuntime RuntimeFinder::missing(const RuntimeSpec& runtime, const Discover
         auto file = folder + "/" + missing.command;
         if (is_program(file)) missing.elsewhere.push_back(std::move(file));
     }
-    for (const auto& other : registry_.all()) {
+    const auto known_runtimes = registry();
+    for (const auto& other : known_runtimes->all()) {
         if (other->name == runtime.name || !other->enabled || !other->takes(missing.extension) || on_path(*other).empty()) continue;
         const auto known = Reactor::current() ? std::string() : version(*other);
         missing.alternatives.push_back(known.empty() ? format("{} (installed)", other->name) : format("{} (installed {})", other->name, known));
@@ -194,7 +208,7 @@ MissingRuntime RuntimeFinder::missing(const RuntimeSpec& runtime, const Discover
 
 void RuntimeFinder::forget(const RuntimeSpec& runtime) {
     const std::lock_guard lock(mutex_);
-    found_.erase(runtime.name);
+    found_.erase(key_of(runtime));
 }
 
 Result<std::string> RuntimeFinder::find(const RuntimeSpec& runtime, const DiscoveredFunction& function) {
@@ -208,12 +222,13 @@ Result<std::string> RuntimeFinder::find(const RuntimeSpec& runtime, const Discov
         const auto own = function.function.directory / ".venv/bin/python";
         if (::access(own.c_str(), X_OK) == 0) return own.string();
     }
+    const auto key = key_of(runtime);
     {
         const std::lock_guard lock(mutex_);
-        if (const auto known = found_.find(runtime.name); known != found_.end() && is_program(known->second)) return known->second;
-        auto& looked = looked_[runtime.name];
+        if (const auto known = found_.find(key); known != found_.end() && is_program(known->second)) return known->second;
+        auto& looked = looked_[key];
         const auto now = std::chrono::steady_clock::now();
-        if (looked != SteadyTime() && now - looked < std::chrono::seconds(1) && !found_.contains(runtime.name)) return fail(Code::runtime_not_found, "");
+        if (looked != SteadyTime() && now - looked < std::chrono::seconds(1) && !found_.contains(key)) return fail(Code::runtime_not_found, "");
         looked = now;
     }
     auto program = on_path(runtime);
@@ -229,7 +244,7 @@ Result<std::string> RuntimeFinder::find(const RuntimeSpec& runtime, const Discov
         if (line.starts_with('/') && is_program(line)) program = line;
     }
     const std::lock_guard lock(mutex_);
-    found_[runtime.name] = program;
+    found_[key] = program;
     return program;
 }
 

@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <string>
 #include <string_view>
@@ -43,8 +44,8 @@ bool version_at_least(std::string_view found, std::string_view least);
 class RuntimeFinder {
 public:
     using Environment = std::map<std::string, std::string, std::less<>>;
-    RuntimeFinder(Environment environment, RuntimeRegistry registry, Reactors& reactors, Spawner& spawner)
-        : environment_(std::move(environment)), registry_(std::move(registry)), reactors_(reactors), spawner_(spawner) {}
+    RuntimeFinder(Environment environment, std::shared_ptr<const RuntimeRegistry> registry, Reactors& reactors, Spawner& spawner)
+        : environment_(std::move(environment)), reactors_(reactors), spawner_(spawner), registry_(std::move(registry)) {}
     ~RuntimeFinder();
 
     /// The program for a function; for runtimes that are prepared, the compiler. A missing one is looked for at most once
@@ -59,7 +60,9 @@ public:
     std::string version(const RuntimeSpec& runtime);
     /// The file found on PATH for a runtime, as it lies there; empty: none.
     std::string on_path(const RuntimeSpec& runtime) const;
-    const RuntimeRegistry& registry() const noexcept { return registry_; }
+    std::shared_ptr<const RuntimeRegistry> registry() const;
+    /// Other runtimes from now on; what was found of the earlier ones stays known for functions that still run with them.
+    void set_registry(std::shared_ptr<const RuntimeRegistry> registry);
     const Environment& environment() const noexcept { return environment_; }
     /// Variables that a program of this runtime needs to start, as NAME=VALUE.
     std::vector<std::string> basic_environment(const RuntimeSpec& runtime) const;
@@ -69,12 +72,12 @@ private:
     std::string ask(const RuntimeSpec& runtime, const std::string& program, std::vector<std::string> arguments);
 
     const Environment environment_;
-    const RuntimeRegistry registry_;
     Reactors& reactors_;
     Spawner& spawner_;
     TaskScope background_;
     mutable std::mutex mutex_;
-    std::map<std::string, std::string, std::less<>> found_;     // guarded by mutex_; runtime to program
+    std::shared_ptr<const RuntimeRegistry> registry_;           // guarded by mutex_; with the engine and discovery
+    std::map<std::string, std::string, std::less<>> found_;     // guarded by mutex_; runtime and command to program
     std::map<std::string, SteadyTime, std::less<>> looked_;     // guarded by mutex_; when a missing one was last looked for
     struct Known {
         ino_t file = 0;

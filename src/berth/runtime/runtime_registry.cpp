@@ -247,6 +247,10 @@ RuntimeRef RuntimeRegistry::claiming(std::string_view extension) const noexcept 
     return found == runtimes_.end() ? nullptr : *found;
 }
 
+bool RuntimeRegistry::same_as(const RuntimeRegistry& other) const noexcept {
+    return std::equal(runtimes_.begin(), runtimes_.end(), other.runtimes_.begin(), other.runtimes_.end(), [](const RuntimeRef& a, const RuntimeRef& b) { return *a == *b; });
+}
+
 std::string RuntimeRegistry::names() const {
     Words names;
     for (const auto& one : runtimes_) names.push_back(one->name);

@@ -22,12 +22,14 @@ struct RuntimeSpec {
         std::vector<std::string> args;
         std::string pattern;                // regular expression, its first group is the version
         std::string least;                  // empty: any
+        bool operator==(const Version&) const = default;
     };
     /// A compiler run once for the same inputs; its result is kept and run many times.
     struct Prepare {
         std::string command;
         std::vector<std::string> args;
         std::vector<std::string> inputs;    // globs below the function's folder
+        bool operator==(const Prepare&) const = default;
     };
 
     std::string name;
@@ -46,6 +48,7 @@ struct RuntimeSpec {
     std::string source = "built in";        // file that defined or last changed it
 
     bool takes(std::string_view extension) const noexcept;
+    bool operator==(const RuntimeSpec&) const = default;
 };
 using RuntimeRef = std::shared_ptr<const RuntimeSpec>;  // shared with every function version that uses it
 
@@ -68,6 +71,8 @@ public:
     RuntimeRef claiming(std::string_view extension) const noexcept;
     /// `bun, deno, exec …` for messages.
     std::string names() const;
+    /// Whether both know the same runtimes in the same order.
+    bool same_as(const RuntimeRegistry& other) const noexcept;
 
 private:
     Result<void> add_file(const std::filesystem::path& file);

@@ -28,7 +28,6 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr std::uint64_t largest_automatic_copy = 16 << 20;
 constexpr auto trace_join_time = std::chrono::milliseconds(50);
 
 bool is_uuid(std::string_view text) {
@@ -61,28 +60,11 @@ Outcome failed(Error error, std::string details = {}) {
 
 }  // namespace
 
-/// Calls of a function that wait until its next version is there.
-struct SubprocessEngine::Hold {
-    std::mutex mutex;
-    bool over = false;                   // guarded by mutex
-    std::vector<CancelSource> waiting;   // guarded by mutex
-
-    void end() {
-        std::vector<CancelSource> woken;
-        {
-            const std::lock_guard lock(mutex);
-            over = true;
-            woken = std::move(waiting);
-        }
-        for (auto& one : woken) one.cancel();
-    }
-};
-
 SubprocessEngine::SubprocessEngine(SubprocessOptions options, Reactors& reactors, Log& log)
     : options_(std::move(options)), reactors_(reactors), log_(log), url_(options_.url), spawner_(std::make_unique<Spawner>()) {
     if (options_.tree != TreeLevel::group) groups_ = TreeGroups::open(no_groups_);
     else no_groups_ = "functions.tree is group";
-    finder_ = std::make_unique<RuntimeFinder>(options_.environment, *options_.runtimes, reactors_, *spawner_);
+    finder_ = std::make_unique<RuntimeFinder>(options_.environment, options_.runtimes, reactors_, *spawner_);
     builder_ = std::make_unique<FunctionBuilder>(FunctionBuilder::Options{.state = options_.state, .home = options_.home, .env = options_.env, .groups = groups_, .run_as = options_.run_as}, *finder_, reactors_, *spawner_);
     if (!options_.home.empty()) {
         std::error_code ignored;
@@ -112,53 +94,6 @@ std::unique_ptr<SubprocessEngine> SubprocessEngine::create(SubprocessOptions opt
     return engine;
 }
 
-SubprocessEngine::Change SubprocessEngine::replace(std::vector<DiscoveredFunction> functions) {
-    Versions before;
-    {
-        const std::lock_guard lock(mutex_);
-        before = versions_;
-    }
-    Versions after;
-    std::vector<std::string> kept;
-    for (auto& found : functions) {
-        if (found.function.engine != EngineKind::subprocess) continue;
-        auto made = make(std::move(found), before);
-        if (!options_.development && made->state == FunctionState::invalid) {
-            // A running host does not lose a function because its new definition is wrong.
-            const auto old = std::find_if(before.begin(), before.end(), [&](const auto& one) { return one->name == made->name && one->state == FunctionState::ready; });
-            if (old != before.end()) {
-                kept.push_back(made->name);
-                made = *old;
-            }
-        }
-        after.push_back(std::move(made));
-    }
-    std::sort(after.begin(), after.end(), [](const auto& a, const auto& b) { return a->name < b->name; });
-    Change change;
-    change.invalid = std::move(kept);
-    const auto named = [](const Versions& versions, const std::string& name) {
-        const auto found = std::find_if(versions.begin(), versions.end(), [&](const auto& one) { return one->name == name; });
-        return found == versions.end() ? nullptr : *found;
-    };
-    for (const auto& one : after) {
-        const auto old = named(before, one->name);
-        if (!old) change.added.push_back(one->name);
-        else if (old != one) change.changed.push_back(one->name);
-        if (one->state == FunctionState::invalid && old != one) change.invalid.push_back(one->name);
-    }
-    for (const auto& one : before) {
-        if (!named(after, one->name)) change.removed.push_back(one->name);
-    }
-    std::map<std::string, std::shared_ptr<Hold>, std::less<>> held;
-    {
-        const std::lock_guard lock(mutex_);
-        versions_ = std::move(after);
-        held.swap(holds_);
-    }
-    for (const auto& [name, hold] : held) hold->end();
-    return change;
-}
-
 void SubprocessEngine::hold(const std::vector<std::string>& functions) {
     const std::lock_guard lock(mutex_);
     for (const auto& name : functions) {
@@ -179,164 +114,6 @@ void SubprocessEngine::release() {
 void SubprocessEngine::set_build_listener(BuildListener listener) {
     const std::lock_guard lock(mutex_);
     build_listener_ = std::move(listener);
-}
-
-std::shared_ptr<const ProcessFunction> SubprocessEngine::make(DiscoveredFunction found, const Versions& known) {
-    auto made = std::make_shared<ProcessFunction>();
-    static_cast<Function&>(*made) = found.function;
-    auto limits = options_.defaults;
-    for (std::size_t i = 0; i < limit_count; ++i) {
-        const auto limit = static_cast<Limit>(i);
-        if (found.function.limits.bounds(limit)) limits.set(limit, found.function.limits[limit]);
-    }
-    if (!limits.bounds(Limit::wall)) limits.set(Limit::wall, 30'000'000'000);
-    const auto& manifest = found.manifest;
-    if (manifest.concurrency > 0) limits.set(Limit::concurrency, manifest.concurrency).set(Limit::queue, manifest.concurrency_queue);
-    limits.set(Limit::queue_wait, static_cast<std::uint64_t>(manifest.queue_timeout.count()));
-    made->limits = limits;
-    made->env = options_.env;
-    for (const auto& [name, value] : manifest.env) {
-        std::erase_if(made->env, [&](const auto& one) { return one.first == name; });
-        made->env.emplace_back(name, value);
-    }
-    made->run_entry = found.entry;
-    made->run_with = found.runtime;
-    made->run_folder = found.function.directory;
-    made->found = std::move(found);
-    if (made->state == FunctionState::ready) settle_build(*made);
-    made->content = made->version;
-    if (options_.development && made->state != FunctionState::invalid && !made->found.single_file && folder_size(made->directory, largest_automatic_copy) <= largest_automatic_copy) {
-        Sha256 hash;
-        hash.update(as_bytes(made->version));
-        IgnoreList ignored;
-        for (const auto& pattern : made->found.manifest.reload.ignore) ignored.add(pattern);
-        for (const auto& file : folder_files(made->directory, ignored)) {
-            hash.update(as_bytes(file + '\0'));
-            hash.update(as_bytes(read_text_file(made->directory / file, 64 << 20) + '\0'));
-        }
-        made->content = to_hex(hash.finish());
-        made->version = made->content;
-    }
-    settle_secrets(*made);
-    if (made->run_with && made->state == FunctionState::ready) settle_runtime(*made);
-    for (const auto& old : known) {
-        const auto same_diagnostics = std::equal(old->diagnostics.begin(), old->diagnostics.end(), made->diagnostics.begin(), made->diagnostics.end(),
-                                                 [](const Diagnostic& a, const Diagnostic& b) { return a.number == b.number && a.text == b.text; });
-        if (old->name == made->name && old->directory == made->directory && old->content == made->content && old->state == made->state && same_diagnostics && old->secrets == made->secrets &&
-            old->run_entry == made->run_entry && old->env == made->env) {
-            return old;
-        }
-    }
-    if (made->state == FunctionState::ready || made->state == FunctionState::runtime_missing) settle_copy(*made);
-    return made;
-}
-
-/// Runs the build step where that is due, and decides whether the source or what was built of it runs.
-void SubprocessEngine::settle_build(ProcessFunction& made) {
-    const auto& rule = made.found.manifest.build;
-    if (!rule) return;
-    if ((options_.development || options_.build_on_start) && !builder_->is_fresh(made.found)) {
-        BuildListener listener;
-        {
-            const std::lock_guard lock(mutex_);
-            listener = build_listener_;
-        }
-        auto command = rule->command;
-        for (const auto& argument : rule->args) command += " " + argument;
-        if (listener) listener({made.name, BuildEvent::Kind::started, command, {}});
-        const auto outcome = builder_->build(made.found);
-        if (options_.metrics) options_.metrics->counters("berth_builds_total", "Build steps that ended.", {"outcome"}).at({outcome.good ? "ok" : "failed"}).add();
-        if (listener) listener({made.name, outcome.good ? BuildEvent::Kind::succeeded : BuildEvent::Kind::failed, command, outcome});
-        if (!outcome.good) {
-            made.state = FunctionState::build_failed;
-            const auto tail = outcome.log.size() > 2048 ? outcome.log.substr(outcome.log.size() - 2048) : outcome.log;
-            made.diagnostics.push_back({"", place_text(made.found.manifest.file, rule->place), tail.empty() ? outcome.reason : format("{}\n{}", outcome.reason, tail)});
-            return;
-        }
-        made.version = made.found.function.version = version_of(made.found);  // as the next look will find it
-    }
-    const auto extension = fs::path(made.found.entry).extension().string();
-    const bool takes_source = made.run_with && (made.run_with->takes(extension) || made.run_with->name == "exec");
-    const bool use_output = !rule->output.empty() && (rule->use == BuildRule::Use::output || (rule->use == BuildRule::Use::automatic && (!options_.development || !takes_source)));
-    if (!use_output) return;
-    if (!builder_->has_output(made.found)) {
-        made.state = FunctionState::build_required;
-        made.diagnostics.push_back({"", place_text(made.found.manifest.file, rule->place), format("{} is missing; run berth fn build {}", rule->output, made.name)});
-        return;
-    }
-    made.run_entry = rule->output;
-    const auto output = made.directory / rule->output;
-    const bool executable = looks_executable(output) && ::access(output.c_str(), X_OK) == 0;
-    if (rule->run == BuildRule::Run::exec || (rule->run == BuildRule::Run::automatic && executable)) made.run_with = options_.runtimes->named("exec");
-}
-
-/// Whether the runtime is there, and new enough.
-void SubprocessEngine::settle_runtime(ProcessFunction& made) {
-    const auto& runtime = *made.run_with;
-    auto asked = made.found;
-    asked.runtime = made.run_with;
-    if (const auto program = finder_->find(runtime, asked); !program) {
-        made.state = FunctionState::runtime_missing;
-        if (program.error().message().empty()) {
-            const auto missing = finder_->missing(runtime, asked);
-            made.diagnostics.push_back({"", made.entry.string(), missing.message() + "\n" + missing.block()});
-        } else {
-            made.diagnostics.push_back({"", made.entry.string(), format("{}; {}", program.error().message(), program.error().fix())});
-        }
-        return;
-    }
-    const auto extension = fs::path(made.run_entry).extension().string();
-    const bool types = runtime.name == "node" && (extension == ".ts" || extension == ".mts" || extension == ".cts");
-    if (runtime.version.least.empty() && !types) return;
-    const auto version = finder_->version(runtime);
-    const auto needed = types ? std::string("22.18") : runtime.version.least;
-    if (version.empty() || version_at_least(version, needed)) return;
-    Error error(Code::runtime_version, format("function \"{}\" needs {} {} or later; {} is installed", made.name, runtime.name, needed, version));
-    error.set_fix(types ? "install a newer Node, add a build step to its manifest, or choose another runtime that takes TypeScript: deno or bun" : format("install {} {} or later", runtime.name, needed));
-    made.refused_details = format("{{\"runtime\":\"{}\",\"needed\":\"{}\",\"found\":\"{}\"}}", runtime.name, needed, version);
-    made.diagnostics.push_back({"", made.entry.string(), error.message() + "; " + error.fix()});
-    made.state = FunctionState::runtime_missing;
-    made.refused = std::move(error);
-}
-
-void SubprocessEngine::settle_secrets(ProcessFunction& made) {
-    const auto allowed = options_.secrets_allow.find(made.name);
-    for (const auto& rule : made.found.manifest.secrets) {
-        const bool may = options_.development || (allowed != options_.secrets_allow.end() && std::any_of(allowed->second.begin(), allowed->second.end(), [&](const std::string& name) {
-                             return name == "*" || name == rule.name;
-                         }));
-        auto value = may && options_.secret ? options_.secret(rule.name) : std::nullopt;
-        if (!value) {
-            if (!made.refused) made.refused = Error(Code::secret_missing, format("function \"{}\" needs the secret {}, which it was not given", made.name, rule.name));
-            made.diagnostics.push_back({"W106", made.found.manifest.file, format("the secret {} is not given to this function", rule.name)});
-            continue;
-        }
-        log_.redactor().add(rule.name, *value);
-        if (rule.in_environment) made.secrets_in_environment.push_back(rule.name);
-        made.secrets.emplace_back(rule.name, std::move(*value));
-    }
-}
-
-/// A copy of what runs, so that saving a file or building again changes no call that runs.
-void SubprocessEngine::settle_copy(ProcessFunction& made) {
-    if (options_.state.empty()) return;
-    const auto& rule = made.found.manifest.reload;
-    std::error_code ignored;
-    const auto root = options_.state / "generations" / std::to_string(::getpid());
-    const auto has_links = [&] { return fs::exists(made.directory / "node_modules", ignored) || fs::exists(made.directory / ".venv", ignored); };
-    const bool whole = rule.snapshot == ReloadRule::Snapshot::on ||
-                       (rule.snapshot == ReloadRule::Snapshot::automatic && options_.development && !made.found.single_file && !has_links() && folder_size(made.directory, largest_automatic_copy) <= largest_automatic_copy);
-    IgnoreList none;
-    for (const auto& pattern : rule.ignore) none.add(pattern);
-    if (whole || (options_.development && made.found.single_file && rule.snapshot != ReloadRule::Snapshot::off)) {
-        auto copy = Generation::copy(made.directory, root, none, made.found.single_file);
-        if (copy) {
-            made.copy = std::move(*copy);
-            made.run_folder = made.copy->folder();
-        } else {
-            made.diagnostics.push_back({"W107", made.directory.string(), format("its folder is not copied: {}", copy.error().message())});
-        }
-    }
 }
 
 std::vector<FunctionRef> SubprocessEngine::list() const {

@@ -84,6 +84,8 @@ public:
         std::vector<std::string> added, changed, removed, invalid;
     };
     Change replace(std::vector<DiscoveredFunction> functions);
+    /// The runtimes of versions that are made from now on. Like `replace`, before it.
+    void set_runtimes(std::shared_ptr<const RuntimeRegistry> runtimes);
 
     /// What a build step did; told as it happens, also for those of `create`.
     struct BuildEvent {
@@ -117,11 +119,17 @@ private:
     using Versions = std::vector<std::shared_ptr<const ProcessFunction>>;
     SubprocessEngine(SubprocessOptions options, Reactors& reactors, Log& log);
 
-    std::shared_ptr<const ProcessFunction> make(DiscoveredFunction found, const Versions& known);
+    struct RootFiles;
+    using Roots = std::map<std::filesystem::path, RootFiles>;  // of single files, while one set of functions is made
+
+    std::shared_ptr<const ProcessFunction> make(DiscoveredFunction found, const Versions& known, Roots& roots);
+    std::shared_ptr<const ProcessFunction> as_before(const DiscoveredFunction& found, const Versions& known);
     void settle_build(ProcessFunction& made);
     void settle_runtime(ProcessFunction& made);
+    std::pair<std::string, std::string> too_old(const ProcessFunction& made);
     void settle_secrets(ProcessFunction& made);
-    void settle_copy(ProcessFunction& made);
+    void settle_content(ProcessFunction& made, Roots& roots) const;
+    void settle_copy(ProcessFunction& made, Roots& roots);
     Task<Outcome> run(std::shared_ptr<const ProcessFunction> function, Call& call);
     Outcome replay(const ProcessFunction& function, const CallMode& mode, std::string_view input) const;
     struct Prepared;

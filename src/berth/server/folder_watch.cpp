@@ -31,22 +31,31 @@ bool is_silent(const fs::path& folder) {
 
 }  // namespace
 
-FolderWatch::FolderWatch(std::vector<fs::path> roots, std::vector<std::string> skip) : roots_(std::move(roots)), skip_(std::move(skip)), notify_(::inotify_init1(IN_NONBLOCK | IN_CLOEXEC)) {
+FolderWatch::FolderWatch(std::vector<Root> roots, std::vector<std::string> skip) : skip_(std::move(skip)), notify_(::inotify_init1(IN_NONBLOCK | IN_CLOEXEC)) {
     if (!notify_) {
         polls_ = true;
         why_polls_ = "the system gives no more watches (fs.inotify.max_user_instances)";
     }
-    for (const auto& root : roots_) {
-        if (!polls_ && is_silent(root)) {
-            polls_ = true;
-            why_polls_ = format("the file system of {} tells nothing of changes", root.string());
-        }
-    }
-    for (const auto& root : roots_) add(root, nullptr);
-    if (polls_) picture_ = picture();
+    follow(roots);
 }
 
-void FolderWatch::add(const fs::path& folder, Event* found) {
+bool FolderWatch::follow(const std::vector<Root>& roots) {
+    bool any = false;
+    for (const auto& root : roots) {
+        if (std::find(roots_.begin(), roots_.end(), root) != roots_.end()) continue;
+        any = true;
+        roots_.push_back(root);
+        if (!polls_ && is_silent(root.folder)) {
+            polls_ = true;
+            why_polls_ = format("the file system of {} tells nothing of changes", root.folder.string());
+        }
+        add(root.folder, root.whole, nullptr);
+    }
+    if (any && polls_) picture_ = picture();
+    return any;
+}
+
+void FolderWatch::add(const fs::path& folder, bool whole, Event* found) {
     const auto name = folder.filename().string();
     if (std::find(skip_.begin(), skip_.end(), name) != skip_.end()) return;
     if (notify_ && !polls_) {
@@ -59,13 +68,15 @@ void FolderWatch::add(const fs::path& folder, Event* found) {
             }
             return;
         }
-        watched_[id] = folder;
+        auto& known = watched_[id];  // a folder may be watched for itself and as part of another
+        known = {folder, whole || (known.folder == folder && known.whole)};
     }
+    if (found) found->folders.insert(folder);  // it may hold what came before the watch did
+    if (!whole) return;
     std::error_code gone;
     for (const auto& entry : fs::directory_iterator(folder, gone)) {
-        if (found) found->folders.insert(folder);  // came before the watch did
         std::error_code ignored;
-        if (entry.is_directory(ignored) && !entry.is_symlink(ignored)) add(entry.path(), found);
+        if (entry.is_directory(ignored) && !entry.is_symlink(ignored)) add(entry.path(), true, found);
     }
 }
 
@@ -77,7 +88,7 @@ bool FolderWatch::read_events(Event& event) {
         if (got <= 0) {
             // Folders may have come that nothing told of; a folder that is watched already stays as it is.
             if (overflowed) {
-                for (const auto& root : roots_) add(root, &event);
+                for (const auto& root : roots_) add(root.folder, root.whole, &event);
             }
             return any;
         }
@@ -97,9 +108,9 @@ bool FolderWatch::read_events(Event& event) {
             const std::string name = one.len > 0 ? one.name : "";
             if (std::find(skip_.begin(), skip_.end(), name) != skip_.end()) continue;
             any = true;
-            event.folders.insert(folder->second);
-            const auto path = folder->second / name;
-            if ((one.mask & IN_ISDIR) != 0 && (one.mask & (IN_CREATE | IN_MOVED_TO)) != 0) add(path, &event);
+            const auto [path, whole] = folder->second;
+            event.folders.insert(path);
+            if (whole && (one.mask & IN_ISDIR) != 0 && (one.mask & (IN_CREATE | IN_MOVED_TO)) != 0) add(path / name, true, &event);
         }
     }
 }
@@ -109,11 +120,12 @@ std::string FolderWatch::picture() const {
     for (const auto& root : roots_) {
         std::error_code gone;
         std::vector<std::string> lines;
-        for (fs::recursive_directory_iterator at(root, gone), end; !gone && at != end; at.increment(gone)) {
+        for (fs::recursive_directory_iterator at(root.folder, gone), end; !gone && at != end; at.increment(gone)) {
             if (std::find(skip_.begin(), skip_.end(), at->path().filename().string()) != skip_.end()) {
                 at.disable_recursion_pending();
                 continue;
             }
+            if (!root.whole) at.disable_recursion_pending();
             std::error_code ignored;
             lines.push_back(format("{} {} {}\n", at->path().string(), at->is_regular_file(ignored) ? at->file_size(ignored) : 0, at->last_write_time(ignored).time_since_epoch().count()));
         }

@@ -18,8 +18,17 @@ namespace berth {
 /// folders are looked at once a second instead. One thread.
 class FolderWatch {
 public:
+    /// A folder with all below it, or only what lies directly in it.
+    struct Root {
+        std::filesystem::path folder;
+        bool whole = true;
+        bool operator==(const Root&) const = default;
+    };
     /// `skip` says which folders are not looked into, by their name.
-    FolderWatch(std::vector<std::filesystem::path> roots, std::vector<std::string> skip);
+    FolderWatch(std::vector<Root> roots, std::vector<std::string> skip);
+
+    /// Watches these too. Whether there was one among them that was not watched before.
+    bool follow(const std::vector<Root>& roots);
 
     /// Waits until something changed or `other` (a descriptor) can be read; then until nothing more comes for `quiet`, at
     /// most `most`; or until `until`, with nothing in the event. The folders that changed; empty when it was `other`, everything when what happened is not known.
@@ -35,14 +44,14 @@ public:
     const std::string& why_polls() const noexcept { return why_polls_; }
 
 private:
-    void add(const std::filesystem::path& folder, Event* found);
+    void add(const std::filesystem::path& folder, bool whole, Event* found);
     bool read_events(Event& event);
     std::string picture() const;
 
-    const std::vector<std::filesystem::path> roots_;
+    std::vector<Root> roots_;
     const std::vector<std::string> skip_;
     Descriptor notify_;
-    std::map<int, std::filesystem::path> watched_;
+    std::map<int, Root> watched_;
     bool polls_ = false;
     std::string why_polls_;
     std::string picture_;  // of what polling saw last

@@ -24,22 +24,44 @@ constexpr auto half_written_time = std::chrono::milliseconds(300);
 
 std::string short_time(std::chrono::nanoseconds time) { return format("{} ms", std::chrono::duration_cast<std::chrono::milliseconds>(time).count()); }
 
-/// Watches every folder that functions are found in.
-std::unique_ptr<FolderWatch> watch_of(const FunctionSet::Request& request) {
-    std::vector<fs::path> roots;
+/// Every folder in which a change can mean another version of a function.
+std::vector<FolderWatch::Root> watched_folders(const FunctionSet& functions) {
+    std::vector<FolderWatch::Root> roots;
     std::error_code ignored;
+    const auto& request = functions.request();
+    const auto add = [&](fs::path path, bool whole) {
+        if (!fs::exists(path, ignored)) {
+            path = path.parent_path();  // where it may come
+            whole = false;
+        } else if (!fs::is_directory(path, ignored)) {
+            path = path.parent_path();
+            whole = false;
+        }
+        auto folder = fs::canonical(path.empty() ? fs::path(".") : path, ignored);
+        if (!folder.empty()) roots.push_back({std::move(folder), whole});
+    };
     for (const auto& path : request.paths) {
-        const auto folder = fs::is_directory(path, ignored) ? path : path.parent_path();
-        roots.push_back(fs::weakly_canonical(folder.empty() ? fs::path(".") : folder, ignored));
-        // Folders that links in a root lead to, and those that the configuration names.
-        for (const auto& entry : fs::directory_iterator(roots.back(), ignored)) {
-            if (entry.is_symlink(ignored) && entry.is_directory(ignored)) roots.push_back(fs::canonical(entry.path(), ignored));
+        add(path, true);
+        // Folders that links in a root lead to.
+        for (const auto& entry : fs::directory_iterator(path, ignored)) {
+            if (entry.is_symlink(ignored) && entry.is_directory(ignored)) add(entry.path(), true);
         }
     }
     for (const auto& one : request.settings.discovery.defined) {
-        if (const auto* path = one.fields.find("path")) roots.push_back(fs::weakly_canonical(fs::path(one.file).parent_path() / path->text, ignored));
+        if (const auto* path = one.fields.find("path")) add(fs::path(one.file).parent_path() / path->text, true);
     }
-    return std::make_unique<FolderWatch>(std::move(roots), std::vector<std::string>{"node_modules", ".venv", ".git", "__pycache__", ".berth"});
+    for (const auto& folder : request.settings.runtime_folders) add(folder, true);
+    if (const auto* processes = functions.processes()) {
+        for (const auto& function : processes->list()) {
+            if (!function->manifest) continue;
+            for (const auto& extra : function->manifest->reload.watch) add((function->directory / extra).lexically_normal(), true);
+        }
+    }
+    return roots;
+}
+
+std::unique_ptr<FolderWatch> watch_of(const FunctionSet& functions) {
+    return std::make_unique<FolderWatch>(watched_folders(functions), std::vector<std::string>{"node_modules", ".venv", ".git", "__pycache__", ".berth"});
 }
 
 }  // namespace
@@ -53,7 +75,7 @@ FunctionKeeper::FunctionKeeper(Parts parts) : parts_(std::move(parts)), wake_(::
             else tell("failed", event.function, event.outcome.log.empty() ? event.outcome.reason : format("{}\n{}", event.outcome.reason, event.outcome.log.substr(event.outcome.log.size() > 2048 ? event.outcome.log.size() - 2048 : 0)));
         });
     }
-    if (parts_.watch) watch_ = watch_of(parts_.functions.request());
+    if (parts_.watch) watch_ = watch_of(parts_.functions);
     thread_ = std::thread([this] { work(); });
 }
 
@@ -124,7 +146,8 @@ FolderWatch::Event FunctionKeeper::wait(SteadyTime until) {
 void FunctionKeeper::work() {
     if (watch_ && watch_->polls()) tell("watch", "", format("{}; looking once a second instead", watch_->why_polls()));
     std::deque<Asked*> asked;               // who waits for the next look
-    std::set<fs::path> folders;             // that changed since the last one
+    TouchedFolders folders;                 // that changed since the last one
+    bool everything = true;                 // has to be read: what changed is not known
     bool due = watch_ != nullptr;           // what changed after the first scan and before the watch began
     auto again = SteadyTime::max();         // when a manifest that seemed half-written is looked at once more
     while (true) {
@@ -133,6 +156,7 @@ void FunctionKeeper::work() {
             std::uint64_t count = 0;
             if (event.other) [[maybe_unused]] const auto got = ::read(wake_.get(), &count, sizeof count);
             folders.merge(event.folders);
+            everything = everything || event.lost;
             due = event.changed;
         }
         bool stopping = false;
@@ -147,7 +171,8 @@ void FunctionKeeper::work() {
         if (stopping) {
             answer = fail(Code::shutting_down, "the host is shutting down");
         } else if (due || last_try || (!asked.empty() && again == SteadyTime::max())) {
-            answer = look(folders, last_try ? FunctionSet::HalfWritten::take : FunctionSet::HalfWritten::wait);
+            everything = everything || !asked.empty() || !watch_;
+            answer = look(folders, everything, last_try ? FunctionSet::HalfWritten::take : FunctionSet::HalfWritten::wait);
             due = false;
             if (answer && !*answer) {
                 if (again == SteadyTime::max()) again = std::chrono::steady_clock::now() + half_written_time;
@@ -155,6 +180,8 @@ void FunctionKeeper::work() {
             }
             again = SteadyTime::max();
             folders.clear();
+            everything = !answer;  // what a look that failed has not seen is looked at by the next
+            if (watch_ && watch_->follow(watched_folders(parts_.functions))) everything = due = true;  // it may have changed before it was watched
         } else {
             continue;
         }
@@ -168,7 +195,7 @@ void FunctionKeeper::work() {
     }
 }
 
-Result<std::optional<std::string>> FunctionKeeper::look(const std::set<fs::path>& folders, FunctionSet::HalfWritten patience) {
+Result<std::optional<std::string>> FunctionKeeper::look(const TouchedFolders& folders, bool everything, FunctionSet::HalfWritten patience) {
     auto* processes = parts_.functions.processes();
     if (processes) {
         // Calls of functions that are built wait for what comes of it.
@@ -184,7 +211,7 @@ Result<std::optional<std::string>> FunctionKeeper::look(const std::set<fs::path>
         }
         processes->hold(built);
     }
-    auto change = parts_.functions.rescan(no_progress(), patience);
+    auto change = parts_.functions.rescan(no_progress(), patience, everything ? nullptr : &folders);
     failed_.store(!change, std::memory_order_relaxed);
     if (!change) {
         tell("watch", "", change.error().full_message());

@@ -56,8 +56,9 @@ private:
         Result<std::string> answer;
     };
     void work();
-    /// What changed, as JSON; nothing when a manifest seems to be written right now and `patience` allows to look again.
-    Result<std::optional<std::string>> look(const std::set<std::filesystem::path>& folders, FunctionSet::HalfWritten patience);
+    /// What changed, as JSON; nothing when a manifest seems to be written right now and `patience` allows to look again. Only
+    /// in `folders`, unless everything is to be looked at.
+    Result<std::optional<std::string>> look(const TouchedFolders& folders, bool everything, FunctionSet::HalfWritten patience);
     FolderWatch::Event wait(SteadyTime until);
     void report(const FunctionSet::Change& change);
     void tell(std::string what, std::string function, std::string text);

@@ -25,7 +25,8 @@ namespace {
 std::string runtimes_json(const FunctionSet& set) {
     JsonWriter json;
     json.begin_object().key("runtimes").begin_array();
-    for (const auto& runtime : set.request().settings.discovery.runtimes->all()) {
+    const auto runtimes = set.runtimes();
+    for (const auto& runtime : runtimes->all()) {
         json.begin_object().member("name", std::string_view(runtime->name)).member("command", std::string_view(runtime->prepare ? runtime->prepare->command : runtime->command)).member("enabled", runtime->enabled);
         json.key("extensions").begin_array();
         for (const auto& extension : runtime->extensions) json.value(std::string_view(extension));
