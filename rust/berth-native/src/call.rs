@@ -1,13 +1,12 @@
 //! One entry into guest code after another: instance, start section, initialisation, export; and what came of it.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Acquire};
 
 use wasmtime::{Caller, Error, Extern, Func, Instance, Ref, Store, UpdateDeadline, ValRaw};
 
 use crate::abi::{CallSetup, HostContext, MemoryDefinition, NO_EXPORT, Outcome, Report, UNLIMITED};
 use crate::code_map::CodeMap;
-use crate::fiber::Operation;
+use crate::fiber::Waits;
 use crate::error::{CError, ErrorKind};
 use crate::layout::{Layout, Places};
 use crate::limits::Limits;
@@ -43,8 +42,7 @@ pub struct Context {
     pub host: HostContext,
     pub limits: Limits,
     pub nested: Option<Box<Nested>>,
-    /// Made by the host function that is about to suspend the call.
-    pub pending: Option<Arc<Operation>>,
+    pub waits: Waits,
     /// The mark of this call, and whether there are calls around it with marks of their own.
     mark: *const AtomicU32,
     is_inner: bool,
@@ -77,7 +75,7 @@ impl Context {
             },
             limits: Limits::new(),
             nested: None,
-            pending: None,
+            waits: Waits::default(),
             mark: &raw const stop::NEVER.stop,
             is_inner: false,
             linked,
@@ -120,6 +118,14 @@ impl Context {
     fn linked(&self) -> &'static Linked {
         // SAFETY: whoever owns the context holds the linked module; the reference is not kept beyond it.
         unsafe { &*self.linked }
+    }
+
+    /// Whether the call has no record and none around it on this thread, so that nothing can stop it and nothing needs
+    /// to be registered.
+    #[inline(always)]
+    pub fn begin_alone(&mut self) -> bool {
+        self.is_inner = stop::is_inside();
+        self.host.record.is_null() && !self.is_inner
     }
 
     /// For a kept instance: its memory has the size it began with.
@@ -396,12 +402,21 @@ impl Functions {
         Functions(vec![None; module.exports.len()])
     }
 
+    /// A function export that was called before and takes no more values than there is room for.
+    #[inline(always)]
+    pub fn known(&self, index: u32, room: usize) -> Option<Func> {
+        match self.0.get(index as usize) {
+            Some(Some(known)) if known.value_count <= room => Some(known.function),
+            _ => None,
+        }
+    }
+
     /// A function export that takes no more values than there is room for.
     #[inline(always)]
     pub fn get(&mut self, module: &Module, store: &mut Store<Data>, instance: Instance, index: u32, room: usize) -> Result<Func, CError> {
-        match self.0.get(index as usize) {
-            Some(Some(known)) if known.value_count <= room => Ok(known.function),
-            _ => self.find(module, store, instance, index, room),
+        match self.known(index, room) {
+            Some(function) => Ok(function),
+            None => self.find(module, store, instance, index, room),
         }
     }
 

@@ -1,10 +1,12 @@
 //! Calls that may wait: the guest runs on a fiber, a host function that waits suspends it and frees the thread.
 
+use std::cell::UnsafeCell;
 use std::ffi::c_void;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering::*};
 use std::task::{Context as TaskContext, Poll, Wake, Waker};
 
 use wasmtime::{Caller, Error, Extern, Func, Store, Val, ValRaw};
@@ -16,51 +18,103 @@ use crate::layout;
 use crate::link::{Linked, refuse, value_type};
 use crate::module::{FUNCTION, Module, Signature, share};
 
-/// Room for the values of one host call without an allocation.
+/// Room for the values of one host call, kept by the context from call to call.
 const FEW_VALUES: usize = 16;
 
-/// A host call whose results come later. One owner is the suspended call, the other the host.
-#[derive(Default)]
+/// Where an operation stands. Only the guest's side goes from IDLE to WAITING and back, only the host's to DONE.
+const IDLE: u32 = 0;
+const WAITING: u32 = 1;
+const DONE: u32 = 2;
+
+/// A host call whose results come later. One owner is the context of the suspended call, which uses it again for the
+/// next one as soon as the host has let go of it; the other is the host.
 pub struct Operation {
-    state: Mutex<OperationState>,
+    state: AtomicU32,
+    /// Written by the guest's side in IDLE; read by the host's after it has seen WAITING.
+    waker: UnsafeCell<Option<Waker>>,
+    /// Written by the host's side before DONE; read by the guest's after.
+    done: UnsafeCell<(u32, Vec<ValRaw>)>,
 }
 
-#[derive(Default)]
-struct OperationState {
-    done: Option<(u32, Vec<ValRaw>)>,
-    waker: Option<Waker>,
-}
+// SAFETY: who may touch which cell follows from the state (above). Raw values are plain bits here: references do not
+// cross in results that come later.
+unsafe impl Send for Operation {}
+unsafe impl Sync for Operation {}
 
-// SAFETY: raw values are plain bits here: references do not cross in results that come later.
-unsafe impl Send for OperationState {}
+impl Operation {
+    fn new() -> Operation {
+        Operation { state: AtomicU32::new(IDLE), waker: UnsafeCell::new(None), done: UnsafeCell::new((HOST_PROCEED, Vec::new())) }
+    }
 
-struct Completion(Arc<Operation>);
+    /// By the guest's side: whether the results are there; if not, `task` is woken when they are.
+    fn is_done(&self, task: &TaskContext<'_>) -> bool {
+        // SAFETY: the guest's side alone writes the waker, and only in IDLE.
+        let is_known = |operation: &Operation| unsafe { &*operation.waker.get() }.as_ref().is_some_and(|waker| waker.will_wake(task.waker()));
+        match self.state.load(Acquire) {
+            DONE => return true,
+            WAITING if is_known(self) => return false,
+            WAITING if self.state.compare_exchange(WAITING, IDLE, Acquire, Acquire).is_err() => return true,
+            _ => {}
+        }
+        if !is_known(self) {
+            // SAFETY: IDLE: the host's side does not look at it.
+            unsafe { *self.waker.get() = Some(task.waker().clone()) };
+        }
+        self.state.compare_exchange(IDLE, WAITING, AcqRel, Acquire).is_err()
+    }
 
-impl Future for Completion {
-    type Output = (u32, Vec<ValRaw>);
-    fn poll(self: Pin<&mut Self>, task: &mut TaskContext<'_>) -> Poll<Self::Output> {
-        let mut state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
-        match state.done.take() {
-            Some(done) => Poll::Ready(done),
-            None => {
-                state.waker = Some(task.waker().clone());
-                Poll::Pending
+    /// By the host's side, once.
+    fn complete(&self, status: u32, results: &[ValRaw]) {
+        // SAFETY: not DONE yet: the guest's side does not look at it.
+        let done = unsafe { &mut *self.done.get() };
+        done.0 = status;
+        done.1.clear();
+        done.1.extend_from_slice(results);
+        if self.state.swap(DONE, AcqRel) == WAITING {
+            // SAFETY: written before WAITING, and not touched again before the host's side has let go of the operation.
+            if let Some(waker) = unsafe { &*self.waker.get() } {
+                waker.wake_by_ref();
             }
         }
     }
+
+    /// By the guest's side, after `is_done`.
+    fn results(&self) -> (u32, &[ValRaw]) {
+        // SAFETY: DONE: the host's side does not touch it any more.
+        let done = unsafe { &*self.done.get() };
+        (done.0, &done.1)
+    }
 }
 
-// SAFETY: the values are plain bits (see `OperationState`).
-unsafe impl Send for Completion {}
+/// What a context keeps for its host calls that wait; there is at most one of them at a time.
+#[derive(Default)]
+pub struct Waits {
+    /// Made by the host function that is about to suspend the call.
+    operation: Option<Arc<Operation>>,
+    is_pending: bool,
+    values: Vec<ValRaw>,
+}
+
+impl Waits {
+    fn suspend(&mut self) -> Arc<Operation> {
+        self.is_pending = true;
+        match &mut self.operation {
+            Some(operation) => match Arc::get_mut(operation) {
+                Some(again) => *again.state.get_mut() = IDLE,
+                None => *operation = Arc::new(Operation::new()),
+            },
+            none => *none = Some(Arc::new(Operation::new())),
+        }
+        self.operation.clone().unwrap_or_else(|| Arc::new(Operation::new()))
+    }
+}
 
 /// # Safety
 /// `context` is the one handed to the running host function.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn berth_context_suspend(context: *mut HostContext) -> *const Operation {
-    let operation = Arc::new(Operation::default());
     // SAFETY: a context handed to a host function is one of ours.
-    unsafe { (*context.cast::<Context>()).pending = Some(operation.clone()) };
-    Arc::into_raw(operation)
+    Arc::into_raw(unsafe { (*context.cast::<Context>()).waits.suspend() })
 }
 
 /// # Safety
@@ -68,59 +122,125 @@ pub unsafe extern "C" fn berth_context_suspend(context: *mut HostContext) -> *co
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn berth_operation_complete(operation: *const Operation, status: u32, results: *const ValRaw, count: usize) {
     // SAFETY: takes back the count that was given out.
-    let (operation, results) = unsafe { (Arc::from_raw(operation), slice(results, count).to_vec()) };
-    let waker = {
-        let mut state = operation.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.done = Some((status, results));
-        state.waker.take()
-    };
-    if let Some(waker) = waker {
-        waker.wake();
+    let (operation, results) = unsafe { (Arc::from_raw(operation), slice(results, count)) };
+    operation.complete(status, results);
+}
+
+/// A host function that may wait.
+pub struct HostPoint {
+    pub entry: HostEntry,
+    pub function: u32,
+    pub signature: Signature,
+    /// How many values the context must have room for.
+    pub room: usize,
+}
+
+impl HostPoint {
+    pub fn new(entry: HostEntry, function: u32, signature: Signature) -> HostPoint {
+        let room = signature.params.len().max(signature.results.len()).max(FEW_VALUES);
+        HostPoint { entry, function, signature, room }
     }
 }
 
-fn to_raw(store: &mut Caller<'_, Data>, value: &Val) -> Result<ValRaw, Error> {
-    value.to_raw(store)
+/// A call of such a function under way.
+struct HostCall<'a> {
+    caller: Caller<'a, Data>,
+    /// Owned by the linker's function, which the call runs under.
+    point: *const HostPoint,
+    params: &'a [Val],
+    results: &'a mut [Val],
+    is_waiting: bool,
+}
+
+// SAFETY: a call is polled by one thread at a time, and the pointer leads to what any thread may read.
+unsafe impl Send for HostCall<'_> {}
+
+impl HostCall<'_> {
+    /// Enters the host; true: its results come later.
+    fn enter(&mut self) -> Result<bool, Error> {
+        let context = self.caller.data().context;
+        // SAFETY: as for host functions that do not wait (`link::enter_host`): no reference into the context is held
+        // across the entry, and nothing but this call uses its values.
+        unsafe {
+            let point = &*self.point;
+            let values = &mut (*context).waits.values;
+            if values.len() < point.room {
+                values.resize(point.room, ValRaw::i64(0));
+            }
+            let values = values.as_mut_ptr();
+            for (index, value) in self.params.iter().enumerate() {
+                values.add(index).write(value.to_raw(&mut self.caller)?);
+            }
+            (*context).waits.is_pending = false;
+            let outer = (*context).host.caller;
+            (*context).host.caller = layout::as_context_pointer(&mut self.caller);
+            let status = (point.entry)(&raw mut (*context).host, point.function, values);
+            (*context).host.caller = outer;
+            if status == HOST_SUSPEND && (*context).waits.is_pending {
+                return Ok(true);
+            }
+            self.leave(status, std::slice::from_raw_parts(values, point.room))?;
+        }
+        Ok(false)
+    }
+
+    /// Hands the results to the guest.
+    fn leave(&mut self, status: u32, values: &[ValRaw]) -> Result<(), Error> {
+        let context = self.caller.data().context;
+        // SAFETY: the context outlives its store, and no other reference into it is held here.
+        let (point, context) = unsafe { (&*self.point, &mut *context) };
+        if status != HOST_PROCEED || context.must_end() {
+            return Err(refuse(context, status));
+        }
+        if values.len() < self.results.len() {
+            context.limits.failure = Failure::Internal("a host call was completed with too few results".into());
+            return Err(Error::msg("too few results"));
+        }
+        for ((slot, raw), code) in self.results.iter_mut().zip(values).zip(&point.signature.results) {
+            *slot = match *code {
+                0 => Val::I32(raw.get_i32()),
+                1 => Val::I64(raw.get_i64()),
+                2 => Val::F32(raw.get_f32()),
+                3 => Val::F64(raw.get_f64()),
+                code => {
+                    let ty = value_type(code).ok_or_else(|| Error::msg("unknown value type"))?;
+                    // SAFETY: the host keeps to the signature it was linked with.
+                    unsafe { Val::from_raw(&mut self.caller, *raw, ty) }
+                }
+            };
+        }
+        Ok(())
+    }
+}
+
+impl Future for HostCall<'_> {
+    type Output = Result<(), Error>;
+
+    fn poll(mut self: Pin<&mut Self>, task: &mut TaskContext<'_>) -> Poll<Self::Output> {
+        if !self.is_waiting {
+            match self.enter() {
+                Ok(true) => self.is_waiting = true,
+                ended => return Poll::Ready(ended.map(|_| ())),
+            }
+        }
+        let context = self.caller.data().context;
+        // SAFETY: the context outlives its store; while the call is suspended nothing replaces the operation.
+        let Some(operation) = (unsafe { (*context).waits.operation.as_deref() }) else {
+            return Poll::Ready(Err(Error::msg("a host call waits for nothing")));
+        };
+        if !operation.is_done(task) {
+            return Poll::Pending;
+        }
+        let (status, results) = operation.results();
+        Poll::Ready(self.leave(status, results))
+    }
 }
 
 type HostFuture<'a> = Box<dyn Future<Output = Result<(), Error>> + Send + 'a>;
 
 /// The body of a host function that may wait.
-pub fn enter_host<'a>(mut caller: Caller<'a, Data>, entry: HostEntry, function: u32, signature: Arc<Signature>, params: &'a [Val], results: &'a mut [Val]) -> HostFuture<'a> {
-    Box::new(async move {
-        let mut values = vec![ValRaw::i64(0); signature.params.len().max(signature.results.len()).max(FEW_VALUES)];
-        for (slot, value) in values.iter_mut().zip(params) {
-            *slot = to_raw(&mut caller, value)?;
-        }
-        let context = SharedContext(caller.data().context);
-        // SAFETY: as for host functions that do not wait (`link::enter_host`).
-        let (status, pending) = unsafe {
-            let context = context.get();
-            let outer = (*context).host.caller;
-            (*context).host.caller = layout::as_context_pointer(&mut caller);
-            let status = entry(&raw mut (*context).host, function, values.as_mut_ptr());
-            (*context).host.caller = outer;
-            (status, (*context).pending.take())
-        };
-        let (status, values) = match (status, pending) {
-            (HOST_SUSPEND, Some(operation)) => Completion(operation).await,
-            (status, _) => (status, values),
-        };
-        // SAFETY: no other reference into the context is held here.
-        if status != HOST_PROCEED || unsafe { (*context.get()).must_end() } {
-            return Err(refuse(unsafe { &mut *context.get() }, status));
-        }
-        if values.len() < results.len() {
-            unsafe { (*context.get()).limits.failure = Failure::Internal("a host call was completed with too few results".into()) };
-            return Err(Error::msg("too few results"));
-        }
-        for ((slot, raw), ty) in results.iter_mut().zip(values).zip(&signature.results) {
-            let ty = value_type(*ty).ok_or_else(|| Error::msg("unknown value type"))?;
-            // SAFETY: the host keeps to the signature it was linked with.
-            *slot = unsafe { Val::from_raw(&mut caller, raw, ty) };
-        }
-        Ok(())
-    })
+pub fn enter_host<'a>(caller: Caller<'a, Data>, point: &HostPoint, params: &'a [Val], results: &'a mut [Val]) -> HostFuture<'a> {
+    Box::new(HostCall { caller, point, params, results, is_waiting: false })
 }
 
 /// The context's address, carried over a suspension.
@@ -262,7 +382,7 @@ pub unsafe extern "C" fn berth_waiting_call_start(
 impl WaitingCall {
     fn is_stopped(&self) -> bool {
         // SAFETY: null, or a record that outlives the call.
-        unsafe { self.record.as_ref() }.is_some_and(|record| record.stop.load(std::sync::atomic::Ordering::Acquire) != 0)
+        unsafe { self.record.as_ref() }.is_some_and(|record| record.stop.load(Acquire) != 0)
     }
 
     /// True: the report is written.

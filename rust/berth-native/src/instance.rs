@@ -259,6 +259,29 @@ pub unsafe extern "C" fn berth_instance_set_up(instance: *mut Lasting, setup: *c
 pub unsafe extern "C" fn berth_instance_call(instance: *mut Lasting, export: u32, values: *mut ValRaw, count: usize, report: *mut Report) -> u32 {
     // SAFETY: the caller's contract.
     let lasting = unsafe { &mut *instance };
+    let live = &mut lasting.live;
+    if live.context.begin_alone() {
+        if let Some(function) = live.functions.known(export, count) {
+            // SAFETY: the room was checked against the signature, and the types are the caller's contract.
+            let called = || unsafe { function.call_unchecked(&mut live.store, std::ptr::slice_from_raw_parts_mut(values, count)) };
+            let done = catch_unwind(AssertUnwindSafe(called));
+            if matches!(done, Ok(Ok(()))) && live.context.returned() == Outcome::Returned {
+                return Outcome::Returned as u32;
+            }
+            // SAFETY: the caller's contract.
+            return unsafe { end_call(live, done.map(Ok), report) };
+        }
+    }
+    // SAFETY: the caller's contract.
+    unsafe { call_registered(lasting, export, values, count, report) }
+}
+
+/// The call of an export under a record, or of one that was not called before.
+///
+/// # Safety
+/// As `berth_instance_call`.
+#[inline(never)]
+unsafe fn call_registered(lasting: &mut Lasting, export: u32, values: *mut ValRaw, count: usize, report: *mut Report) -> u32 {
     let Live { store, instance, functions, context, .. } = &mut lasting.live;
     // One word comes out of it: nothing, when all is well.
     let done = catch_unwind(AssertUnwindSafe(|| -> Option<Box<Ended>> {
@@ -282,18 +305,26 @@ pub unsafe extern "C" fn berth_instance_call(instance: *mut Lasting, export: u32
             ended => Some(Box::new(ended)),
         }
     }));
-    if let Ok(None) = done {
-        return Outcome::Returned as u32;
+    match done {
+        Ok(None) => Outcome::Returned as u32,
+        // SAFETY: the caller's contract.
+        Ok(Some(ended)) => unsafe { end_call(&mut lasting.live, Ok(*ended), report) },
+        Err(panic) => unsafe { end_call(&mut lasting.live, Err(panic), report) },
     }
+}
+
+/// Writes the report of a call that did not simply return.
+///
+/// # Safety
+/// `report` has room for one.
+#[cold]
+unsafe fn end_call(live: &mut Live, done: std::thread::Result<Ended>, report: *mut Report) -> u32 {
     // SAFETY: the caller's contract.
     let report = unsafe { call::clear(report) };
     report.phase = 2;
     match done {
-        Ok(None) => report.outcome = Outcome::Returned,
-        Ok(Some(ended)) => match *ended {
-            Ok(ran) => call::account(context, store, ran, report),
-            Err(error) => call::not_started(report, error),
-        },
+        Ok(Ok(ran)) => call::account(&mut live.context, &live.store, ran, report),
+        Ok(Err(error)) => call::not_started(report, error),
         Err(panic) => call::not_started(report, CError::new(ErrorKind::Internal, panic_text(&*panic))),
     }
     report.outcome as u32

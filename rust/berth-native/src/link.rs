@@ -141,11 +141,9 @@ impl Linked {
                         continue; // imported twice
                     }
                     if waiting && *may_wait {
-                        let signature = Arc::new(signature.clone());
+                        let point = fiber::HostPoint::new(entry, function, signature.clone());
                         linker
-                            .func_new_async(&wanted.module, &wanted.name, ty, move |caller, params, results| {
-                                fiber::enter_host(caller, entry, function, signature.clone(), params, results)
-                            })
+                            .func_new_async(&wanted.module, &wanted.name, ty, move |caller, params, results| fiber::enter_host(caller, &point, params, results))
                             .map_err(|error| CError::new(ErrorKind::Internal, format!("{error:#}")))?;
                         continue;
                     }

@@ -3,7 +3,10 @@
 #include <gmock/gmock.h>
 
 #include <atomic>
+#include <condition_variable>
+#include <mutex>
 #include <optional>
+#include <semaphore>
 #include <thread>
 
 #include "berth/engine/testing/wasm_fixture.hpp"
@@ -138,6 +141,82 @@ TEST(PendingCall, AnAbandonedCallIsUnwound) {
         call.reset();
         host.operation.reset();
     }
+}
+
+// One operation is used again for the next wait, whoever completes it and whenever: before the host function returns, on
+// this thread after the guest was suspended, or on another one while it is being suspended.
+TEST(PendingCall, AThousandWaitsEndEachWithItsOwnResult) {
+    struct Host {
+        std::mutex mutex;
+        std::condition_variable given;
+        std::optional<PendingOperation> operation;  // for the other thread
+        std::optional<PendingOperation> own;
+        std::int32_t argument = 0;
+        bool ended = false;
+
+        static void complete(std::optional<PendingOperation> operation, std::int32_t result) {
+            const auto value = RawValue::of(result);
+            std::move(*operation).complete(HostStatus::proceed, {&value, 1});
+        }
+    } host;
+    WasmFixture wasm(R"((module (import "h" "later" (func $later (param i32) (result i32)))
+      (func (export "run") (param $n i32) (result i32) (local $wrong i32)
+        (loop $next
+          (if (i32.ne (call $later (local.get $n)) (i32.mul (local.get $n) (i32.const 3)))
+            (then (local.set $wrong (i32.add (local.get $wrong) (i32.const 1)))))
+          (br_if $next (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))
+        (local.get $wrong))))",
+                     {{"h", "later", {{ValueType::i32}, {ValueType::i32}}, [&](HostContext& context, RawValue* values) {
+                           const auto argument = values[0].i32;
+                           std::optional<PendingOperation> made(PendingOperation::make(context));
+                           if (argument % 3 == 0) {
+                               Host::complete(std::move(made), argument * 3);
+                           } else if (argument % 3 == 1) {
+                               host.own = std::move(made);
+                               host.argument = argument;
+                           } else {
+                               const std::lock_guard lock(host.mutex);
+                               host.operation = std::move(made);
+                               host.argument = argument;
+                               host.given.notify_one();
+                           }
+                           return HostStatus::suspend;
+                       }}},
+                     {}, WasmFixture::engine(), Linkage::waiting);
+    std::jthread completes([&] {
+        std::unique_lock lock(host.mutex);
+        for (;;) {
+            host.given.wait(lock, [&] { return host.ended || host.operation; });
+            if (!host.operation) return;
+            auto taken = std::move(host.operation);
+            host.operation.reset();
+            const auto argument = host.argument;
+            lock.unlock();
+            Host::complete(std::move(taken), argument * 3);
+            lock.lock();
+        }
+    });
+    std::counting_semaphore<> wakes(0);
+    auto value = RawValue::of(std::int32_t{3000});
+    InvokeRequest request;
+    request.export_index = wasm.index("run");
+    request.values = {&value, 1};
+    request.setup = wasm.with_state({});
+    auto call = PendingCall::start(wasm.shared(), request, [&] { wakes.release(); });
+    InvokeReport report;
+    while (!call->poll({&value, 1}, report)) {
+        if (host.own) {
+            auto taken = std::move(host.own);
+            host.own.reset();
+            Host::complete(std::move(taken), host.argument * 3);
+        }
+        wakes.acquire();
+    }
+    EXPECT_EQ(report.outcome, CallOutcome::returned);
+    EXPECT_EQ(value.i32, 0) << "so many waits had another result";
+    const std::lock_guard lock(host.mutex);
+    host.ended = true;
+    host.given.notify_one();
 }
 
 TEST(PendingCall, AModuleLinkedForSynchronousCallsIsRefused) {

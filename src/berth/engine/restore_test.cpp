@@ -32,6 +32,7 @@ constexpr std::string_view guest = R"((module
       (br_if $next (i32.lt_u (local.get $i) (i32.mul (memory.size) (i32.const 65536)))))
     (i64.add (i64.add (local.get $s) (i64.extend_i32_u (memory.size)))
              (i64.add (global.get $a) (i64.add (i64.reinterpret_f64 (global.get $b)) (i64x2.extract_lane 0 (global.get $c))))))
+  (func (export "at") (param $page i32) (i64.store (i32.add (i32.mul (local.get $page) (i32.const 4096)) (i32.const 8)) (i64.const -1)))
   (func (export "grow") (result i32) (memory.grow (i32.const 1)))
   (func (export "fail") (i32.store (i32.const 40) (i32.const -1)) unreachable)
   (func (export "spin") (i32.store (i32.const 40) (i32.const -1)) (loop $l br $l))
@@ -73,6 +74,17 @@ TEST(Restore, NothingOfTheLastCallIsLeft) {
         ASSERT_EQ(report.outcome, CallOutcome::returned);
         EXPECT_TRUE(report.restored);
         guest.expect_pristine(format("{} pages", pages));
+    }
+    EXPECT_EQ(guest.wasm.linked().counters().dropped, 0u);
+}
+
+// Pages with data (0, 1, 170) and pages of zeros, alone and beside each other, opened upwards, downwards and anyhow.
+TEST(Restore, PagesArePutBackInWhateverOrderTheyWereOpened) {
+    Restored guest;
+    for (const std::int32_t page : {9, 8, 7, 1, 0, 2, 3, 169, 170, 171, 255, 254, 100, 101, 102, 4}) {
+        std::vector<RawValue> values{RawValue::of(page)};
+        ASSERT_EQ(guest.wasm.invoke("at", values).outcome, CallOutcome::returned);
+        guest.expect_pristine(format("page {}", page));
     }
     EXPECT_EQ(guest.wasm.linked().counters().dropped, 0u);
 }
