@@ -2,6 +2,7 @@
 import base64
 import hashlib
 import http.client
+import http.server
 import json
 import os
 import shutil
@@ -278,7 +279,35 @@ def signed_credentials_are_verified_with_public_keys():
             equal(status({"Authorization": f"{head}.{unpadded(json.dumps({'sub': 'eve', 'exp': far, 'aud': 'berth'}).encode())}.{made}"}), 401)
             equal(status({"Authorization": "Bearer " + unpadded(b'{"alg":"none"}') + "." + body + "."}), 401)
             equal(as_json(ask("GET", admin + "/admin/calls?limit=1"))["count"], 1)
-        for wrong in (("server.auth.jwks_url=https://a.example/keys", 69), (f"server.auth.jwks_file={folder}/text", 78), ("server.auth.algorithms=RS256", 78)):
+
+        class Issuer(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                found = folder / self.path.removeprefix("/")
+                body = found.read_bytes() if found.is_file() else b""
+                self.send_response(200 if body else 404)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_):
+                pass
+
+        issuer = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Issuer)
+        threading.Thread(target=issuer.serve_forever, daemon=True).start()
+        place = f"http://127.0.0.1:{issuer.server_address[1]}"
+        settings = ("--set", "server.auth.audience=berth", "--set", "functions.auth=required")
+        with serving(hello, *admin_here, "--set", f"server.auth.jwks_url={place}/keys.json", *settings) as server:
+            def status_now(headers):
+                return ask("POST", server.url + "/api/functions/main", b"{}", headers)[0]
+
+            equal((status_now(good), status_now({}), status_now(token({"sub": "ada", "exp": far, "aud": "berth"}, kid="two"))), (200, 401, 401))
+            equal(ask("GET", admin_url(server) + "/admin/calls", b"", token({"sub": "root", "role": "admin", "exp": far, "aud": "berth"}))[0], 200)
+        with serving(hello, *admin_here, "--set", f"server.auth.jwks_url={place}/nothing", *settings) as server:
+            equal(ask("POST", server.url + "/api/functions/main", b"{}", good)[0], 503)
+            equal(ask("POST", server.url + "/api/functions/main", b"{}", {})[0], 401)
+        issuer.shutdown()
+        issuer.server_close()
+        for wrong in (("server.auth.jwks_url=http://a.example/keys", 78), ("server.auth.jwks_url=nowhere", 78), (f"server.auth.jwks_file={folder}/text", 78), ("server.auth.algorithms=RS256", 78)):
             with serving(hello, "--port", "0", "--set", wrong[0]) as server:
                 equal((wrong[0], server.first_line, server.wait(timeout=60)), (wrong[0], "", wrong[1]))
 

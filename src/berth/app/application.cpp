@@ -201,6 +201,14 @@ Application::~Application() = default;
 
 Network& Application::network() noexcept { return *network_; }
 
+Result<HttpClient*> Application::host_client() {
+    const std::lock_guard lock(client_mutex_);
+    if (!host_client_) {
+        BERTH_TRY(host_client_, HttpClient::create({.ca_file = options_.network_ca_file}));
+    }
+    return host_client_.get();
+}
+
 Result<std::unique_ptr<Application>> Application::create(ApplicationOptions options) {
     std::unique_ptr<Application> application(new Application(std::move(options)));
     BERTH_TRY(application->network_, LiveNetwork::create({.ca_file = application->options_.network_ca_file}));

@@ -23,6 +23,7 @@
 namespace berth {
 
 class CodeCache;
+class HttpClient;
 class KeyValueStore;
 class LiveNetwork;
 class Network;
@@ -86,6 +87,9 @@ public:
     const Clock& clock() const noexcept { return clock_; }
     RandomSource& random() noexcept { return random_; }
     Network& network() noexcept;
+    /// For requests of the host itself, apart from those of guests: what they do cannot keep it from sending. Made when it is first
+    /// needed; fails with config_error when the certificates cannot be read.
+    Result<HttpClient*> host_client();
     MetricRegistry& metrics() noexcept { return metrics_; }
     Log& log() noexcept { return log_; }
     const GuestWorlds& worlds() const noexcept { return worlds_; }
@@ -138,6 +142,8 @@ private:
     std::array<std::shared_ptr<WasmEngine>, 2> engines_;  // guarded by engine_mutex_; [1] is deterministic; shared with the modules compiled by them
     std::array<std::shared_ptr<WasmEngine>, 2> component_engines_;  // likewise
     std::unique_ptr<LiveNetwork> network_;
+    std::mutex client_mutex_;
+    std::unique_ptr<HttpClient> host_client_;  // guarded by client_mutex_ until it is there
 };
 
 /// The bytes of a file, or file_not_found; a directory or an unreadable file says so.

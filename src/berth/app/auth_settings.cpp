@@ -43,13 +43,16 @@ Result<AuthSettings> AuthSettings::from(const Config& config, const std::functio
     BERTH_TRYV(read_tokens(config, settings));
     settings.issuer = config.value("server.auth.issuer");
     settings.audience = config.value("server.auth.audience");
-    if (!config.value("server.auth.jwks_url").empty()) {
-        const auto& source = config.all("server.auth.jwks_url").front().source;
-        return fail(Code::not_implemented, format("{}: server.auth.jwks_url is not offered by this build; keep the keys in a file (server.auth.jwks_file)", source));
+    if (const auto& written = config.value("server.auth.jwks_url"); !written.empty()) {
+        auto url = Url::parse(written);
+        if (!url) return wrong(config, "server.auth.jwks_url", format("cannot be used: {}", url.error().message()));
+        const bool is_here = url->address ? url->address->classify() == AddressClass::loopback : url->host == "localhost";
+        if (!url->is_https && !is_here) return wrong(config, "server.auth.jwks_url", format("is {}, over which anybody on the way could put other keys; write https://, or an address of this machine", written));
+        settings.keys_url = std::move(*url);
     }
 
     auto keys = std::make_shared<std::vector<JoseKey>>();
-    bool has_secret = false, has_public = false;
+    bool has_secret = false, has_public = settings.keys_url.has_value();
     if (const auto& name = config.value("server.auth.hs_secret"); !name.empty()) {
         auto value = secret(name);
         if (!value || value->size() < least_secret) return fail(Code::secret_missing, format("server.auth.hs_secret names the secret {}, which is not there or shorter than {} bytes", name, least_secret));
@@ -68,7 +71,8 @@ Result<AuthSettings> AuthSettings::from(const Config& config, const std::functio
     for (const auto& word : written) {
         const auto algorithm = jose_algorithm(word);
         if (!algorithm) return wrong(config, "server.auth.algorithms", format("has \"{}\"; known are HS256 HS384 HS512 RS256 RS512 PS256 ES256 ES384 EdDSA", word));
-        if (!std::any_of(keys->begin(), keys->end(), [&](const JoseKey& key) { return key.fits(*algorithm); })) return wrong(config, "server.auth.algorithms", format("has {}, but none of the keys is for it", word));
+        const bool usable = (settings.keys_url && !is_symmetric(*algorithm)) || std::any_of(keys->begin(), keys->end(), [&](const JoseKey& key) { return key.fits(*algorithm); });
+        if (!usable) return wrong(config, "server.auth.algorithms", format("has {}, but none of the keys is for it", word));
         settings.algorithms.push_back(*algorithm);
     }
     if (written.empty()) {
@@ -77,7 +81,8 @@ Result<AuthSettings> AuthSettings::from(const Config& config, const std::functio
         if (has_public) settings.algorithms.insert(settings.algorithms.end(), {JoseAlgorithm::rs256, JoseAlgorithm::rs512, JoseAlgorithm::ps256, JoseAlgorithm::es256, JoseAlgorithm::es384, JoseAlgorithm::eddsa});
     }
     if (!keys->empty()) settings.keys = std::move(keys);
-    else if (!settings.issuer.empty() || !settings.audience.empty()) return wrong(config, settings.issuer.empty() ? "server.auth.audience" : "server.auth.issuer", "is set, but no key is: server.auth.jwks_file or server.auth.hs_secret");
+    else if (settings.keys_url) return settings;
+    else if (!settings.issuer.empty() || !settings.audience.empty()) return wrong(config, settings.issuer.empty() ? "server.auth.audience" : "server.auth.issuer", "is set, but no key is: server.auth.jwks_file, server.auth.jwks_url or server.auth.hs_secret");
     return settings;
 }
 

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "berth/app/config.hpp"
+#include "berth/base/url.hpp"
 #include "berth/crypto/jose.hpp"
 
 namespace berth {
@@ -19,10 +20,12 @@ struct AuthSettings {
     std::string admin_digest;                            // SHA-256 of the administrator's token in hexadecimal; empty: none
     std::vector<std::pair<std::string, std::string>> tokens;  // names and SHA-256 digests of plain bearer tokens
     std::shared_ptr<const std::vector<JoseKey>> keys;    // of signed tokens; null: none are accepted; with reloaded settings
+    std::optional<Url> keys_url;                         // where further keys of signed tokens are; https, or this machine
     std::vector<JoseAlgorithm> algorithms;               // that signed tokens may have
     std::string issuer, audience;                        // compared when not empty
 
-    bool has_administrator() const noexcept { return !admin_digest.empty() || keys != nullptr; }
+    bool has_administrator() const noexcept { return !admin_digest.empty() || accepts_signed(); }
+    bool accepts_signed() const noexcept { return keys != nullptr || keys_url.has_value(); }
 
     /// `secret` looks a secret up by its name. Fails with config_error or secret_missing.
     static Result<AuthSettings> from(const Config& config, const std::function<std::optional<std::string>(std::string_view)>& secret);

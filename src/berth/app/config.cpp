@@ -86,7 +86,7 @@ constexpr std::array known_keys{
     ConfigKey{"telemetry.otlp.metrics", ConfigType::flag, "true", "", "export the metrics"},
     ConfigKey{"telemetry.otlp.logs", ConfigType::flag, "true", "", "export the records of the log"},
     ConfigKey{"server.auth.jwks_file", ConfigType::text, "", "", "file of the public keys (JWK set) of signed credentials"},
-    ConfigKey{"server.auth.jwks_url", ConfigType::text, "", "", "not offered by this build"},
+    ConfigKey{"server.auth.jwks_url", ConfigType::text, "", "", "address of the same, https or on this machine"},
     ConfigKey{"server.auth.algorithms", ConfigType::list, "", "", "that credentials may be signed with; empty: HS256 of a secret, all of public keys"},
     ConfigKey{"server.auth.issuer", ConfigType::text, "", "", "iss that credentials must have"},
     ConfigKey{"server.auth.audience", ConfigType::text, "", "", "aud that credentials must name"},

@@ -4,9 +4,9 @@
 #include <unistd.h>
 
 #include "berth/app/application.hpp"
-#include "berth/app/http_client.hpp"
 #include "berth/base/format.hpp"
 #include "berth/base/units.hpp"
+#include "berth/net/http_ask.hpp"
 #include "berth/process/descriptor.hpp"
 
 namespace berth {
@@ -29,18 +29,26 @@ private:
 /// A collector that takes the protocol over HTTP.
 class HttpTransport final : public OtlpTransport {
 public:
-    explicit HttpTransport(std::string endpoint) : endpoint_(std::move(endpoint)) {
-        while (endpoint_.ends_with('/')) endpoint_.pop_back();
+    HttpTransport(HttpClient& client, Url endpoint) : client_(client), endpoint_(std::move(endpoint)) {
+        while (endpoint_.path.ends_with('/')) endpoint_.path.pop_back();
     }
     Result<void> send(TelemetrySignal signal, std::string_view json) override {
-        constexpr int seconds = 10;
-        BERTH_TRY(const auto answer, request(format("{}/v1/{}", endpoint_, name(signal)), "POST", json, {{"Content-Type", "application/json"}}, seconds));
+        FetchRequest request;
+        request.method = "POST";
+        request.url = endpoint_;
+        request.url.path += format("/v1/{}", name(signal));
+        request.fields.emplace_back("Content-Type", "application/json");
+        request.total_timeout = std::chrono::seconds(10);
+        request.max_body = 1 << 20;
+        BERTH_TRY(const auto answer, ask(client_, std::move(request), json, checks_));
         if (answer.status / 100 != 2) return fail(Code::upstream, format("the collector answered {}", answer.status));
         return {};
     }
 
 private:
-    std::string endpoint_;
+    HttpClient& client_;
+    Url endpoint_;
+    std::shared_ptr<const FetchChecks> checks_ = checks_of_host(PlainHttp::anywhere);
 };
 
 }  // namespace
@@ -68,8 +76,10 @@ Result<std::unique_ptr<OtlpExporter>> make_otlp_exporter(const Config& config, A
         if (!opened) return wrong("telemetry.otlp.file", format("{} cannot be written", file));
         transport = std::make_unique<FileTransport>(std::move(opened));
     } else {
-        if (!endpoint.starts_with("http://")) return wrong("telemetry.otlp.endpoint", format("\"{}\" is no http:// address; this build reaches collectors on this machine or behind a tunnel", endpoint));
-        transport = std::make_unique<HttpTransport>(endpoint);
+        auto url = Url::parse(endpoint);
+        if (!url) return wrong("telemetry.otlp.endpoint", url.error().message());
+        BERTH_TRY(auto* const client, application.host_client());
+        transport = std::make_unique<HttpTransport>(*client, std::move(*url));
     }
     return std::make_unique<OtlpExporter>(std::move(options), std::move(transport), application.metrics(), application.log().redactor(), application.clock());
 }

@@ -10,7 +10,7 @@ namespace berth {
 class Application;
 
 /// The exporter that the configuration asks for (`telemetry.otlp.*`); null: none. Fails with config_error when what is
-/// written there cannot be: a file that cannot be opened, an address that is no http:// one, both at once.
+/// written there cannot be: a file that cannot be opened, an address that is none, both at once.
 Result<std::unique_ptr<OtlpExporter>> make_otlp_exporter(const Config& config, Application& application);
 
 /// The records of the application's log go to the exporter as well, until this is destroyed.

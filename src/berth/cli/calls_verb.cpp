@@ -41,7 +41,7 @@ Result<void> print_calls(Context& context, const Arguments& arguments, const std
     auto url = format("{}/admin/calls?limit={}", base, arguments.limit);
     if (!status.empty()) url += format("&status={}", status);
     if (!arguments.function.empty()) url += format("&function={}", arguments.function);
-    BERTH_TRY(const auto body, ask_host(url, "GET", arguments.host));
+    BERTH_TRY(const auto body, ask_host(context, url, "GET", arguments.host));
     BERTH_TRY(const auto members, json_members(body));
     for (const auto& [key, value] : members) {
         if (key != "calls" || json_kind(value) != JsonKind::array) continue;
@@ -73,7 +73,7 @@ Result<int> list(Context& context, const Arguments& arguments) {
 
 Result<int> show(Context& context, const Arguments& arguments) {
     BERTH_TRY(const auto base, admin_url(context, arguments.host));
-    BERTH_TRY(const auto body, ask_host(format("{}/admin/calls/{}", base, arguments.id), "GET", arguments.host));
+    BERTH_TRY(const auto body, ask_host(context, format("{}/admin/calls/{}", base, arguments.id), "GET", arguments.host));
     if (context.console.format == Format::json) {
         context.console.line(format("{{\"$type\":\"berth.call\",{}", std::string_view(body).substr(1)));
         return 0;
@@ -88,7 +88,7 @@ Result<int> show(Context& context, const Arguments& arguments) {
 
 Result<int> cancel(Context& context, const Arguments& arguments) {
     BERTH_TRY(const auto base, admin_url(context, arguments.host));
-    BERTH_TRYV(ask_host(format("{}/admin/calls/{}/cancel", base, arguments.id), "POST", arguments.host));
+    BERTH_TRYV(ask_host(context, format("{}/admin/calls/{}/cancel", base, arguments.id), "POST", arguments.host));
     if (context.console.format == Format::json) context.console.line(format(R"({{"$type":"berth.call_cancelled","id":{}}})", json_quote(arguments.id)));
     else context.console.line(format("{} is cancelled", terminal_safe(arguments.id)));
     return 0;

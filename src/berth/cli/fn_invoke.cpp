@@ -6,7 +6,6 @@
 #include <iostream>
 #include <iterator>
 
-#include "berth/app/http_client.hpp"
 #include "berth/async/sync_wait.hpp"
 #include "berth/base/format.hpp"
 #include "berth/base/ids.hpp"
@@ -91,7 +90,7 @@ Result<int> invoke_remote(Context& context, const Arguments& arguments) {
     }
     auto base = arguments.url;
     while (base.ends_with('/')) base.pop_back();
-    BERTH_TRY(const auto answer, request(format("{}/api/functions/{}", base, arguments.name), "POST", input, fields));
+    BERTH_TRY(const auto answer, send_to_host(context, format("{}/api/functions/{}", base, arguments.name), "POST", input, std::move(fields), std::chrono::hours(1)));
     if (console.format == Format::json) {
         console.line(answer.body);
         return answer.status < 400 ? 0 : 1;
@@ -194,12 +193,13 @@ Result<int> invoke(Context& context, const Arguments& arguments) {
 Result<std::string> host_url(Context& context, const std::string& given) {
     if (!given.empty()) return given.ends_with('/') ? given.substr(0, given.size() - 1) : given;
     BERTH_TRY(const auto configured, context.configuration());
-    return format("http://{}:{}", configured.value("server.host"), configured.value("server.port"));
+    BERTH_TRY(const auto scheme, host_scheme(context));
+    return format("{}://{}:{}", scheme, configured.value("server.host"), configured.value("server.port"));
 }
 
 Result<int> reload(Context& context, const HostFlags& host) {
     BERTH_TRY(const auto base, host_url(context, host.url));
-    BERTH_TRY(const auto body, ask_host(base + "/api/functions/reload", "POST", host));
+    BERTH_TRY(const auto body, ask_host(context, base + "/api/functions/reload", "POST", host));
     context.console.line(body);
     return 0;
 }

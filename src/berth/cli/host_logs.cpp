@@ -56,7 +56,7 @@ Result<int> print_logs(Context& context, const LogQuery& query, const std::strin
         if (!query.since.empty() && after == 0) url += "&since=" + query.since;
         if (!query.level.empty()) url += "&level=" + query.level;
         if (!query.request_id.empty()) url += "&request_id=" + query.request_id;
-        BERTH_TRY(const auto body, ask_host(url, "GET", query.host));
+        BERTH_TRY(const auto body, ask_host(context, url, "GET", query.host));
         const auto members = json_members(body);
         const auto entries = members && !members->empty() ? json_elements(members->front().value) : fail(Code::upstream, "");
         if (!entries) return fail(Code::upstream, "the host answered with something else than logs");

@@ -210,7 +210,7 @@ struct Revoked {
 Result<int> revoke(Context& context, const Revoked& revoked) {
     if (revoked.call.find_first_not_of("0123456789abcdefABCDEF-") != std::string::npos) return fail(Code::usage, format("\"{}\" is no id of a call", terminal_safe(revoked.call)));
     BERTH_TRY(const auto base, admin_url(context, revoked.host));
-    BERTH_TRY(const auto body, ask_host(format("{}/admin/calls/{}/revoke", base, revoked.call), "POST", revoked.host, format(R"({{"capability":{}}})", json_quote(revoked.capability))));
+    BERTH_TRY(const auto body, ask_host(context, format("{}/admin/calls/{}/revoke", base, revoked.call), "POST", revoked.host, format(R"({{"capability":{}}})", json_quote(revoked.capability))));
     if (context.console.format == Format::json) {
         context.console.line(format("{{\"$type\":\"berth.revoked\",{}", std::string_view(body).substr(1)));
         return 0;

@@ -254,7 +254,12 @@ Task<Result<void>> FetchState::open_connection(const Url& url, const IpAddress& 
     const Endpoint checked{address, url.port};
     BERTH_CO_TRY(const auto endpoint, client_->options.connector->reach(checked));
     BERTH_CO_TRYV(co_await connection_->connect(endpoint));
-    if (url.is_https) BERTH_CO_TRYV(co_await connection_->handshake(*client_->tls, url));
+    if (url.is_https) {
+        if (!client_->tls) {
+            BERTH_CO_TRY(client_->tls, make_client_tls(client_->options.ca_file));
+        }
+        BERTH_CO_TRYV(co_await connection_->handshake(*client_->tls, url));
+    }
     co_return Result<void>();
 }
 

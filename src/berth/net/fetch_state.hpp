@@ -40,7 +40,7 @@ struct HttpClient::Body : std::enable_shared_from_this<HttpClient::Body> {
     explicit Body(HttpClientOptions chosen) : options(std::move(chosen)) {}
 
     HttpClientOptions options;
-    std::unique_ptr<boost::asio::ssl::context> tls;
+    std::unique_ptr<boost::asio::ssl::context> tls;  // null until the first https request; made in the loop
     std::mutex mutex;
     std::unique_ptr<Reactors> reactors;      // guarded by mutex; made with the first request
     std::size_t under_way = 0;               // guarded by mutex

@@ -38,7 +38,10 @@ Result<std::unique_ptr<HttpClient>> HttpClient::create(HttpClientOptions options
     if (!options.resolver) options.resolver = std::make_shared<SystemResolver>();
     if (!options.connector) options.connector = std::make_shared<DirectConnector>();
     auto body = std::make_shared<Body>(std::move(options));
-    BERTH_TRY(body->tls, make_client_tls(body->options.ca_file));
+    // The system's certificates are many: they are read for the first https request, those that somebody named at once.
+    if (!body->options.ca_file.empty()) {
+        BERTH_TRY(body->tls, make_client_tls(body->options.ca_file));
+    }
     return std::unique_ptr<HttpClient>(new HttpClient(std::move(body)));
 }
 

@@ -26,10 +26,21 @@ HttpResponse denied(const Error& error) {
 
 Task<HttpResponse> AdminFront::handle(HttpRequest& request) {
     const auto path = request.path;
-    const auto answer = [&](HttpResponse response, std::string_view route) { return ready_task(finished(std::move(response), request, route)); };
     if (path == "/health" || path == "/ready" || path.starts_with("/health/")) {
         if (auto task = options_.host.handle(request, HostRoutes::Metrics::hidden)) return std::move(*task);
     }
+    if (auto first = options_.authenticator.prepare(request)) return prepared(std::move(*first), request);
+    return route(request);
+}
+
+Task<HttpResponse> AdminFront::prepared(Task<void> first, HttpRequest& request) {
+    co_await std::move(first);
+    co_return co_await route(request);
+}
+
+Task<HttpResponse> AdminFront::route(HttpRequest& request) {
+    const auto path = request.path;
+    const auto answer = [&](HttpResponse response, std::string_view route) { return ready_task(finished(std::move(response), request, route)); };
     // Nothing is told to others, not even what there is.
     if (const auto caller = options_.authenticator.admin(request); !caller) return answer(denied(caller.error()), "_refused");
     if (auto task = options_.host.handle(request, options_.metrics ? HostRoutes::Metrics::shown : HostRoutes::Metrics::hidden)) return std::move(*task);

@@ -51,6 +51,8 @@ public:
     Task<HttpResponse> handle(HttpRequest& request) override;
 
 private:
+    Task<HttpResponse> prepared(Task<void> first, HttpRequest& request);
+    Task<HttpResponse> route(HttpRequest& request);
     HttpResponse calls(const HttpRequest& request);
     HttpResponse call(const HttpRequest& request, const std::string& id, std::string_view action);
     HttpResponse cancel(const HttpRequest& request, const std::string& id);

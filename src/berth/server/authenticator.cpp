@@ -8,6 +8,7 @@
 #include "berth/base/json.hpp"
 #include "berth/net/http_head.hpp"
 #include "berth/runtime/manifest.hpp"
+#include "berth/server/remote_keys.hpp"
 
 namespace berth {
 
@@ -24,6 +25,44 @@ std::optional<std::int64_t> seconds_of(std::string_view raw) {
     const auto [end, problem] = std::from_chars(raw.data(), raw.data() + raw.size(), value);
     if (problem != std::errc() || end != raw.data() + raw.size() || value < -9e15 || value > 9e15) return {};
     return static_cast<std::int64_t>(value);
+}
+
+/// The credential behind `Authorization: Bearer`.
+std::optional<std::string_view> bearer_token(const HttpRequest& request) {
+    constexpr std::string_view scheme = "bearer ";
+    const auto field = request.field("authorization");
+    if (!field || !equal_ignoring_case(field->substr(0, scheme.size()), scheme)) return {};
+    auto token = field->substr(scheme.size());
+    while (token.starts_with(' ')) token.remove_prefix(1);
+    return token;
+}
+
+/// The parts of a signed token, not checked against any key.
+struct ReadToken {
+    JoseAlgorithm algorithm;
+    std::string key_id;         // `kid`; empty: it names none
+    std::string_view message;   // what is signed
+    std::string payload, signature;
+};
+
+/// Fails with unauthorized for what is no signed token or is signed in a way that the settings do not list.
+Result<ReadToken> read_token(const AuthSettings& settings, std::string_view token) {
+    if (token.size() > largest_token) return refuse("the credential is larger than 8 KiB");
+    const auto first = token.find('.'), second = first == std::string_view::npos ? first : token.find('.', first + 1);
+    if (second == std::string_view::npos || token.find('.', second + 1) != std::string_view::npos) return refuse("the credential is no signed token");
+    const auto header = from_base64url(token.substr(0, first)), payload = from_base64url(token.substr(first + 1, second - first - 1)), signature = from_base64url(token.substr(second + 1));
+    if (!header || !payload || !signature) return refuse("the credential is no signed token");
+    const auto head = json_members(*header);
+    if (!head) return refuse("the credential is no signed token");
+    std::string word, key_id;
+    for (const auto& [key, value] : *head) {
+        if (key == "crit") return refuse("the credential asks for extensions that are not known");
+        if (key == "alg" && json_kind(value) == JsonKind::string) word = *json_string(value);
+        if (key == "kid" && json_kind(value) == JsonKind::string) key_id = *json_string(value);
+    }
+    const auto algorithm = jose_algorithm(word);
+    if (!algorithm || std::find(settings.algorithms.begin(), settings.algorithms.end(), *algorithm) == settings.algorithms.end()) return refuse("the credential is signed in a way that is not accepted here");
+    return ReadToken{*algorithm, std::move(key_id), token.substr(0, second), std::move(*payload), std::move(*signature)};
 }
 
 /// A claim that is a string or a list of strings.
@@ -62,30 +101,35 @@ void Authenticator::set(Options options) {
     now_.store(all_.back().get(), std::memory_order_release);
 }
 
-Result<AuthSubject> Authenticator::verify(const AuthSettings& settings, std::string_view token) const {
-    if (!settings.keys) return refuse("this host accepts no signed credentials; set server.auth.jwks_file or server.auth.hs_secret");
-    if (token.size() > largest_token) return refuse("the credential is larger than 8 KiB");
-    const auto first = token.find('.'), second = first == std::string_view::npos ? first : token.find('.', first + 1);
-    if (second == std::string_view::npos || token.find('.', second + 1) != std::string_view::npos) return refuse("the credential is no signed token");
-    const auto header = from_base64url(token.substr(0, first)), payload = from_base64url(token.substr(first + 1, second - first - 1)), signature = from_base64url(token.substr(second + 1));
-    if (!header || !payload || !signature) return refuse("the credential is no signed token");
-    const auto head = json_members(*header);
-    if (!head) return refuse("the credential is no signed token");
-    std::string word, key_id;
-    for (const auto& [key, value] : *head) {
-        if (key == "crit") return refuse("the credential asks for extensions that are not known");
-        if (key == "alg" && json_kind(value) == JsonKind::string) word = *json_string(value);
-        if (key == "kid" && json_kind(value) == JsonKind::string) key_id = *json_string(value);
-    }
-    const auto algorithm = jose_algorithm(word);
-    if (!algorithm || std::find(settings.algorithms.begin(), settings.algorithms.end(), *algorithm) == settings.algorithms.end()) return refuse("the credential is signed in a way that is not accepted here");
+std::optional<Task<void>> Authenticator::prepare(const HttpRequest& request) const {
+    const auto& options = now();
+    if (!options.remote_keys) return {};
+    const auto token = bearer_token(request);
+    if (!token) return {};
+    auto read = read_token(options.settings, *token);
+    if (!read || is_symmetric(read->algorithm)) return {};
+    const auto& known = options.settings.keys;
+    if (known && !read->key_id.empty() && std::any_of(known->begin(), known->end(), [&](const JoseKey& key) { return key.id() == read->key_id; })) return {};
+    if (!options.remote_keys->is_due(read->key_id)) return {};
+    return options.remote_keys->prepare(std::move(read->key_id), request.cancel);
+}
+
+Result<AuthSubject> Authenticator::verify(const Options& options, std::string_view token) const {
+    const auto& settings = options.settings;
+    if (!settings.accepts_signed()) return refuse("this host accepts no signed credentials; set server.auth.jwks_file, server.auth.jwks_url or server.auth.hs_secret");
+    BERTH_TRY(const auto read, read_token(settings, token));
     // A key that is named decides alone; otherwise any of the right kind may fit.
-    const auto message = as_bytes(token.substr(0, second));
-    const bool good = std::any_of(settings.keys->begin(), settings.keys->end(), [&](const JoseKey& key) {
-        return (key_id.empty() || key.id().empty() || key.id() == key_id) && key.verify(*algorithm, message, as_bytes(*signature));
-    });
+    const auto fits = [&](const JoseKey& key) {
+        return (read.key_id.empty() || key.id().empty() || key.id() == read.key_id) && key.verify(read.algorithm, as_bytes(read.message), as_bytes(read.signature));
+    };
+    bool good = settings.keys && std::any_of(settings.keys->begin(), settings.keys->end(), fits);
+    if (!good && options.remote_keys && !is_symmetric(read.algorithm)) {
+        const auto keys = options.remote_keys->keys();
+        if (!keys) return fail(Code::unavailable, "the keys that signed credentials are checked with cannot be had at present");
+        good = std::any_of(keys->begin(), keys->end(), fits);
+    }
     if (!good) return refuse("the signature of the credential is wrong");
-    const auto claims = json_members(*payload);
+    const auto claims = json_members(read.payload);
     if (!claims) return refuse("the credential holds no claims");
 
     AuthSubject subject;
@@ -121,15 +165,13 @@ Result<AuthSubject> Authenticator::verify(const AuthSettings& settings, std::str
 Result<Authenticator::Caller> Authenticator::identify(const HttpRequest& request) const {
     const auto& options = now();
     Caller caller;
-    const auto field = request.field("authorization");
-    if (!field) {
+    if (!request.field("authorization")) {
         caller.admin = options.local_is_admin && is_local(request);
         return caller;
     }
-    constexpr std::string_view scheme = "bearer ";
-    if (!equal_ignoring_case(field->substr(0, scheme.size()), scheme)) return refuse("the credential is not a bearer token");
-    auto token = field->substr(scheme.size());
-    while (token.starts_with(' ')) token.remove_prefix(1);
+    const auto credential = bearer_token(request);
+    if (!credential) return refuse("the credential is not a bearer token");
+    const auto token = *credential;
     const auto& settings = options.settings;
     if (!settings.admin_digest.empty() || !settings.tokens.empty()) {
         const auto digest = to_hex(sha256(as_bytes(token)));
@@ -145,7 +187,7 @@ Result<Authenticator::Caller> Authenticator::identify(const HttpRequest& request
             return caller;
         }
     }
-    BERTH_TRY(auto subject, verify(settings, token));
+    BERTH_TRY(auto subject, verify(options, token));
     caller.admin = subject.role == "admin";
     caller.subject = std::make_shared<const AuthSubject>(std::move(subject));
     return caller;

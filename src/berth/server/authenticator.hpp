@@ -3,10 +3,12 @@
 #include <atomic>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "berth/app/auth_settings.hpp"
+#include "berth/async/task.hpp"
 #include "berth/base/clock.hpp"
 #include "berth/base/error.hpp"
 #include "berth/net/http_message.hpp"
@@ -15,18 +17,25 @@
 
 namespace berth {
 
+class RemoteKeys;
+
 /// Says who sends a request, and what that allows. Credentials are signed tokens (JWT), named tokens, or the
 /// administrator's token; nothing else of a request can say who its sender is. Any thread.
 class Authenticator {
 public:
     struct Options {
         AuthSettings settings;
+        std::shared_ptr<RemoteKeys> remote_keys = {};  // those of settings.keys_url; shared by authenticators and with reloaded settings
         bool local_is_admin = false;   // requests from this machine that no foreign page caused are the administrator's
     };
     Authenticator(Options options, const Clock& clock);
 
     /// From now on these decide; requests that are being looked at go by what was before.
     void set(Options options);
+
+    /// To be awaited before anything else is asked about this request, in its reactor; null: nothing to wait for. Afterwards
+    /// the keys that its credential may be signed with are known, if they can be had.
+    std::optional<Task<void>> prepare(const HttpRequest& request) const;
 
     struct Caller {
         std::shared_ptr<const AuthSubject> subject;  // null: anonymous
@@ -43,7 +52,7 @@ public:
 
 private:
     const Options& now() const noexcept { return *now_.load(std::memory_order_acquire); }
-    Result<AuthSubject> verify(const AuthSettings& settings, std::string_view token) const;
+    Result<AuthSubject> verify(const Options& options, std::string_view token) const;
 
     std::mutex mutex_;
     std::vector<std::unique_ptr<const Options>> all_;  // guarded by mutex_; kept, since requests look into them

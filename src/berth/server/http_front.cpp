@@ -39,7 +39,7 @@ void make_problem(HttpResponse& response) {
 
 }  // namespace
 
-HttpFront::HttpFront(Invoker& invoker, HostRoutes& host, HttpFrontOptions options) : host_(host), functions_(invoker, std::move(options.functions)), options_(std::move(options)) {}
+HttpFront::HttpFront(Invoker& invoker, HostRoutes& host, HttpFrontOptions options) : host_(host), authenticator_(options.functions.authenticator), functions_(invoker, std::move(options.functions)), options_(std::move(options)) {}
 
 void HttpFront::set_rules(std::shared_ptr<const FrontRules> rules) {
     const std::lock_guard lock(rules_mutex_);
@@ -54,6 +54,18 @@ void HttpFront::refused(const PeerAddress& peer, const HttpResponse& response) n
 bool HttpFront::takes_parts(const HttpRequest& request) const noexcept { return functions_.takes_parts(request); }
 
 Task<HttpResponse> HttpFront::handle(HttpRequest& request) {
+    if (authenticator_ != nullptr) {
+        if (auto first = authenticator_->prepare(request)) return prepared(std::move(*first), request);
+    }
+    return answer(request);
+}
+
+Task<HttpResponse> HttpFront::prepared(Task<void> first, HttpRequest& request) {
+    co_await std::move(first);
+    co_return co_await answer(request);
+}
+
+Task<HttpResponse> HttpFront::answer(HttpRequest& request) {
     const auto* rules = rules_.load(std::memory_order_acquire);
     if (rules == nullptr && !wants_problems(request)) return route(request);
     return guarded(rules, request);
@@ -82,12 +94,12 @@ Task<HttpResponse> HttpFront::route(HttpRequest& request) {
         }
     }
     if (auto task = host_.handle(request, options_.metrics ? HostRoutes::Metrics::shown : HostRoutes::Metrics::hidden)) return std::move(*task);
-    const auto answer = [&](HttpResponse response, std::string_view route) { return ready_task(finished(std::move(response), request, route)); };
-    if (path == "*") return answer(options_answer("GET, HEAD, OPTIONS, POST"), "*");  // only OPTIONS comes here with it
+    const auto made = [&](HttpResponse response, std::string_view route) { return ready_task(finished(std::move(response), request, route)); };
+    if (path == "*") return made(options_answer("GET, HEAD, OPTIONS, POST"), "*");  // only OPTIONS comes here with it
     const auto segments = path_segments(path);
-    if (!segments) return answer(error_response(segments.error(), {}, options_.detail), "_other");
+    if (!segments) return made(error_response(segments.error(), {}, options_.detail), "_other");
     if (auto task = functions_.handle_mounted(request, draining)) return std::move(*task);
-    return answer(error_response(Error(Code::not_found, format("nothing is served at {}", path)), {}, options_.detail), "_other");
+    return made(error_response(Error(Code::not_found, format("nothing is served at {}", path)), {}, options_.detail), "_other");
 }
 
 }  // namespace berth

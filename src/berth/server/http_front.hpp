@@ -46,9 +46,13 @@ public:
 
 private:
     Task<HttpResponse> route(HttpRequest& request);
+    /// The same when something about the credential has to be known first.
+    Task<HttpResponse> prepared(Task<void> first, HttpRequest& request);
+    Task<HttpResponse> answer(HttpRequest& request);
     Task<HttpResponse> guarded(const FrontRules* rules, HttpRequest& request);
 
     HostRoutes& host_;
+    const Authenticator* authenticator_;                 // null: everybody may call
     FunctionFront functions_;
     HttpFrontOptions options_;
     std::atomic<const FrontRules*> rules_{nullptr};      // the last of all_rules_: read by every request

@@ -16,6 +16,7 @@
 #include "berth/server/admin_front.hpp"
 #include "berth/server/front_rules.hpp"
 #include "berth/server/http_front.hpp"
+#include "berth/server/remote_keys.hpp"
 
 namespace berth {
 
@@ -62,7 +63,7 @@ Result<std::unique_ptr<Serving>> Serving::start(Application& application, ServeO
     FunctionSet::Request request{.paths = options_now.paths, .policy = options_now.policy, .settings = options_now.functions, .missing_is_empty = options_now.missing_is_empty};
     BERTH_TRY(serving->functions_, FunctionSet::find(application, std::move(request), *serving->reactors_, progress));
     BERTH_TRYV(serving->make_runtime());
-    serving->make_fronts();
+    BERTH_TRYV(serving->make_fronts());
     BERTH_TRYV(serving->open_listeners());
     serving->keeper_ = std::make_unique<FunctionKeeper>(FunctionKeeper::Parts{.functions = *serving->functions_, .runtime = *serving->runtime_, .front = serving->front_->functions(), .log = application.log(),
         .events = *serving->events_, .listener = options_now.news, .watch = options_now.watch});
@@ -106,14 +107,20 @@ Result<void> Serving::make_runtime() {
     return {};
 }
 
-Authenticator::Options Serving::who_may(const AuthSettings& settings, bool local_is_admin) const { return {.settings = settings, .local_is_admin = local_is_admin}; }
+Result<std::shared_ptr<RemoteKeys>> Serving::keys_for(const AuthSettings& settings) const {
+    if (!settings.keys_url) return nullptr;
+    if (remote_keys_ && remote_keys_->url() == *settings.keys_url) return remote_keys_;
+    BERTH_TRY(auto* const client, application_.host_client());
+    return std::make_shared<RemoteKeys>(RemoteKeys::Options{.url = *settings.keys_url}, *client, application_.clock(), application_.log());
+}
 
-void Serving::make_fronts() {
+Result<void> Serving::make_fronts() {
     const auto& functions = options_.functions;
+    BERTH_TRY(remote_keys_, keys_for(functions.auth));
     const auto& server = options_.server;
     auto* set = functions_.get();
-    authenticator_ = std::make_unique<Authenticator>(who_may(functions.auth, functions.development && is_loopback_host(server.http.host)), application_.clock());
-    admin_authenticator_ = std::make_unique<Authenticator>(who_may(functions.auth, is_loopback_host(server.admin.host)), application_.clock());
+    authenticator_ = std::make_unique<Authenticator>(Authenticator::Options{.settings = functions.auth, .remote_keys = remote_keys_, .local_is_admin = functions.development && is_loopback_host(server.http.host)}, application_.clock());
+    admin_authenticator_ = std::make_unique<Authenticator>(Authenticator::Options{.settings = functions.auth, .remote_keys = remote_keys_, .local_is_admin = is_loopback_host(server.admin.host)}, application_.clock());
     metrics_page_ = std::make_unique<MetricsPage>(application_.metrics(), std::string(berth_version()), std::string(WasmEngine::version()));
     host_ = std::make_unique<HostRoutes>(HostRoutes::Options{.metrics = [this](MetricsForm form) { return metrics_page_->text(form); }, .checks = [this] { return checks(); }});
     events_ = std::make_unique<EventFeed>(application_.clock());
@@ -143,7 +150,7 @@ void Serving::make_fronts() {
     front_ = std::make_unique<HttpFront>(*runtime_, *host_, HttpFrontOptions{.detail = front.detail, .metrics = server.metrics == ServerSettings::MetricsOn::main,
                                                                             .metrics_for = server.metrics_need_credential ? authenticator_.get() : nullptr, .functions = std::move(front)});
     if (options_.internal_only) front_->functions().set_internal_only();
-    if (!server.admin.on) return;
+    if (!server.admin.on) return {};
     admin_front_ = std::make_unique<AdminFront>(AdminFrontOptions{.host = *host_,
                                                                   .authenticator = *admin_authenticator_,
                                                                   .records = *records_,
@@ -157,6 +164,7 @@ void Serving::make_fronts() {
                                                                   .in_flight = [this] { return runtime_->in_flight(); },
                                                                   .cancel = [this](std::string_view call) { return runtime_->cancel(call); },
                                                                   .revoke = [this](std::string_view call, Capability capability) { return runtime_->revoke(call, capability); }});
+    return {};
 }
 
 Result<void> Serving::open_listeners() {
@@ -219,6 +227,7 @@ struct Serving::Prepared {
     std::shared_ptr<QueuedSink> sink;
     std::shared_ptr<const FrontRules> rules;
     std::shared_ptr<TlsContext> tls;
+    std::shared_ptr<RemoteKeys> remote_keys;
 };
 
 Result<Serving::Prepared> Serving::prepare() const {
@@ -227,6 +236,7 @@ Result<Serving::Prepared> Serving::prepare() const {
     auto& now = prepared.configuration;
     prepared.sink = access_sink_;
     BERTH_TRY(prepared.rules, make_rules(now.server, prepared.sink));
+    BERTH_TRY(prepared.remote_keys, keys_for(now.auth));
     const bool wanted = !now.server.tls.certificate.empty();
     if (wanted && tls_) {
         BERTH_TRY(prepared.tls, TlsContext::load(now.server.tls));
@@ -249,8 +259,9 @@ void Serving::commit(Prepared prepared) {
     rules_ = std::move(prepared.rules);
     front_->set_rules(rules_);
     auto& now = prepared.configuration;
-    authenticator_->set(who_may(now.auth, options_.functions.development && is_loopback_host(options_.server.http.host)));
-    admin_authenticator_->set(who_may(now.auth, is_loopback_host(options_.server.admin.host)));
+    remote_keys_ = std::move(prepared.remote_keys);
+    authenticator_->set({.settings = now.auth, .remote_keys = remote_keys_, .local_is_admin = options_.functions.development && is_loopback_host(options_.server.http.host)});
+    admin_authenticator_->set({.settings = now.auth, .remote_keys = remote_keys_, .local_is_admin = is_loopback_host(options_.server.admin.host)});
     if (prepared.tls) tls_->take(*prepared.tls);
     options_.server.access_log = now.server.access_log;
 }

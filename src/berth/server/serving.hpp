@@ -29,6 +29,7 @@ class AdminFront;
 class MetricsPage;
 class QueuedSink;
 class ReceiptWriter;
+class RemoteKeys;
 class Reactors;
 class TlsContext;
 class Runtime;
@@ -92,11 +93,12 @@ private:
 
     struct Prepared;
     Result<void> make_runtime();
-    void make_fronts();
+    Result<void> make_fronts();
     Result<void> open_listeners();
     /// The rules of the front under these settings; null where nothing is on.
     Result<std::shared_ptr<const FrontRules>> make_rules(const ServerSettings& settings, std::shared_ptr<QueuedSink>& sink) const;
-    Authenticator::Options who_may(const AuthSettings& settings, bool local_is_admin) const;
+    /// The issuer's keys under these settings: those that are there already when they are at the same address.
+    Result<std::shared_ptr<RemoteKeys>> keys_for(const AuthSettings& settings) const;
     Result<Prepared> prepare() const;
     void commit(Prepared prepared);
     Task<HostRoutes::Checks> checks();
@@ -108,6 +110,7 @@ private:
     std::unique_ptr<ExecutionStore> store_;   // null: records are in memory only
     std::unique_ptr<ExecutionRecords> records_;
     std::unique_ptr<Runtime> runtime_;
+    std::shared_ptr<RemoteKeys> remote_keys_;           // null: none are at an address; with the settings of the authenticators
     std::unique_ptr<Authenticator> authenticator_;
     std::unique_ptr<Authenticator> admin_authenticator_;   // of the administrator's listener
     std::unique_ptr<MetricsPage> metrics_page_;
