@@ -27,7 +27,7 @@ public:
     void detail(std::string_view text) const;          // standard error, only when verbose
     /// An error in its terminal form, or as one JSON document on standard output when that format was asked for.
     void error(const Error& error) const;
-    Progress& progress() noexcept { return *progress_; }
+    Progress& progress() noexcept { return quiet ? no_progress() : *progress_; }
     static void set_progress(Progress& progress) noexcept;
 
 private:

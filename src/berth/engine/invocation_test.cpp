@@ -1,6 +1,9 @@
 #include "berth/engine/invocation.hpp"
 
 #include <gmock/gmock.h>
+#include <sys/resource.h>
+
+#include <fstream>
 
 #include "berth/engine/instance.hpp"
 #include "berth/engine/testing/wasm_fixture.hpp"
@@ -117,6 +120,57 @@ TEST(Invocation, TableGrowthKeepsToTheLimit) {
     setup.on_limit = OnLimit::trap;
     values[0] = RawValue::of(3);
     EXPECT_EQ(wasm.invoke("grow", values, setup).outcome, CallOutcome::table_denied);
+}
+
+/// While it lives the process may hold `more` bytes of private memory beyond what it holds now.
+class LittleMemory {
+public:
+    explicit LittleMemory(std::uint64_t more) {
+        std::ifstream status("/proc/self/status");
+        std::uint64_t held = 0;
+        for (std::string line; std::getline(status, line);) {
+            if (line.starts_with("VmData:")) held = std::stoull(line.substr(7)) * 1024;
+        }
+        is_set_ = held != 0 && ::getrlimit(RLIMIT_DATA, &before_) == 0;
+        const rlimit less{held + more, before_.rlim_max};
+        is_set_ = is_set_ && ::setrlimit(RLIMIT_DATA, &less) == 0;
+    }
+    ~LittleMemory() {
+        if (is_set_) ::setrlimit(RLIMIT_DATA, &before_);
+    }
+    LittleMemory(const LittleMemory&) = delete;
+    LittleMemory& operator=(const LittleMemory&) = delete;
+    bool is_set() const noexcept { return is_set_; }
+
+private:
+    rlimit before_{};
+    bool is_set_ = false;
+};
+
+// What the machine happens to have free is no answer to the guest: its course must not depend on it. The engine is the
+// test's own: what earlier guests grew to in a shared pool is given back only when their slots are used again.
+TEST(Invocation, AMachineWithoutMemoryEndsTheCallAndTheNextOneRuns) {
+    int after = 0;
+    WasmFixture wasm(R"((module (import "h" "after" (func $after)) (memory 1)
+        (func (export "grow") (param i32) (result i32) (memory.grow (local.get 0)) (call $after))))",
+                     {{"h", "after", {}, [&](HostContext&, RawValue*) {
+                           ++after;
+                           return HostStatus::proceed;
+                       }}},
+                     {}, WasmEngine::create({.instances = 1}).value());
+    std::vector<RawValue> values{RawValue::of(8192)};  // 512 MiB
+    {
+        const LittleMemory little(16 << 20);
+        ASSERT_TRUE(little.is_set());
+        const auto report = wasm.invoke("grow", values);
+        EXPECT_EQ(report.outcome, CallOutcome::machine_failed);
+        EXPECT_EQ(report.denied_memory, 0u) << "no limit was passed";
+        EXPECT_EQ(after, 0) << "nothing runs after it";
+    }
+    values[0] = RawValue::of(8192);
+    EXPECT_EQ(wasm.invoke("grow", values).outcome, CallOutcome::returned);
+    EXPECT_EQ(values[0].i32, 1);
+    EXPECT_EQ(after, 1);
 }
 
 // The private names as the metering pass adds them.

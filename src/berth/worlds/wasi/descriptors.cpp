@@ -270,7 +270,8 @@ Errno fd_prestat_dir_name(WasiCall& call, std::uint32_t fd, GuestBuffer out) {
 Errno fd_readdir(WasiCall& call, std::uint32_t fd, GuestBuffer out, std::uint64_t cookie, GuestOut<std::uint32_t> count) {
     auto* descriptor = call.state().descriptor(fd);
     if (descriptor == nullptr) return call.state().missing(fd);
-    if (descriptor->kind != Descriptor::Kind::directory) return Errno::notdir;
+    // Not notdir: programs tell by this answer of the other hosts that what they opened is no directory.
+    if (descriptor->kind != Descriptor::Kind::directory) return Errno::badf;
     if ((descriptor->rights_base & rights::fd_readdir) == 0) return Errno::notcapable;
     if (cookie == 0 || !descriptor->has_listing) {
         CallGuard guard(call);
