@@ -99,6 +99,9 @@ need_packages() {
   if ! { $as_root apt-get update && DEBIAN_FRONTEND=noninteractive $as_root apt-get -o DPkg::Lock::Timeout=300 install -y --no-install-recommends $missing; } >"$log" 2>&1; then
     tail -n 20 "$log" >&2
     say_error "apt-get could not install: $missing (whole output in $log)"
+    if grep -q 'Unable to locate package' "$log"; then
+      say_error "Debian 12 has the newer compilers among its security updates; /etc/apt/sources.list needs: deb http://deb.debian.org/debian-security bookworm-security main"
+    fi
     exit 69
   fi
 }
