@@ -111,16 +111,26 @@ def mounts_are_told_in_order():
     expect(run(suite("zig"), "preopen", mount=tree, flags=("--mount", f"tmp={tons}")), b"0: stdin\n1: stdout\n2: stderr\n3: /\n4: /tmp\n")
 
 
-@case
-def poll_sees_input_its_end_and_nothing():
-    expect(run(suite("zig-cc"), "poll", stdin=b"test"), b"STDIN\n")
-    expect(run(suite("zig-cc"), "poll", "0", "500", stdin=b""), b"STDIN\n")
-    reading, writing = os.pipe()  # open and silent for as long as the guest runs
+def polls(*arguments, given=b"", is_closed=True):
+    """What the guest's poll of its standard input says; the pipe is as told before the guest begins and stays so."""
+    reading, writing = os.pipe()
     with contextlib.ExitStack() as closing:
         closing.callback(os.close, reading)
-        closing.callback(os.close, writing)
-        silent = subprocess.run([binary, "run", "--quiet", suite("zig-cc"), "--", "poll", "0", "10"], stdin=reading, capture_output=True, env={"PATH": os.environ["PATH"], "HOME": str(scratch)})
-    expect(silent, b"NOINPUT\n")
+        os.write(writing, given)
+        if is_closed:
+            os.close(writing)
+        else:
+            closing.callback(os.close, writing)
+        environment = {"PATH": os.environ["PATH"], "HOME": str(scratch)}
+        return subprocess.run([binary, "run", "--quiet", suite("zig-cc"), "--", "poll", *arguments], stdin=reading, capture_output=True, env=environment, timeout=600)
+
+
+@case
+def poll_sees_input_its_end_and_nothing():
+    expect(polls(given=b"test", is_closed=False), b"STDIN\n")
+    expect(polls("0", "500", given=b"test"), b"STDIN\n")
+    expect(polls("0", "500"), b"STDIN\n")
+    expect(polls("0", "10", is_closed=False), b"NOINPUT\n")
 
 
 @case
