@@ -231,6 +231,11 @@ def tls_is_served_and_its_certificate_is_exchanged_by_a_reload():
                 answer = connection.getresponse()
                 equal((answer.status, json.loads(answer.read())), (200, {"greeting": "Hello, Ada!"}))
             equal(connection.sock.selected_alpn_protocol(), "http/1.1")
+            # The verbs that talk to a host speak TLS as well, and verify it.
+            status, text, _ = cli("calls", "list", "--all", "--json", "--url", admin, "--set", f"network.ca_file={folder}/first.crt", home=folder)
+            equal((status, len(text.splitlines())), (0, 3))
+            status, _, told = cli("calls", "list", "--all", "--url", admin, home=folder)
+            assert status != 0 and "certificate" in told, (status, told)
             shutil.copy(folder / "second.crt", folder / "now.crt")
             equal(ask("POST", admin + "/admin/reload", b"", context=first)[0], 500)  # the key is still the first one's
             equal(ask("GET", server.url + "/health", context=first)[0], 200)

@@ -82,7 +82,8 @@ Result<AuthSettings> AuthSettings::from(const Config& config, const std::functio
     }
     if (!keys->empty()) settings.keys = std::move(keys);
     else if (settings.keys_url) return settings;
-    else if (!settings.issuer.empty() || !settings.audience.empty()) return wrong(config, settings.issuer.empty() ? "server.auth.audience" : "server.auth.issuer", "is set, but no key is: server.auth.jwks_file, server.auth.jwks_url or server.auth.hs_secret");
+    else if (!settings.issuer.empty() || !settings.audience.empty())
+        return wrong(config, settings.issuer.empty() ? "server.auth.audience" : "server.auth.issuer", "is set, but no key is: server.auth.jwks_file, server.auth.jwks_url or server.auth.hs_secret");
     return settings;
 }
 
