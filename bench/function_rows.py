@@ -10,12 +10,15 @@ import signal
 import socket
 import statistics
 import subprocess
+import sys
 import tempfile
 import threading
 import time
 from pathlib import Path
 
 root = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(root / "tests/functions"))
+import saves  # noqa: E402
 
 # What a function does that outlives its time, by the runtime.
 SLEEPERS = {
@@ -269,60 +272,9 @@ def reload(berth):
         return {"fn-reload-ms": statistics.median(took)}
 
 
-def _in_place(path, text):
-    path.write_text(text)
-
-
-def _by_rename(path, text):
-    other = path.with_name(path.name + ".new~")
-    other.write_text(text)
-    other.rename(path)
-
-
-def _with_backup(path, text):
-    (path.parent / "4913").write_text("")
-    (path.parent / "4913").unlink()
-    path.rename(path.with_name(path.name + "~"))
-    path.write_text(text)
-    path.with_name(path.name + "~").unlink()
-
-
-def _made_anew(path, text):
-    path.unlink()
-    path.write_text(text)
-
-
-def _in_two_writes(path, text):
-    with path.open("w") as file:
-        file.write(text[: len(text) // 2])
-        file.flush()
-        file.write(text[len(text) // 2:])
-
-
-def _with_touch(path, text):
-    path.write_text(text)
-    os.utime(path)
-    path.chmod(0o644)
-
-
-def _all_files(path, text):
-    path.write_text(text)
-    (path.parent / "helper.py").write_text(f"# {text}")
-    (path.parent / "other.py").write_text(f"# {text}")
-
-
-def _checkout(path, text):
-    copy = path.parent.with_name("_copy")
-    shutil.copytree(path.parent, copy)
-    (copy / path.name).write_text(text)
-    for file in copy.iterdir():
-        file.rename(path.parent / file.name)
-    copy.rmdir()
-
-
-def saves(berth, each):
+def saved(berth, each):
     """A78: so many saves in each of eight ways while calls run: one change each, and no call fails."""
-    patterns = [_in_place, _by_rename, _with_backup, _made_anew, _in_two_writes, _with_touch, _all_files, _checkout]
+    patterns = [saves.in_place, saves.by_rename, saves.with_backup, saves.made_anew, saves.in_two_writes, saves.with_touch, saves.all_files, saves.checkout]
     wrong = failures = calls = 0
     with tempfile.TemporaryDirectory(prefix="berth-saves-") as temporary:
         folder = Path(temporary) / "functions"
@@ -353,7 +305,7 @@ def saves(berth, each):
                         events.read(0.15)  # a second change would come now
                         if len(events.changed("hello")) != known + 1:
                             wrong += 1
-                    print(f"{pattern.__name__[1:]}: {each} saves, {wrong} wrong so far")
+                    print(f"{pattern.__name__}: {each} saves, {wrong} wrong so far")
             finally:
                 stop.set()
                 thread.join()

@@ -222,9 +222,7 @@ class Bench:
     def functions(self):
         with tempfile.TemporaryDirectory() as temporary:
             folder = Path(temporary)
-            for name, source in (("echo", "bench/fn_echo.c"), ("probe", "tests/functions/fn_probe.c")):
-                (folder / name).mkdir()
-                subprocess.run(["cc", "-O2", "-static", "-o", folder / name / "handler", root / source], check=True)
+            self.make_program(folder, "echo", "bench/fn_echo.c")
             (folder / "sleeper").mkdir()
             (folder / "sleeper/handler").write_text("#!/bin/sh\ncat >/dev/null\nsleep 0.1\necho '{\"success\":true}'\n")
             (folder / "sleeper/handler").chmod(0o755)
@@ -235,10 +233,19 @@ class Bench:
             origin = folder / "origin"
             subprocess.run(["go", "build", "-o", origin, root / "bench/fn_origin.go"], check=True, env=os.environ | {"GOFLAGS": "-mod=mod", "GO111MODULE": "off"})
             rows = rows_of([self.build / "bench/fn_bench", folder, origin])
-            rows |= rows_of([self.build / "bench/fn_bench", folder, "--mixed", "100000" if self.long else "5000"])
             rows |= self.function_front(folder, origin)
             rows |= self.function_runtimes(folder, origin)
             return rows
+
+    @staticmethod
+    def make_program(folder, name, source):
+        (folder / name).mkdir()
+        subprocess.run(["cc", "-O2", "-static", "-o", folder / name / "handler", root / source], check=True)
+
+    def function_mixed(self):
+        with tempfile.TemporaryDirectory() as temporary:
+            self.make_program(Path(temporary), "probe", "tests/functions/fn_probe.c")
+            return rows_of([self.build / "bench/fn_bench", temporary, "--mixed", "100000" if self.long else "5000"])
 
     def function_runtimes(self, folder, origin):
         """Interpreters started by us and by bare system calls in turn; the front against the engine behind it."""
@@ -254,8 +261,10 @@ class Bench:
     def function_windows(self):
         rows = function_rows.windows(self.berth, root / "tests/functions/fn_probe.c", 2 if self.long else 1)
         rows |= function_rows.memory(self.berth, root / "tests/functions/fn_probe.c")
-        rows |= function_rows.reload(self.berth)
-        return rows | function_rows.saves(self.berth, 50 if self.long else 3)
+        return rows | function_rows.reload(self.berth)
+
+    def function_saves(self):
+        return function_rows.saved(self.berth, 50 if self.long else 3)
 
     def function_front(self, folder, origin):
         """Requests a second with wrk, ours and the stand-in in turn."""
@@ -293,7 +302,7 @@ PROGRAMS = {
     "suspend": (["suspend_bench"], None),
     "checks": (["check_bench"], None),
 }
-PARTS = ["engine", "windows", "stops", "markers", "revoke", "soak", "metering", "start", "journal", "http", "fairness", "suspend", "checks", "serving", "functions", "function_windows"]
+PARTS = ["engine", "windows", "stops", "markers", "revoke", "soak", "metering", "start", "journal", "http", "fairness", "suspend", "checks", "serving", "functions", "function_windows", "function_mixed", "function_saves"]
 
 
 def verdict(relation, goal, value):

@@ -20,7 +20,7 @@ main() {
 Measures against peers, as ratios in one run, prints figures with goal and verdict, and writes build/bench.json.
 --peers installs or builds what is measured against; --long measures what acceptance asks for (10^6 stops, 10^6 calls
 after markers, 10^6 requests). Parts: engine windows stops markers revoke soak metering start journal
-http fairness suspend checks serving functions function_windows." "$@"
+http fairness suspend checks serving functions function_windows function_mixed function_saves." "$@"
   common_flags "$@"
   local with_peers= peers="$cache_root/peers"
   local -a flags=()

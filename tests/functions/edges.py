@@ -13,6 +13,7 @@ import urllib.parse
 import urllib.request
 from pathlib import Path
 
+import saves
 import support
 from faults import outcome, probes
 from reload import answer, developing
@@ -284,45 +285,11 @@ def what_runs_when_the_host_ends_may_finish():
             until(lambda: not alive(server, "sync") and not alive(server, "async"))
 
 
-def _chunks(path, text):
-    with open(path, "w") as file:
-        for c in text:
-            file.write(c)
-            file.flush()
-
-
-def _hard_link_backup(path, text):
-    backup = path.with_name(path.name + ".bak")
-    os.link(path, backup)
-    other = path.with_name(".#new")
-    other.write_text(text)
-    os.replace(other, path)
-    backup.unlink()
-
-
-def _with_lock(path, text):
-    lock = path.with_name(".#" + path.name)
-    lock.symlink_to("user@host.1:1")
-    path.write_text(text)
-    lock.unlink()
-
-
-def _with_swap(path, text):
-    swap = path.with_name("." + path.name + ".swp")
-    swap.write_bytes(b"b0VIM")
-    other = path.with_name(path.name + "~tmp")
-    with open(other, "w") as file:
-        file.write(text)
-        os.fsync(file.fileno())
-    os.replace(other, path)
-    swap.unlink()
-
-
 @case
 def more_ways_to_save_are_one_change_each():
     with developing({"hello/index.py": answer("0")}) as server:
         entry = server.folder / "hello/index.py"
-        for i, save in enumerate([_hard_link_backup, _with_lock, _with_swap, _chunks] * 5, 1):
+        for i, save in enumerate([saves.with_hard_link_backup, saves.with_lock, saves.with_swap, saves.in_small_writes] * 5, 1):
             save(entry, answer(str(i)))
             until(lambda: server.call("hello")[1].get("output") == str(i))
         assert not any("invalid" in line for line in server.out), server.out

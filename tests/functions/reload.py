@@ -7,6 +7,7 @@ import tempfile
 import threading
 from pathlib import Path
 
+import saves
 from support import equal, host, refusing, until
 
 cases = {}
@@ -33,29 +34,6 @@ def developing(files, **options):
             yield server
 
 
-def in_place(path, text):
-    path.write_text(text)
-
-
-def replaced(path, text):
-    other = path.with_name(path.name + ".new")
-    other.write_text(text)
-    other.rename(path)
-
-
-def with_backup(path, text):
-    (path.parent / "4913").write_text("")
-    (path.parent / "4913").unlink()
-    path.rename(path.with_name(path.name + "~"))
-    path.write_text(text)
-    path.with_name(path.name + "~").unlink()
-
-
-def made_anew(path, text):
-    path.unlink()
-    path.write_text(text)
-
-
 @case
 def every_way_to_save_is_seen_and_no_call_fails():
     with developing({"hello/index.py": answer("0"), "hello/helper.py": ""}) as server:
@@ -71,14 +49,14 @@ def every_way_to_save_is_seen_and_no_call_fails():
         thread.start()
         try:
             entry = server.folder / "hello/index.py"
-            for i, save in enumerate([in_place, replaced] * 5, 1):
+            for i, save in enumerate([saves.in_place, saves.by_rename] * 5, 1):
                 save(entry, answer(str(i)))
                 until(lambda: server.call("hello")[1].get("output") == str(i))
         finally:
             stop.set()
             thread.join()
         equal(failures, [])
-        for i, save in enumerate([with_backup, made_anew] * 3, 11):  # the file is not there for a moment
+        for i, save in enumerate([saves.with_backup, saves.made_anew] * 3, 11):  # the file is not there for a moment
             save(entry, answer(str(i)))
             until(lambda: server.call("hello")[1].get("output") == str(i))
 

@@ -40,6 +40,16 @@ protected:
     T wait(Task<T> task) {
         return sync_wait(run_on(reactors_->at(0), std::move(task)));
     }
+    /// A call of `function` from its arrival to its end.
+    static void run(ExecutionRecords& records, Call& one, const Function& function, const Outcome& outcome = {}) {
+        begin(records, one, function);
+        records.step(CallStep::finished, one, &outcome);
+    }
+    static void begin(ExecutionRecords& records, Call& one, const Function& function) {
+        records.step(CallStep::received, one, nullptr);
+        one.admitted = &function;
+        records.step(CallStep::started, one, nullptr);
+    }
     static std::vector<std::string> ids(const std::vector<ExecutionRecord>& records) {
         std::vector<std::string> all;
         for (const auto& record : records) all.push_back(record.id);
@@ -160,15 +170,13 @@ TEST_F(ExecutionStoreTest, RecordsFollowTheirCallsAndAreFoundByWhatTheyAre) {
             auto one = call(format("{{\"i\":{}}}", i));
             one.function = i == 3 ? "g" : "f";
             made.push_back(one.id);
-            records.step(CallStep::received, one, nullptr);
-            one.admitted = i == 3 ? &module : &program;
-            records.step(CallStep::started, one, nullptr);
             Outcome outcome;
             outcome.output = {"1.10", "application/json"};
             outcome.logs.push_back({"warn", "said", R"({"a":1})", "2026-01-01T00:00:00Z"});
             outcome.exit = ExitInfo{.status = i, .signal = 0};
             if (i == 1) outcome.error = Error(Code::exit_nonzero, "it failed");
-            if (i != 2) records.step(CallStep::finished, one, &outcome);
+            if (i == 2) begin(records, one, program);
+            else run(records, one, i == 3 ? module : program, outcome);
             clock_.advance(std::chrono::milliseconds(5));
         }
     }
@@ -201,22 +209,18 @@ TEST_F(ExecutionStoreTest, RecordsFollowTheirCallsAndAreFoundByWhatTheyAre) {
 
 TEST_F(ExecutionStoreTest, OldRecordsGoAndYoungOnesStay) {
     Function program{.name = "f", .engine = EngineKind::subprocess};
-    const auto run = [&](ExecutionRecords& records) {
+    const auto run_one = [&](ExecutionRecords& records) {
         auto one = call();
-        one.admitted = &program;
-        records.step(CallStep::received, one, nullptr);
-        records.step(CallStep::started, one, nullptr);
-        const Outcome outcome;
-        records.step(CallStep::finished, one, &outcome);
+        run(records, one, program);
         return one.id;
     };
     std::string young;
     {
         const auto store = open();
         ExecutionRecords records(clock_, false, store.get());
-        for (int i = 0; i < 1200; ++i) run(records);
+        for (int i = 0; i < 1200; ++i) run_one(records);
         clock_.advance(std::chrono::hours(23));
-        young = run(records);
+        young = run_one(records);
     }
     clock_.advance(std::chrono::hours(2));
     { const auto store = open(); }  // its thread looks once before it ends
@@ -245,11 +249,7 @@ TEST_F(ExecutionStoreTest, RecordsAreNotLostWhileTheStoreFails) {
     ExecutionRecords records(clock_, false, store.get());
     failing.fails = true;
     auto one = call();
-    one.admitted = &program;
-    records.step(CallStep::received, one, nullptr);
-    records.step(CallStep::started, one, nullptr);
-    const Outcome outcome;
-    records.step(CallStep::finished, one, &outcome);
+    run(records, one, program);
     const auto refused = call();
     const auto accepted = wait(store->accept(refused, records.pending(refused)));
     ASSERT_FALSE(accepted);
