@@ -15,13 +15,14 @@ import codes
 import edges
 import faults
 import front
+import keys
 import languages
 import reload
 import verbs
 
 passed = failed = 0
 outcomes = {}
-for suite in (verbs, codes, faults, edges, front, languages, reload):
+for suite in (verbs, codes, faults, edges, front, languages, reload, keys):
     for name, case in suite.cases.items():
         if only and only not in name:
             continue

@@ -255,6 +255,13 @@ void FunctionSet::keep_good(WasmFunctions::Served& served, Change* change) {
 
 void FunctionSet::take_notices() {
     if (processes_ && ::geteuid() == 0 && !request_.settings.process.run_as) notices_.emplace_back("functions run as root; functions.run_as names another user for them");
+    if (processes_) {
+        const auto& environment = request_.settings.process.environment;
+        const auto path = environment.find("PATH");
+        std::string skipped;
+        for (const auto& one : skipped_path_elements(path == environment.end() ? std::string_view() : path->second)) skipped += (skipped.empty() ? "" : ", ") + one;
+        if (!skipped.empty()) notices_.push_back(format("PATH: {}: no runtime is looked for there, since it depends on where the host was started [W110]", skipped));
+    }
     for (auto* engine : engines()) {
         for (const auto& function : engine->list()) {
             for (const auto& problem : function->diagnostics) {

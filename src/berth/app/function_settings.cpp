@@ -101,6 +101,26 @@ Result<std::shared_ptr<const LaunchUser>> run_as(const std::string& name, const 
     return std::make_shared<const LaunchUser>(std::move(user));
 }
 
+Result<void> read_internal(const Config& config, FunctionSettings& settings) {
+    using Internal = FunctionSettings::Internal;
+    const auto& bind = config.value("functions.internal_bind");
+    if (bind.empty()) return {};
+    if (bind == "any") {
+        settings.internal = Internal::everywhere;
+        return {};
+    }
+    const auto colon = bind.rfind(':');
+    unsigned port = 0;
+    const auto* last = bind.data() + bind.size();
+    const bool good = colon != std::string::npos && colon > 0 && std::from_chars(bind.data() + colon + 1, last, port).ptr == last && colon + 1 < bind.size() && port <= 65535;
+    if (!good) return fail(Code::config_error, format("functions.internal_bind is \"{}\", neither any nor ADDRESS:PORT", bind));
+    settings.internal = Internal::apart;
+    settings.internal_host = bind.substr(0, colon);
+    if (settings.internal_host.starts_with('[') && settings.internal_host.ends_with(']')) settings.internal_host = settings.internal_host.substr(1, settings.internal_host.size() - 2);
+    settings.internal_port = static_cast<std::uint16_t>(port);
+    return {};
+}
+
 }  // namespace
 
 Result<FunctionSettings> FunctionSettings::from(const Config& config, Application& application) {
@@ -149,6 +169,23 @@ Result<FunctionSettings> FunctionSettings::from(const Config& config, Applicatio
     if (settings.max_depth > 64) return fail(Code::config_error, "functions.max_call_depth is a number from 0 to 64");
     settings.max_concurrency = number_of(config.value("functions.max_concurrency"));
     settings.queue_depth = number_of(config.value("functions.queue_depth"));
+    if (const auto& nested = config.value("functions.nested_slots"); !nested.empty()) {
+        std::uint64_t slots = 0;
+        const auto [end, problem] = std::from_chars(nested.data(), nested.data() + nested.size(), slots);
+        if (problem != std::errc() || end != nested.data() + nested.size()) return fail(Code::config_error, format("functions.nested_slots is \"{}\", no whole number", nested));
+        settings.nested_slots = slots;
+    }
+    {
+        const auto only_server = config.all("functions.shutdown_grace").front().source == "default" && config.all("server.grace").front().source != "default";
+        BERTH_TRY(const auto grace, parse_duration(config.value(only_server ? "server.grace" : "functions.shutdown_grace")));
+        settings.shutdown_grace = std::chrono::duration_cast<std::chrono::milliseconds>(grace);
+    }
+    BERTH_TRYV(read_internal(config, settings));
+    BERTH_TRY(const auto capture, one_of(config, "functions.capture", {"excerpts", "full"}));
+    process.capture_all = capture == "full";
+    process.resolve_shims = config.value("functions.resolve_shims") == "true";
+    if (config.value("functions.sandbox_minimum") != "none") return fail(Code::not_implemented, "functions.sandbox_minimum: this build has no sandboxes for functions; leave it out");
+    if (config.value("functions.runtime_install") == "true") return fail(Code::not_implemented, "functions.runtime_install: this build installs no runtimes; leave it out");
     settings.async_depth = number_of(config.value("functions.async_depth"));
     BERTH_TRY(const auto payloads, one_of(config, "functions.record_payloads", {"auto", "none", "all"}));
     const bool production = config.value("environment") == "production";

@@ -30,6 +30,14 @@ struct FunctionSettings {
     std::uint64_t max_depth = 8;                   // of functions that call each other
     std::uint64_t max_concurrency = 0;             // 0: by the number of processors
     std::uint64_t queue_depth = 1024;
+    std::optional<std::uint64_t> nested_slots;     // of calls that functions make; nothing: as many as others
+    std::chrono::milliseconds shutdown_grace{30'000};  // of running calls of programs
+    /// Where running functions reach the internal API: on the server's listener from this machine or from everywhere, or on a
+    /// listener of its own.
+    enum class Internal : std::uint8_t { local, everywhere, apart };
+    Internal internal = Internal::local;
+    std::string internal_host;                     // of its own listener
+    std::uint16_t internal_port = 0;
     std::uint64_t async_depth = 10'000;
     bool record_payloads = false;
     /// Where the records of calls are kept, and what was accepted to be run later; off: nowhere but in memory, and nothing is accepted.

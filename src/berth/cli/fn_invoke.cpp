@@ -61,8 +61,9 @@ std::int64_t milliseconds(std::chrono::nanoseconds time) { return std::chrono::d
 void print_failure(const Console& console, const Outcome& outcome, const std::string& block) {
     console.error(*outcome.error);
     if (!block.empty()) console.notice(block);
-    if (outcome.details.empty()) return;
-    const auto members = json_members(outcome.details);
+    const auto details = whole_details(outcome);
+    if (details.empty()) return;
+    const auto members = json_members(details);
     if (!members) return;
     const auto text_of = [&](std::string_view wanted) -> std::optional<std::string> {
         for (const auto& [key, value] : *members) {

@@ -1,13 +1,16 @@
 #include <CLI/CLI.hpp>
+#include <unistd.h>
 
 #include <algorithm>
 #include <fstream>
+#include <mutex>
 
 #include "berth/base/format.hpp"
 #include "berth/base/json.hpp"
 #include "berth/base/units.hpp"
 #include "berth/base/utf8.hpp"
 #include "berth/cli/fn_verb.hpp"
+#include "berth/cli/interrupt.hpp"
 #include "berth/process/launch.hpp"
 #include "berth/runtime/entry_rules.hpp"
 #include "berth/runtime/process_function.hpp"
@@ -118,8 +121,27 @@ Result<int> check(Context& context, const std::string& root, const std::vector<s
 
 Result<int> build(Context& context, const std::string& root, const std::vector<std::string>& names) {
     auto& console = context.console;
+    std::mutex mutex;
+    FunctionBuilder* builder = nullptr;  // guarded by mutex
+    const Interrupt interrupt([&](int signal) {
+        const std::lock_guard lock(mutex);
+        if (builder == nullptr) ::_exit(128 + signal);
+        builder->stop();
+    });
     BERTH_TRY(const auto found, find_functions(context, root, Builds::none));
     auto* processes = found->set->processes();
+    if (processes != nullptr) {
+        const std::lock_guard lock(mutex);
+        builder = &processes->builder();
+    }
+    struct Forget {  // before the builder goes
+        std::mutex& mutex;
+        FunctionBuilder*& builder;
+        ~Forget() {
+            const std::lock_guard lock(mutex);
+            builder = nullptr;
+        }
+    } const forget{mutex, builder};
     std::vector<std::filesystem::path> paths{found->root};
     BERTH_TRY(const auto discovery, discover(paths, found->set->request().settings.discovery));
     bool failed = false;
@@ -133,6 +155,7 @@ Result<int> build(Context& context, const std::string& root, const std::vector<s
             console.line(format("built   {}  {} ms", one.function.name, std::chrono::duration_cast<std::chrono::milliseconds>(outcome.took).count()));
             continue;
         }
+        if (Interrupt::seen() != 0) return 128 + Interrupt::seen();
         failed = true;
         console.line(format("failed  {}  {}", one.function.name, terminal_safe(outcome.reason)));
         if (!outcome.log.empty()) console.notice(outcome.log);

@@ -102,7 +102,7 @@ CallSlot CallQueue::try_take(Lane& lane, bool nested) {
     const std::lock_guard lock(shared.mutex);
     if (shared.closed || !lane.has_room()) return {};
     if (nested) {
-        if (shared.nested >= shared.bounds.running) return {};
+        if (shared.nested >= shared.bounds.nested.value_or(shared.bounds.running)) return {};
         ++shared.nested;
     } else {
         if (shared.running >= shared.bounds.running || !lane.line.empty()) return {};

@@ -21,6 +21,7 @@ class Reactors;
 struct CallBounds {
     std::size_t running = SIZE_MAX;
     std::size_t waiting = 0;                   // beyond it a call is refused at once
+    std::optional<std::size_t> nested;         // nested calls at once, beside those that run; nothing: as many again
     std::chrono::nanoseconds wait{10'000'000'000};  // longest time in line
 
     friend bool operator==(const CallBounds&, const CallBounds&) = default;
@@ -55,7 +56,7 @@ private:
 /// Who runs next among the calls of one engine: first come first served within a function, and functions in turn, so
 /// that one with many calls in line does not keep the others waiting.
 ///
-/// A nested call (made by a function that holds a place itself) takes from as many places again and never waits: it is
+/// A nested call (made by a function that holds a place itself) takes from places of their own (as many again) and never waits: it is
 /// refused with queue_full when those are used up, so functions that call each other cannot block each other for ever.
 ///
 /// Any thread. A call that finds a place takes one lock and allocates nothing.

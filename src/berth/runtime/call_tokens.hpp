@@ -24,7 +24,8 @@ struct CallGrant {
     std::shared_ptr<const AuthSubject> auth;    // null: anonymous; shared with the call
     std::uint8_t depth = 0;
     std::string trace_parent;                   // of the call's span; empty: none
-    SteadyTime deadline;
+    SteadyTime deadline;                        // of the token
+    SteadyTime call_deadline = SteadyTime::max();  // of the call; what it calls ends with it
     std::function<void(LogEntry)> log;          // adds to the log of the call
 };
 

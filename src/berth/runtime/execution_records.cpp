@@ -106,7 +106,7 @@ void take_outcome(ExecutionRecord& record, const Outcome& outcome, WallTime ende
         JsonWriter json;
         json.begin_object().member("code", outcome.guest_code.empty() ? name(code) : std::string_view(outcome.guest_code));
         json.member("message", std::string_view(outcome.error->full_message())).member("origin", name(outcome.error->origin()));
-        if (!outcome.details.empty()) json.key("details").raw(outcome.details);
+        if (const auto details = whole_details(outcome); !details.empty()) json.key("details").raw(details);
         json.end_object();
         record.error = json.take();
     } else if (payloads) {

@@ -70,8 +70,10 @@ struct FunctionBuilder::Flight {
 
 FunctionBuilder::~FunctionBuilder() { sync_wait(close()); }
 
+void FunctionBuilder::stop() noexcept { stop_.cancel(CancelCause::shutting_down); }
+
 Task<void> FunctionBuilder::close() {
-    stop_.cancel(CancelCause::shutting_down);
+    stop();
     co_await background_.join();
 }
 

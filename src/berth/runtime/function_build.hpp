@@ -57,7 +57,9 @@ public:
     /// same inputs wait for one compiler. Fails with build_failed (its output in the message) or runtime_not_found.
     Task<Result<std::string>> prepared(const DiscoveredFunction& function, std::string compiler, CancelToken cancel);
 
-    /// Ends what still runs.
+    /// Stops what runs; what would run then is stopped as well.
+    void stop() noexcept;
+    /// The same, and waits for the end of it.
     Task<void> close();
 
 private:

@@ -68,6 +68,7 @@ struct Outcome {
     std::optional<Error> error;
     std::string guest_code;  // the code a guest gave its own failure, as it spelled it; empty when Berth decided
     std::string details;     // JSON object about the failure for the caller; empty: none
+    std::string captured;    // members for `details` that the record has and whoever may see them: what a program wrote; empty: none
     std::vector<LogEntry> logs;
     std::vector<LoggedEntry> trail;  // of a process: the same entries, its standard error and the host's remarks, in the order of time
     bool trail_cut = false;          // there were more than are kept
@@ -76,5 +77,8 @@ struct Outcome {
     std::optional<ExitInfo> exit;
     std::string receipt;     // content id of the receipt that was written for it; empty: none
 };
+
+/// `details` with what was captured among them; empty: none.
+std::string whole_details(const Outcome& outcome);
 
 }  // namespace berth

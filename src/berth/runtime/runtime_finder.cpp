@@ -67,6 +67,21 @@ std::vector<std::string> split_path(std::string_view path) {
 /// What programs are known by: a runtime may be given another command while functions still run with the one before.
 std::string key_of(const RuntimeSpec& runtime) { return format("{} {}", runtime.name, runtime.prepare ? runtime.prepare->command : runtime.command); }
 
+/// The folder, from the function's upwards, in which a version manager finds which interpreter is meant; empty: in none.
+std::string choosing_folder(const RuntimeSpec& runtime, const fs::path& directory) {
+    constexpr std::string_view of_all[] = {".tool-versions", ".mise.toml", "mise.toml"};
+    const std::string_view own = runtime.name == "python" ? ".python-version" : runtime.name == "node" ? ".node-version" : "";
+    if (own.empty()) return {};
+    std::error_code ignored;
+    for (auto folder = directory; !folder.empty() && folder != folder.root_path(); folder = folder.parent_path()) {
+        for (const auto name : of_all) {
+            if (fs::exists(folder / name, ignored)) return folder.string();
+        }
+        if (fs::exists(folder / own, ignored) || (runtime.name == "node" && fs::exists(folder / ".nvmrc", ignored))) return folder.string();
+    }
+    return {};
+}
+
 }  // namespace
 
 std::string MissingRuntime::message() const {
@@ -126,6 +141,18 @@ std::string find_on_path(std::string_view command, std::string_view path) {
         if (is_program(file)) return file;
     }
     return {};
+}
+
+std::vector<std::string> skipped_path_elements(std::string_view path) {
+    std::vector<std::string> skipped;
+    if (path.empty()) return skipped;
+    for (std::size_t at = 0; at <= path.size();) {
+        const auto end = std::min(path.find(':', at), path.size());
+        const auto element = path.substr(at, end - at);
+        if (!element.starts_with('/')) skipped.push_back(element.empty() ? "an empty element" : format("\"{}\"", element));
+        at = end + 1;
+    }
+    return skipped;
 }
 
 bool version_at_least(std::string_view found, std::string_view least) {
@@ -208,7 +235,7 @@ MissingRuntime RuntimeFinder::missing(const RuntimeSpec& runtime, const Discover
 
 void RuntimeFinder::forget(const RuntimeSpec& runtime) {
     const std::lock_guard lock(mutex_);
-    found_.erase(key_of(runtime));
+    std::erase_if(found_, [key = key_of(runtime)](const auto& one) { return one.first.starts_with(key); });
 }
 
 Result<std::string> RuntimeFinder::find(const RuntimeSpec& runtime, const DiscoveredFunction& function) {
@@ -222,7 +249,8 @@ Result<std::string> RuntimeFinder::find(const RuntimeSpec& runtime, const Discov
         const auto own = function.function.directory / ".venv/bin/python";
         if (::access(own.c_str(), X_OK) == 0) return own.string();
     }
-    const auto key = key_of(runtime);
+    const auto chosen = shims_ == Shims::resolved ? choosing_folder(runtime, function.function.directory) : std::string();
+    const auto key = key_of(runtime) + chosen;
     {
         const std::lock_guard lock(mutex_);
         if (const auto known = found_.find(key); known != found_.end() && is_program(known->second)) return known->second;
@@ -238,8 +266,8 @@ Result<std::string> RuntimeFinder::find(const RuntimeSpec& runtime, const Discov
     }
     // A version manager's script costs more than the interpreter itself at each call: it is asked once for the real one.
     const std::string_view question = runtime.name == "python" ? "import sys; print(sys.executable)" : runtime.name == "node" ? "console.log(process.execPath)" : "";
-    if (!question.empty() && read_text_file(program, 2).starts_with("#!") && Reactor::current() == nullptr) {
-        const auto real = ask(runtime, program, {runtime.name == "python" ? "-c" : "-e", std::string(question)});
+    if (shims_ == Shims::resolved && !question.empty() && read_text_file(program, 2).starts_with("#!") && Reactor::current() == nullptr) {
+        const auto real = ask(runtime, program, {runtime.name == "python" ? "-c" : "-e", std::string(question)}, chosen.empty() ? "/" : chosen);
         const auto line = real.substr(0, real.find('\n'));
         if (line.starts_with('/') && is_program(line)) program = line;
     }
@@ -260,7 +288,7 @@ std::vector<std::string> RuntimeFinder::basic_environment(const RuntimeSpec& run
 }
 
 /// What a program writes when asked, nothing when it does not answer well within five seconds.
-std::string RuntimeFinder::ask(const RuntimeSpec& runtime, const std::string& program, std::vector<std::string> arguments) {
+std::string RuntimeFinder::ask(const RuntimeSpec& runtime, const std::string& program, std::vector<std::string> arguments, const std::string& folder) {
     ProcessPlan plan;
     plan.launch.program = program;
     plan.launch.arguments = {program};
@@ -268,7 +296,7 @@ std::string RuntimeFinder::ask(const RuntimeSpec& runtime, const std::string& pr
     plan.launch.environment = basic_environment(runtime);
     plan.mark = "ALYX_REQUEST_ID=" + new_call_id();
     plan.launch.environment.push_back(plan.mark);
-    plan.launch.directory = "/";
+    plan.launch.directory = folder;
     plan.timeout = std::chrono::seconds(5);
     plan.kill_grace = std::chrono::seconds(0);
     plan.output_limit = 64 << 10;

@@ -2,6 +2,7 @@
 
 #include <sys/types.h>
 
+#include <cstdint>
 #include <filesystem>
 #include <map>
 #include <memory>
@@ -37,6 +38,9 @@ struct MissingRuntime {
 /// The first executable file of this name on PATH; empty and relative elements are skipped. Empty: none.
 std::string find_on_path(std::string_view command, std::string_view path);
 
+/// The elements of a PATH that are not looked into, as people read them: empty ones, and those that depend on where the host stands.
+std::vector<std::string> skipped_path_elements(std::string_view path);
+
 /// Whether version `found` is at least `least`, number by number.
 bool version_at_least(std::string_view found, std::string_view least);
 
@@ -44,12 +48,15 @@ bool version_at_least(std::string_view found, std::string_view least);
 class RuntimeFinder {
 public:
     using Environment = std::map<std::string, std::string, std::less<>>;
-    RuntimeFinder(Environment environment, std::shared_ptr<const RuntimeRegistry> registry, Reactors& reactors, Spawner& spawner)
-        : environment_(std::move(environment)), reactors_(reactors), spawner_(spawner), registry_(std::move(registry)) {}
+    /// Whether a version manager's script is run as it is, or asked once for the interpreter behind it.
+    enum class Shims : std::uint8_t { run, resolved };
+    RuntimeFinder(Environment environment, std::shared_ptr<const RuntimeRegistry> registry, Reactors& reactors, Spawner& spawner, Shims shims = Shims::resolved)
+        : environment_(std::move(environment)), reactors_(reactors), spawner_(spawner), shims_(shims), registry_(std::move(registry)) {}
     ~RuntimeFinder();
 
     /// The program for a function; for runtimes that are prepared, the compiler. A missing one is looked for at most once
-    /// a second. Outside a reactor it also asks scripts of version managers for the interpreter behind them.
+    /// a second. Outside a reactor it also asks scripts of version managers for the interpreter behind them: once, and once more in
+    /// every folder that chooses a version of its own (.python-version and the like).
     Result<std::string> find(const RuntimeSpec& runtime, const DiscoveredFunction& function);
     /// Why it cannot be found, in full.
     MissingRuntime missing(const RuntimeSpec& runtime, const DiscoveredFunction& function);
@@ -69,11 +76,12 @@ public:
 
 private:
     std::string value(std::string_view name) const;
-    std::string ask(const RuntimeSpec& runtime, const std::string& program, std::vector<std::string> arguments);
+    std::string ask(const RuntimeSpec& runtime, const std::string& program, std::vector<std::string> arguments, const std::string& folder = "/");
 
     const Environment environment_;
     Reactors& reactors_;
     Spawner& spawner_;
+    const Shims shims_;
     TaskScope background_;
     mutable std::mutex mutex_;
     std::shared_ptr<const RuntimeRegistry> registry_;           // guarded by mutex_; with the engine and discovery

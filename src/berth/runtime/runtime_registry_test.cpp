@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 
+#include "berth/runtime/runtime_finder.hpp"
 #include "support/source_dir.hpp"
 #include "support/temp_dir.hpp"
 
@@ -64,6 +65,14 @@ TEST(RuntimeRegistry, PriorityChangesWhoClaimsAnExtension) {
 
 TEST(RuntimeRegistry, WordsInCommandsAreReplaced) {
     EXPECT_EQ(with_words("{cache}/{name} {entry} {x} {", {.entry = "./a", .dir = "/d", .cache = "/c", .name = "n"}), "/c/n ./a {x} {");
+}
+
+TEST(RuntimeFinder, ElementsOfAPathThatDependOnTheFolderAreSkipped) {
+    using Texts = std::vector<std::string>;
+    EXPECT_EQ(skipped_path_elements("/usr/bin:/bin"), Texts());
+    EXPECT_EQ(skipped_path_elements(""), Texts());
+    EXPECT_EQ(skipped_path_elements("/usr/bin::bin:"), (Texts{"an empty element", "\"bin\"", "an empty element"}));
+    EXPECT_EQ(find_on_path("sh", ":.:bin:/bin"), "/bin/sh");
 }
 
 }  // namespace

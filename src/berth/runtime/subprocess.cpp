@@ -64,7 +64,7 @@ SubprocessEngine::SubprocessEngine(SubprocessOptions options, Reactors& reactors
     : options_(std::move(options)), reactors_(reactors), log_(log), url_(options_.url), spawner_(std::make_unique<Spawner>()) {
     if (options_.tree != TreeLevel::group) groups_ = TreeGroups::open(no_groups_);
     else no_groups_ = "functions.tree is group";
-    finder_ = std::make_unique<RuntimeFinder>(options_.environment, options_.runtimes, reactors_, *spawner_);
+    finder_ = std::make_unique<RuntimeFinder>(options_.environment, options_.runtimes, reactors_, *spawner_, options_.resolve_shims ? RuntimeFinder::Shims::resolved : RuntimeFinder::Shims::run);
     builder_ = std::make_unique<FunctionBuilder>(FunctionBuilder::Options{.state = options_.state, .home = options_.home, .env = options_.env, .groups = groups_, .run_as = options_.run_as}, *finder_, reactors_, *spawner_);
     if (!options_.home.empty()) {
         std::error_code ignored;
@@ -284,6 +284,7 @@ Task<Outcome> SubprocessEngine::run(std::shared_ptr<const ProcessFunction> versi
         const auto limit = std::chrono::nanoseconds(std::min(function.limits[Limit::wall], call.tighten[Limit::wall])) + function.found.manifest.kill_grace + std::chrono::seconds(5);
         CallGrant grant{.request_id = request_id, .function = function.name, .version = function.version, .auth = call.auth, .depth = call.depth, .trace_parent = call.trace_parent,
                         .deadline = std::min(std::chrono::steady_clock::now() + limit, call.deadline.value_or(SteadyTime::max())),
+                        .call_deadline = std::chrono::steady_clock::now() + std::chrono::nanoseconds(std::min(function.limits[Limit::wall], call.tighten[Limit::wall])),
                         .log = [this, version, trail, id = call.id, request_id](LogEntry entry) { note(*version, id, request_id, "function", std::move(entry), trail.get()); }};
         auto issued = tokens_->issue(std::move(grant));
         if (!issued) co_return failed(std::move(issued.error()));
@@ -372,6 +373,7 @@ Task<Outcome> SubprocessEngine::run(std::shared_ptr<const ProcessFunction> versi
             outcome.error = std::move(hidden);
         }
         outcome.details = hide(std::move(outcome.details));
+        outcome.captured = hide(std::move(outcome.captured));
     }
     for (auto& entry : outcome.logs) {
         entry.message = hide(std::move(entry.message));
@@ -387,6 +389,13 @@ Task<Outcome> SubprocessEngine::run(std::shared_ptr<const ProcessFunction> versi
     co_return outcome;
 }
 
+Task<void> SubprocessEngine::end_after(std::chrono::milliseconds time) {
+    auto* reactor = Reactor::current();
+    BERTH_ASSERT(reactor != nullptr);
+    co_await reactor->sleep_for(time, closed_.token());
+    closing_.cancel(CancelCause::shutting_down);
+}
+
 Task<void> SubprocessEngine::close(std::chrono::milliseconds grace) {
     auto* reactor = Reactor::current() ? Reactor::current() : &reactors_.at(0);
     co_await reactor->enter();
@@ -394,6 +403,7 @@ Task<void> SubprocessEngine::close(std::chrono::milliseconds grace) {
     const auto end = std::chrono::steady_clock::now() + grace;
     while (busy() && std::chrono::steady_clock::now() < end) co_await reactor->sleep_for(std::chrono::milliseconds(2));
     closing_.cancel(CancelCause::shutting_down);
+    closed_.cancel(CancelCause::shutting_down);
     release();
     while (active_.load() > 0) co_await reactor->sleep_for(std::chrono::milliseconds(1));
     co_await background_.join();

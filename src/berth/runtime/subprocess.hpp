@@ -44,8 +44,10 @@ struct SubprocessOptions {
     Limits defaults;                             // of the profile `subprocess`
     MetricRegistry* metrics = nullptr;           // outlives the engine; null: nothing is counted
     FunctionLogs* logs = nullptr;                // outlives the engine; null: only the host's log
-    bool show_output = false;                    // excerpts of what a function wrote in details and messages of its failures
+    bool show_output = false;                    // what a function wrote in messages of its failures
+    bool capture_all = false;                    // all that a failed function wrote is kept, not its beginning and end
     bool development = false;                    // sources instead of outputs, copies of folders, builds when something changed
+    bool resolve_shims = true;                   // scripts of version managers are asked for the interpreter behind them
     bool build_on_start = false;                 // also without development
     Pairs env;                                   // for every function; a manifest's own wins
     std::vector<std::string> env_pass;           // host variables that every function gets
@@ -77,6 +79,9 @@ public:
     std::vector<FunctionRef> list() const override;
     Task<Outcome> call(FunctionRef function, Call& call) override;
     Task<void> close(std::chrono::milliseconds grace) override;
+
+    /// Ends calls that run when so much time has passed, unless the engine closes before that.
+    Task<void> end_after(std::chrono::milliseconds time);
 
     /// Puts another set of functions in place at once. Versions that are equal stay the objects they are. Blocks like
     /// `create`; one at a time.
@@ -154,6 +159,7 @@ private:
     std::atomic<std::size_t> active_{0};       // calls inside
     std::atomic<std::size_t> stuck_{0};        // processes that survive their kill
     CancelSource closing_;
+    CancelSource closed_;
     TaskScope background_;
     std::unique_ptr<Spawner> spawner_;
     std::unique_ptr<RuntimeFinder> finder_;

@@ -43,9 +43,9 @@ std::string_view last_line(std::string_view text) {
     return start == std::string_view::npos ? text : text.substr(start + 1);
 }
 
-/// Beginning and end of what a program wrote, printable.
-std::string excerpt(std::string_view text) {
-    if (text.size() <= 2 * excerpt_size) return terminal_safe(text);
+/// What a program wrote, printable: its beginning and end unless all of it is wanted.
+std::string excerpt(std::string_view text, bool whole) {
+    if (whole || text.size() <= 2 * excerpt_size) return terminal_safe(text);
     return terminal_safe(text.substr(0, excerpt_size)) + format(" … {} bytes … ", text.size() - 2 * excerpt_size) + terminal_safe(text.substr(text.size() - excerpt_size));
 }
 
@@ -107,11 +107,12 @@ Outcome SubprocessEngine::outcome_of(const ProcessFunction& function, const std:
         outcome.error->set_origin(origin);
         outcome.details = std::move(details);
     };
+    auto& captured = outcome.captured;
     switch (result.end) {
         case ProcessEnd::timeout:
             fail_with(Code::timeout, Origin::host, format("function \"{}\" exceeded its time limit of {}", name, duration_text(plan.timeout)), format("{{\"timeout_ms\":{}}}", milliseconds(plan.timeout)));
             if (auto answer = read_envelope(result.output)) outcome.logs = std::move(answer->logs);
-            if (options_.show_output && !result.output.empty()) outcome.details = with_member(outcome.details, format("\"stdout_excerpt\":{}", json_quote(excerpt(result.output))));
+            if (!result.output.empty()) captured = format("\"stdout_excerpt\":{}", json_quote(excerpt(result.output, options_.capture_all)));
             return outcome;
         case ProcessEnd::cancelled: fail_with(Code::cancelled, Origin::caller, "stopped on request"); return outcome;
         case ProcessEnd::output_limit:
@@ -160,11 +161,11 @@ Outcome SubprocessEngine::outcome_of(const ProcessFunction& function, const std:
     } else if (!answer) {
         details.member("reason", std::string_view(answer.error().reason)).member("offset", answer.error().offset);
     }
-    if (options_.show_output) {
-        details.member("stdout_excerpt", std::string_view(excerpt(result.output))).member("stderr_excerpt", std::string_view(excerpt(result.errors)));
-        details.member("stdout_bytes", static_cast<std::uint64_t>(result.output.size())).member("stderr_bytes", static_cast<std::uint64_t>(result.errors.size()) + result.errors_dropped);
-    }
     details.end_object();
+    if (result.exit_status != 0 || !answer) {
+        captured = format("\"stdout_excerpt\":{},\"stderr_excerpt\":{},\"stdout_bytes\":{},\"stderr_bytes\":{}", json_quote(excerpt(result.output, options_.capture_all)),
+                          json_quote(excerpt(result.errors, options_.capture_all)), result.output.size(), result.errors.size() + result.errors_dropped);
+    }
     if (result.exit_status != 0) {
         std::string message = format("function \"{}\" exited with code {}", name, result.exit_status);
         if (const auto line = last_line(result.errors).substr(0, 512); options_.show_output && !line.empty()) message += ": " + terminal_safe(line);

@@ -30,8 +30,8 @@ bool same_texts(const std::vector<Diagnostic>& a, const std::vector<Diagnostic>&
 /// Whether two versions differ in nothing but their files.
 bool same_settings(const ProcessFunction& a, const ProcessFunction& b) {
     const auto same_runtime = [](const RuntimeRef& one, const RuntimeRef& other) { return one == other || (one && other && *one == *other); };
-    return same_runtime(a.run_with, b.run_with) && same_runtime(a.found.runtime, b.found.runtime) && a.directory == b.directory && a.state == b.state && same_texts(a.diagnostics, b.diagnostics) &&
-           a.secrets == b.secrets && a.run_entry == b.run_entry && a.env == b.env;
+    if (!same_runtime(a.run_with, b.run_with) || !same_runtime(a.found.runtime, b.found.runtime)) return false;
+    return a.directory == b.directory && a.state == b.state && same_texts(a.diagnostics, b.diagnostics) && a.secrets == b.secrets && a.run_entry == b.run_entry && a.env == b.env;
 }
 
 }  // namespace

@@ -87,8 +87,8 @@ std::string envelope_code(Code code) {
     return upper;
 }
 
-HttpResponse envelope_response(const Outcome& outcome, std::string_view request_id, std::chrono::nanoseconds duration) {
-    if (outcome.error) return failure(*outcome.error, outcome.guest_code, outcome.details, outcome.logs, request_id, duration);
+HttpResponse envelope_response(const Outcome& outcome, std::string_view request_id, std::chrono::nanoseconds duration, Captured captured) {
+    if (outcome.error) return failure(*outcome.error, outcome.guest_code, captured == Captured::shown ? whole_details(outcome) : outcome.details, outcome.logs, request_id, duration);
     JsonWriter json;
     json.begin_object().member("request_id", request_id).member("success", true);
     json.key("output").raw(outcome.output.empty() ? std::string_view("null") : std::string_view(outcome.output.bytes));

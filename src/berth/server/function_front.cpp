@@ -78,17 +78,21 @@ Result<Authenticator::Caller> FunctionFront::admin(const HttpRequest& request) c
 
 std::optional<Task<HttpResponse>> FunctionFront::handle(HttpRequest& request, bool draining) {
     const auto path = request.path;
-    if (is_below(path, "/internal/v1")) {
-        if (!options_.tokens) return {};
-        return internal(request, draining);
-    }
-    if (internal_only_) return {};
     const auto answered = [&](HttpResponse response, std::string_view route) {
         response.route = route;
         if (response.request_id.empty()) response.request_id = sent_request_id(request);
         if (response.request_id.empty()) response.request_id = new_call_id();
         return ready_task(std::move(response));
     };
+    if (is_below(path, "/internal/v1")) {
+        using Internal = FunctionFrontOptions::Internal;
+        if (!options_.tokens || options_.internal == Internal::nobody) return {};
+        if (options_.internal == Internal::local && request.peer.is_known() && !request.peer.is_loopback() && request.peer.text() != options_.local_address) {
+            return answered(refuse(request, Error(Code::forbidden, "the internal API is for programs on this machine; functions.internal_bind opens it")), "/internal/v1");
+        }
+        return internal(request, draining);
+    }
+    if (internal_only_) return {};
     if (path.starts_with(functions_path)) {
         if (path.size() == functions_path.size()) {
             if (const auto fits = acceptable(request, "application/json"); !fits) return answered(refuse(request, fits.error()), functions_path);
@@ -150,10 +154,12 @@ Task<HttpResponse> FunctionFront::function_route(HttpRequest& request, std::stri
         co_return answered(std::move(response));
     }
     Call call;
+    auto captured = options_.captured;
     if (options_.authenticator) {
         auto caller = options_.authenticator->admit(request, *function);
         if (!caller) co_return answered(refuse(request, caller.error()));
         call.auth = std::move(caller->subject);
+        if (caller->admin) captured = Captured::shown;
     }
     if (function->state == FunctionState::invalid) {
         const auto& first = function->diagnostics;
@@ -161,7 +167,7 @@ Task<HttpResponse> FunctionFront::function_route(HttpRequest& request, std::stri
     }
     if (draining) co_return answered(refuse(request, Error(Code::shutting_down, "the host is shutting down; try again elsewhere or later")));
     call.trigger = Trigger::http;
-    co_return co_await run(request, std::move(function), std::move(call), std::nullopt);
+    co_return co_await run(request, std::move(function), std::move(call), std::nullopt, captured);
 }
 
 Task<HttpResponse> FunctionFront::manifest_route(HttpRequest& request, FunctionRoutes::Match match, bool draining) {
@@ -182,7 +188,7 @@ Task<HttpResponse> FunctionFront::manifest_route(HttpRequest& request, FunctionR
         co_return response;
     }
     call.trigger = Trigger::route;
-    co_return co_await run(request, std::move(function), std::move(call), std::move(match));
+    co_return co_await run(request, std::move(function), std::move(call), std::move(match), options_.captured);
 }
 
 FunctionRef FunctionFront::mounted_at(std::string_view path) const {
@@ -238,10 +244,10 @@ Task<HttpResponse> FunctionFront::mounted(HttpRequest& request, FunctionRef func
         response.route = "_route";
         co_return response;
     }
-    co_return co_await run(request, std::move(function), std::move(call), std::nullopt);
+    co_return co_await run(request, std::move(function), std::move(call), std::nullopt, options_.captured);
 }
 
-Task<HttpResponse> FunctionFront::run(HttpRequest& request, FunctionRef function, Call call, std::optional<FunctionRoutes::Match> route) {
+Task<HttpResponse> FunctionFront::run(HttpRequest& request, FunctionRef function, Call call, std::optional<FunctionRoutes::Match> route, Captured captured) {
     const bool raw = function->engine != EngineKind::subprocess;
     const auto* manifest = function->manifest.get();
     call.id = new_call_id();
@@ -328,7 +334,7 @@ Task<HttpResponse> FunctionFront::run(HttpRequest& request, FunctionRef function
         if (answer) response = std::move(*answer);
         else response = envelope_error(answer.error(), envelope_id, since(request.received));
     } else {
-        response = raw ? raw_response(outcome, *function, request_id, options_.detail) : envelope_response(outcome, envelope_id, since(request.received));
+        response = raw ? raw_response(outcome, *function, request_id, options_.detail) : envelope_response(outcome, envelope_id, since(request.received), captured);
         const bool own_failure = outcome.error && !outcome.guest_code.empty();
         if (own_failure && !raw && (manifest && manifest->ok_for_failures ? *manifest->ok_for_failures : options_.ok_for_failures)) response.status = 200;
     }
@@ -447,7 +453,7 @@ Task<HttpResponse> FunctionFront::internal(HttpRequest& request, bool draining) 
         call.auth = grant->auth;
         call.depth = static_cast<std::uint8_t>(std::min<unsigned>(grant->depth + 1U, 255U));
         if (call.depth > options_.max_depth) co_return answered(refuse(request, Error(Code::call_depth, format("functions call each other more than {} deep (functions.max_call_depth)", options_.max_depth))));
-        call.deadline = grant->deadline;
+        call.deadline = std::min(grant->deadline, grant->call_deadline);
         call.cancel = request.cancel;
         call.trace_parent = grant->trace_parent;
         if (const auto sent = request.field("traceparent")) {

@@ -17,6 +17,7 @@
 #include "berth/runtime/invoker.hpp"
 #include "berth/server/async_calls.hpp"
 #include "berth/server/authenticator.hpp"
+#include "berth/server/envelope.hpp"
 #include "berth/server/event_feed.hpp"
 #include "berth/server/function_routes.hpp"
 
@@ -37,9 +38,14 @@ struct FunctionFrontOptions {
     std::function<Task<Result<std::string>>()> reload;     // looks for functions again, answers with what changed as JSON
     std::function<bool(std::string_view call)> cancel;     // ends a call that runs; false: it does not any more
     std::function<std::string()> runtimes;                 // as JSON
+    /// Who may reach the internal API here, with a token: nobody, programs on this machine, or everybody.
+    enum class Internal : std::uint8_t { nobody, local, everybody };
+    Internal internal = Internal::local;
+    std::string local_address;                             // of the listener: what comes from it is of this machine too
     std::uint64_t max_depth = 8;                           // of functions that call each other
     std::uint64_t max_body = 10 << 20;                     // of a call, decompressed
     bool ok_for_failures = false;                          // functions that say nothing: their failures answer 200
+    Captured captured = Captured::withheld;                // what failed programs wrote, to callers who are no administrators
     bool usage_headers = false;                            // answers say what their calls used
     bool expose_trace = false;                             // answers carry the trace context of their calls
     bool whole_bodies = false;                             // no body comes or goes in parts: each call gets a receipt, which names the whole
@@ -71,7 +77,7 @@ private:
     Task<HttpResponse> manifest_route(HttpRequest& request, FunctionRoutes::Match match, bool draining);
     Task<HttpResponse> mounted(HttpRequest& request, FunctionRef function, bool draining);
     Task<HttpResponse> internal(HttpRequest& request, bool draining);
-    Task<HttpResponse> run(HttpRequest& request, FunctionRef function, Call call, std::optional<FunctionRoutes::Match> route);
+    Task<HttpResponse> run(HttpRequest& request, FunctionRef function, Call call, std::optional<FunctionRoutes::Match> route, Captured captured);
     Task<HttpResponse> reload(HttpRequest& request);
     HttpResponse admin_route(HttpRequest& request, std::string_view path);
     Task<HttpResponse> records_route(HttpRequest& request);

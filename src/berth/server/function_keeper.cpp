@@ -24,6 +24,16 @@ constexpr auto half_written_time = std::chrono::milliseconds(300);
 
 std::string short_time(std::chrono::nanoseconds time) { return format("{} ms", std::chrono::duration_cast<std::chrono::milliseconds>(time).count()); }
 
+std::string problems_json(const Function& function) {
+    JsonWriter json;
+    json.begin_array();
+    for (const auto& problem : function.diagnostics) {
+        json.begin_object().member("number", std::string_view(problem.number)).member("place", std::string_view(problem.place)).member("text", std::string_view(problem.text)).end_object();
+    }
+    json.end_array();
+    return json.take();
+}
+
 /// Every folder in which a change can mean another version of a function.
 std::vector<FolderWatch::Root> watched_folders(const FunctionSet& functions) {
     std::vector<FolderWatch::Root> roots;
@@ -71,11 +81,16 @@ FunctionKeeper::FunctionKeeper(Parts parts) : parts_(std::move(parts)), wake_(::
         processes->set_build_listener([this](const SubprocessEngine::BuildEvent& event) {
             using Kind = SubprocessEngine::BuildEvent::Kind;
             if (event.kind == Kind::started) tell("build", event.function, event.command);
-            else if (event.kind == Kind::succeeded) tell("built", event.function, short_time(event.outcome.took));
-            else tell("failed", event.function, event.outcome.log.empty() ? event.outcome.reason : format("{}\n{}", event.outcome.reason, event.outcome.log.substr(event.outcome.log.size() > 2048 ? event.outcome.log.size() - 2048 : 0)));
+            else if (event.kind == Kind::succeeded) {
+                tell("built", event.function, short_time(event.outcome.took), format("\"duration_ms\":{}", std::chrono::duration_cast<std::chrono::milliseconds>(event.outcome.took).count()));
+            } else {
+                const auto tail = event.outcome.log.substr(event.outcome.log.size() > 2048 ? event.outcome.log.size() - 2048 : 0);
+                tell("failed", event.function, tail.empty() ? event.outcome.reason : format("{}\n{}", event.outcome.reason, tail), format("\"tail\":{}", json_quote(tail)));
+            }
         });
     }
     if (parts_.watch) watch_ = watch_of(parts_.functions);
+    missing_ = missing_runtimes();
     thread_ = std::thread([this] { work(); });
 }
 
@@ -93,13 +108,15 @@ void FunctionKeeper::stop() {
     if (auto* processes = parts_.functions.processes()) processes->set_build_listener({});
 }
 
-void FunctionKeeper::tell(std::string what, std::string function, std::string text) {
+void FunctionKeeper::tell(std::string what, std::string function, std::string text, std::string members) {
     static constexpr std::pair<std::string_view, std::string_view> types[] = {{"added", "function.added"},     {"changed", "function.changed"}, {"removed", "function.removed"}, {"invalid", "function.invalid"}, {"valid", "function.valid"},
-                                                                              {"build", "build.started"},      {"built", "build.succeeded"},    {"failed", "build.failed"},      {"watch", "watch.degraded"}};
+                                                                              {"build", "build.started"},      {"built", "build.succeeded"},    {"failed", "build.failed"},      {"watch", "watch.degraded"},
+                                                                              {"missing", "runtime.missing"},  {"found", "runtime.found"}};
     const auto type = std::find_if(std::begin(types), std::end(types), [&](const auto& one) { return one.first == what; });
     if (type != std::end(types)) {
         std::string details = function.empty() ? "" : "\"function\":" + json_quote(function);
         if (const auto now = function.empty() ? nullptr : parts_.runtime.find(function); now && !now->version.empty()) details += ",\"version\":" + json_quote(now->version);
+        if (!members.empty()) details += (details.empty() ? "" : ",") + members;
         if (!text.empty()) details += (details.empty() ? "" : ",") + std::string("\"text\":") + json_quote(text);
         parts_.events.publish(type->second, details);
     }
@@ -236,13 +253,35 @@ Result<std::optional<std::string>> FunctionKeeper::look(const TouchedFolders& fo
     return std::optional(json.take());
 }
 
+std::set<std::string> FunctionKeeper::missing_runtimes() const {
+    std::set<std::string> missing;
+    for (const auto& function : parts_.runtime.list()) {
+        if (function->state == FunctionState::runtime_missing) missing.insert(function->runtime);
+    }
+    return missing;
+}
+
+/// Runtimes that functions need: those that are not there any more, or now are.
+void FunctionKeeper::report_runtimes() {
+    auto missing = missing_runtimes();
+    const auto of = [](const std::string& runtime) { return "\"runtime\":" + json_quote(runtime); };
+    for (const auto& runtime : missing) {
+        if (!missing_.contains(runtime)) tell("missing", "", runtime, of(runtime));
+    }
+    for (const auto& runtime : missing_) {
+        if (!missing.contains(runtime)) tell("found", "", runtime, of(runtime));
+    }
+    missing_ = std::move(missing);
+}
+
 void FunctionKeeper::report(const FunctionSet::Change& change) {
     for (const auto& [what, names] : {std::pair{"added", &change.added}, std::pair{"changed", &change.changed}, std::pair{"removed", &change.removed}, std::pair{"invalid", &change.invalid}}) {
         for (const auto& name : *names) {
             // What became invalid is told as that.
             if (std::string_view(what) == "changed" && std::find(change.invalid.begin(), change.invalid.end(), name) != change.invalid.end()) continue;
-            std::string text;
+            std::string text, members;
             if (const auto function = parts_.runtime.find(name)) {
+                if (std::string_view(what) == "invalid") members = "\"problems\":" + problems_json(*function);
                 text = function->entry.lexically_relative(function->directory).string();
                 if (std::string_view(what) == "invalid" && !function->diagnostics.empty()) {
                     const auto wrong = std::find_if(function->diagnostics.begin(), function->diagnostics.end(), [](const Diagnostic& one) { return !one.number.starts_with('W'); });
@@ -251,10 +290,11 @@ void FunctionKeeper::report(const FunctionSet::Change& change) {
                     text = format("{}: {} [{}]", problem.place.starts_with(folder) ? problem.place.substr(folder.size()) : problem.place, problem.text, problem.number);
                 }
             }
-            tell(what, name, text);
+            tell(what, name, text, members);
             if (std::string_view(what) == "changed" && invalid_.contains(name)) tell("valid", name, "");
         }
     }
+    report_runtimes();
     invalid_.clear();
     for (const auto& function : parts_.runtime.list()) {
         if (function->state == FunctionState::invalid) invalid_.insert(function->name);

@@ -61,7 +61,10 @@ private:
     Result<std::optional<std::string>> look(const TouchedFolders& folders, bool everything, FunctionSet::HalfWritten patience);
     FolderWatch::Event wait(SteadyTime until);
     void report(const FunctionSet::Change& change);
-    void tell(std::string what, std::string function, std::string text);
+    /// `members`: more of the event, as members of its JSON object.
+    void tell(std::string what, std::string function, std::string text, std::string members = {});
+    std::set<std::string> missing_runtimes() const;
+    void report_runtimes();
 
     Parts parts_;
     std::mutex mutex_;
@@ -69,6 +72,7 @@ private:
     bool stopping_ = false;         // guarded by mutex_
     Descriptor wake_;
     std::atomic<bool> failed_{false};
+    std::set<std::string> missing_;  // runtimes that some function needs and that are not there; of the thread
     std::set<std::string> invalid_;  // names that were invalid at the last look; of the thread
     std::unique_ptr<FolderWatch> watch_;  // begun before anybody is told that the server is there; null without watching
     std::thread thread_;

@@ -69,6 +69,7 @@ Result<std::unique_ptr<Serving>> Serving::start(Application& application, ServeO
         .events = *serving->events_, .listener = options_now.news, .watch = options_now.watch});
     serving->host_->set_ready();
     serving->server_->serve();
+    if (serving->internal_server_) serving->internal_server_->serve();
     if (serving->admin_server_) serving->admin_server_->serve();
     if (serving->async_) serving->async_->resume();
     return serving;
@@ -87,6 +88,7 @@ Result<void> Serving::make_runtime() {
         if (kind != EngineKind::subprocess) return bound;
         if (functions.max_concurrency > 0) bound.running = functions.max_concurrency;
         bound.waiting = functions.queue_depth;
+        bound.nested = functions.nested_slots;
         return bound;
     };
     runtime_ = std::make_unique<Runtime>(Runtime::Setup{.clock = application_.clock(),
@@ -139,6 +141,10 @@ Result<void> Serving::make_fronts() {
     front.reload = [this] { return keeper_->reload(); };
     front.cancel = [this](std::string_view call) { return runtime_->cancel(call).has_value(); };
     front.runtimes = [set] { return runtimes_json(*set); };
+    using Internal = FunctionSettings::Internal;
+    front.internal = functions.internal == Internal::apart ? FunctionFrontOptions::Internal::nobody : functions.internal == Internal::everywhere ? FunctionFrontOptions::Internal::everybody : FunctionFrontOptions::Internal::local;
+    front.local_address = server.http.host;
+    front.captured = functions.development || functions.process.show_output ? Captured::shown : Captured::withheld;
     front.max_depth = functions.max_depth;
     front.max_body = functions.max_body;
     front.whole_bodies = options_.receipt_each;
@@ -147,6 +153,12 @@ Result<void> Serving::make_fronts() {
     front.ok_for_failures = functions.process.ok_for_failures;
     front.run_as = functions.process.run_as;
     if (!functions.process.state.empty()) front.spool = functions.process.state / "tmp" / std::to_string(::getpid());
+    if (functions.internal == Internal::apart) {
+        auto own = front;
+        own.internal = FunctionFrontOptions::Internal::everybody;
+        internal_front_ = std::make_unique<HttpFront>(*runtime_, *host_, HttpFrontOptions{.detail = front.detail, .metrics = false, .metrics_for = nullptr, .functions = std::move(own)});
+        internal_front_->functions().set_internal_only();
+    }
     front_ = std::make_unique<HttpFront>(*runtime_, *host_, HttpFrontOptions{.detail = front.detail, .metrics = server.metrics == ServerSettings::MetricsOn::main,
                                                                             .metrics_for = server.metrics_need_credential ? authenticator_.get() : nullptr, .functions = std::move(front)});
     if (options_.internal_only) front_->functions().set_internal_only();
@@ -183,7 +195,15 @@ Result<void> Serving::open_listeners() {
     http.limits.body = options_.functions.max_body;
     http.tls = tls_;
     BERTH_TRY(server_, HttpServer::open(*reactors_, http, *front_, application_.metrics()));
-    functions_->set_url(options_.functions.public_url.value_or(server_->url()));
+    if (internal_front_) {
+        auto own = http;
+        own.host = options_.functions.internal_host;
+        own.port = options_.functions.internal_port;
+        own.tls = nullptr;
+        internal_front_->set_rules(rules_);
+        BERTH_TRY(internal_server_, HttpServer::open(*reactors_, own, *internal_front_, application_.metrics()) | note([] { return "functions.internal_bind"; }));
+    }
+    functions_->set_url(options_.functions.public_url.value_or(internal_server_ ? internal_server_->url() : server_->url()));
     if (!admin_front_) return {};
     auto admin = http;
     admin.host = server.admin.host;
@@ -335,15 +355,22 @@ std::vector<std::string> Serving::notices() const { return functions_->notices()
 
 bool Serving::stop() {
     stopped_ = true;
-    const auto grace = options_.server.grace;
+    auto grace = options_.server.grace;
+    auto* const programs = functions_->processes();
+    const auto of_programs = options_.functions.shutdown_grace;
+    if (programs != nullptr && programs->active() > 0) grace = std::max(grace, of_programs);
     host_->drain();
     // Not ready, but still there: whoever balances the load takes a moment to notice.
     if (options_.server.drain_delay.count() > 0) sync_wait(reactors_->at(0).sleep_for(options_.server.drain_delay));
     if (async_) async_->stop();
     if (keeper_) keeper_->stop();
+    TaskScope ends;  // programs have a time of their own
+    if (programs != nullptr && of_programs < grace) ends.spawn(reactors_->at(0), programs->end_after(of_programs));
     const bool clean = sync_wait(server_->close(grace));
+    if (internal_server_) sync_wait(internal_server_->close(std::chrono::milliseconds(500)));
     if (admin_server_) sync_wait(admin_server_->close(std::chrono::milliseconds(500)));
     sync_wait(runtime_->close(grace));
+    sync_wait(ends.join());
     if (async_) sync_wait(async_->close());
     records_->close();
     sync_wait(reloads_.join());

@@ -119,10 +119,12 @@ private:
     std::unique_ptr<Bell> log_bell_;
     std::unique_ptr<AsyncCalls> async_;
     std::unique_ptr<HttpFront> front_;
+    std::unique_ptr<HttpFront> internal_front_;      // null: running functions come to the server's
     std::unique_ptr<AdminFront> admin_front_;
     std::shared_ptr<TlsContext> tls_;                   // with the listeners
     std::unique_ptr<HttpServer> server_;
     std::unique_ptr<HttpServer> admin_server_;
+    std::unique_ptr<HttpServer> internal_server_;    // null: as above
     std::unique_ptr<FunctionKeeper> keeper_;
     std::shared_ptr<QueuedSink> access_sink_;           // with the rules that write to it
     std::shared_ptr<const FrontRules> rules_;           // with the front, while requests are under them

@@ -1,0 +1,190 @@
+"""Keys of the host's configuration that decide how functions are run and shown."""
+import hashlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import threading
+from pathlib import Path
+
+import support
+from edges import folder_of
+from faults import probes
+from support import equal, host, run, until
+
+cases = {}
+nested = """import json, sys, urllib.request, urllib.error
+context = json.load(sys.stdin)['context']
+made = urllib.request.Request(context['alyx_url'] + '/internal/v1/%s', method='%s', data=%s, headers={'Authorization': 'Bearer ' + context['internal_token']})
+try:
+    with urllib.request.urlopen(made) as answer:
+        inner = json.loads(answer.read())
+except urllib.error.HTTPError as error:
+    inner = json.loads(error.read())
+print(json.dumps({'success': True, 'output': [context['alyx_url'], inner]}))
+"""
+administrator = {"Authorization": "Bearer admin"}
+admin_token = hashlib.sha256(b"admin").hexdigest()
+
+
+def case(function):
+    cases[function.__name__.replace("_", "-")] = function
+    return function
+
+
+@case
+def what_a_failed_program_wrote_is_in_its_record_and_shown_to_the_administrator():
+    with probes({"probe": ""}, f"functions: {{admin_token: {admin_token}}}\n") as server:
+        for value, code in (({"do": "garbage"}, "INVALID_OUTPUT"), ({"do": "exit", "n": 3}, "EXIT_NONZERO")):
+            _, found = server.call("probe", value)
+            equal(found["error"]["code"], code)
+            assert "excerpt" not in json.dumps(found), found
+            record = server.get("/api/executions?function_id=probe&limit=1", administrator)[1]["executions"][0]
+            equal(set(record["error"]["details"]) & {"stdout_excerpt", "stderr_excerpt", "stdout_bytes", "stderr_bytes"}, {"stdout_excerpt", "stderr_excerpt", "stdout_bytes", "stderr_bytes"}, record)
+            _, found = server.call("probe", value, administrator)
+            equal(found["error"]["details"]["stdout_excerpt"], record["error"]["details"]["stdout_excerpt"])
+
+
+@case
+def records_keep_all_that_failed_programs_wrote_when_asked():
+    long = "import sys\nsys.stdin.read()\nprint('a' * 5000 + 'middle' + 'z' * 5000)\n"
+    for capture, seen in (("excerpts", False), ("full", True)):
+        with folder_of({"long/index.py": long}) as folder, host(folder, project=f"functions: {{admin_token: {admin_token}, capture: {capture}}}\n") as server:
+            server.call("long")
+            record = server.get("/api/executions", administrator)[1]["executions"][0]
+            equal("middle" in record["error"]["details"]["stdout_excerpt"], seen)
+            equal(record["error"]["details"]["stdout_bytes"], 10007)
+
+
+@case
+def calls_of_functions_have_places_of_their_own():
+    files = {"outer/index.py": nested % ("invoke/inner", "POST", "b'{}'"), "inner/index.py": "import sys\nsys.stdin.read()\nprint('{\"success\":true,\"output\":\"in\"}')\n"}
+    for slots, expected in (("0", "QUEUE_FULL"), ("1", "in")):
+        with folder_of(files) as folder, host(folder, project=f'functions: {{max_concurrency: 1, nested_slots: "{slots}"}}\n') as server:
+            inner = server.call("outer")[1]["output"][1]
+            equal(inner["output"] if inner["success"] else inner["error"]["code"], expected)
+            if slots == "0":
+                equal(server.call("inner")[1]["output"], "in")
+
+
+@case
+def the_internal_api_may_have_a_listener_of_its_own():
+    files = {"who/index.py": nested % ("whoami", "GET", "None")}
+    with folder_of(files) as folder:
+        with host(folder) as server:
+            url, who = server.call("who")[1]["output"]
+            equal((url, who["function"]), (server.url, "who"))
+        with host(folder, project='functions: {internal_bind: "127.0.0.1:0"}\n') as server:
+            url, who = server.call("who")[1]["output"]
+            equal(who["function"], "who")
+            assert url != server.url, url
+            equal(server.request("GET", "/internal/v1/whoami")[0], 404)
+        status, _, errors = run("serve", str(folder), "--port", "0", cwd=folder.parent, env={"BERTH_FUNCTIONS_INTERNAL_BIND": "nowhere"})
+        equal(status, 78)
+        assert "functions.internal_bind" in errors, errors
+
+
+@case
+def a_version_managers_script_is_asked_once_and_where_a_version_is_chosen():
+    with tempfile.TemporaryDirectory(prefix="berth-shim-") as temporary:
+        real = run_real_python()
+        tools = Path(temporary) / "tools"
+        tools.mkdir()
+        (tools / "python3").write_text(f"#!/bin/sh\npwd >> {temporary}/asked\nexec {real} \"$@\"\n")
+        (tools / "python3").chmod(0o755)
+        functions = Path(temporary) / "functions"
+        for name in ("one", "two", "own"):
+            (functions / name).mkdir(parents=True)
+            (functions / name / "index.py").write_text("import sys\nsys.stdin.read()\nprint('{\"success\":true,\"output\":\"ok\"}')\n")
+        (functions / "own/.python-version").write_text("3\n")
+        asked = Path(temporary) / "asked"
+        for resolve, times in (("true", [str(functions / "own"), "/"]), ("false", None)):
+            asked.write_text("")
+            with host(functions, env={"PATH": f"{tools}:/usr/bin:/bin"}, project=f"functions: {{resolve_shims: {resolve}}}\n") as server:
+                for _ in range(2):
+                    for name in ("one", "two", "own"):
+                        equal(server.call(name)[1]["output"], "ok")
+            folders = asked.read_text().split()
+            if times is not None:
+                equal(sorted(folders), sorted(times))
+            else:
+                equal(len(folders), 6)
+
+
+def run_real_python():
+    return subprocess.run([shutil.which("python3"), "-c", "import sys; print(sys.executable)"], capture_output=True, text=True, check=True).stdout.strip()
+
+
+@case
+def programs_have_a_time_of_their_own_at_the_end():
+    wait = "import os, sys, time\nopen(os.environ['MARK'] + '-started', 'w').close()\ntime.sleep(1000)\n"
+    with tempfile.TemporaryDirectory(prefix="berth-mark-") as marks:
+        files = {"waits/index.py": wait, "waits/manifest.yaml": f"env: {{MARK: {marks}/m}}\ntimeout: 10m\nkill_grace: 0s\n"}
+        with folder_of(files) as folder, host(folder, project="server: {grace: 10m}\nfunctions: {shutdown_grace: 0s}\n") as server:
+            answers = []
+            thread = threading.Thread(target=lambda: answers.append(server.call("waits")))
+            thread.start()
+            until(lambda: Path(marks, "m-started").exists())
+            server.process.send_signal(signal.SIGTERM)
+            thread.join()
+            equal((answers[0][0], answers[0][1]["error"]["code"]), (503, "SHUTTING_DOWN"))
+            equal(server.process.wait(timeout=120), 0)
+
+
+@case
+def keys_of_parts_that_this_build_lacks_are_refused_by_name():
+    with folder_of({"hello/index.py": "pass\n"}) as folder:
+        for key, value in (("SANDBOX_MINIMUM", "strict"), ("RUNTIME_INSTALL", "true")):
+            status, _, errors = run("serve", str(folder), "--port", "0", cwd=folder.parent, env={f"BERTH_FUNCTIONS_{key}": value})
+            assert status != 0 and f"functions.{key.lower()}" in errors and "not_implemented" in errors, (status, errors)
+
+
+@case
+def elements_of_path_that_depend_on_the_folder_are_named():
+    with folder_of({"hello/index.py": "import sys\nsys.stdin.read()\nprint('{\"success\":true,\"output\":1}')\n"}) as folder:
+        real = run_real_python()
+        with host(folder, env={"PATH": f":tools:{Path(real).parent}:/usr/bin:/bin"}) as server:
+            equal(server.call("hello")[1]["output"], 1)
+            until(lambda: any("[W110]" in line and "an empty element" in line and '"tools"' in line for line in server.errors))
+            equal(sum("[W110]" in line for line in server.errors), 1)
+
+
+@case
+def runtimes_that_come_and_go_are_told():
+    with tempfile.TemporaryDirectory(prefix="berth-tools-") as temporary:
+        tools = Path(temporary) / "tools"
+        tools.mkdir()
+        folder = Path(temporary) / "functions"
+        (folder / "hi").mkdir(parents=True)
+        (folder / "hi/index.rb").write_text("puts 1\n")
+        with host(folder, verb=("fn", "dev"), env={"PATH": str(tools)}) as server:
+            equal(server.get("/api/functions/hi")[1]["state"], "runtime_missing")
+            (tools / "ruby").write_text("#!/bin/sh\ncase $1 in --version) echo 'ruby 3.1.2';; *) /bin/cat >/dev/null; echo '{\"success\":true,\"output\":1}';; esac\n")
+            (tools / "ruby").chmod(0o755)
+            until(lambda: server.call("hi")[1].get("output") == 1)  # at most a second later
+            (folder / "hi/index.rb").write_text("puts 2\n")
+            until(lambda: any(line.split()[1:] == ["found", "ruby"] for line in server.out))
+            (tools / "ruby").unlink()
+            (folder / "hi/index.rb").write_text("puts 3\n")
+            until(lambda: any(line.split()[1:] == ["missing", "ruby"] for line in server.out))
+            equal(server.get("/api/functions/hi")[1]["state"], "runtime_missing")
+
+
+@case
+def an_interrupt_ends_a_call_and_a_build_with_all_they_started():
+    for name, verb, manifest in (("waits", "invoke", "timeout: 10m\n"), ("built", "build", "build: {command: sh, args: [wait.sh], output: out}\n")):
+        with tempfile.TemporaryDirectory(prefix="berth-interrupt-") as temporary:
+            folder = Path(temporary) / "functions" / name
+            folder.mkdir(parents=True)
+            started = Path(temporary) / "started"
+            (folder / "wait.sh").write_text(f"sleep 1000 &\necho $! > {started}.part\nmv {started}.part {started}\nwait\n")
+            (folder / "manifest.yaml").write_text(f"runtime: sh\nentrypoint: wait.sh\n{manifest}")
+            environment = {"PATH": os.environ["PATH"], "HOME": temporary, "XDG_STATE_HOME": temporary + "/state"}
+            process = subprocess.Popen([support.binary, "fn", verb, name], cwd=temporary, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+            until(started.exists)
+            process.send_signal(signal.SIGINT)
+            _, errors = process.communicate(timeout=120)
+            equal(process.returncode, 130, errors)
+            until(lambda: not Path(f"/proc/{started.read_text().strip()}").exists())
