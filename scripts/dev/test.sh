@@ -62,8 +62,9 @@ Builds everything and runs every test. --filter takes a GoogleTest pattern and r
       *) refuse_rest ;;
     esac
   done
+  # All at once: what is missing is named together and installed in one go.
+  need_packages "${build_packages[@]}" "${test_packages[@]}" "${runtime_packages[@]}"
   set_up
-  need_packages "${test_packages[@]}"
   if [ -n "$filter" ]; then
     need_runtimes
     build berth_tests

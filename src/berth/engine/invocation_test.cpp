@@ -157,10 +157,10 @@ TEST(Invocation, AMachineWithoutMemoryEndsTheCallAndTheNextOneRuns) {
                            ++after;
                            return HostStatus::proceed;
                        }}},
-                     {}, WasmEngine::create({.instances = 1}).value());
+                     {}, WasmEngine::create({.instances = 1, .memory_size = 1 << 30}).value());
     std::vector<RawValue> values{RawValue::of(8192)};  // 512 MiB
     {
-        const LittleMemory little(16 << 20);
+        const LittleMemory little(64 << 20);
         ASSERT_TRUE(little.is_set());
         const auto report = wasm.invoke("grow", values);
         EXPECT_EQ(report.outcome, CallOutcome::machine_failed);
