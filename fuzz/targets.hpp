@@ -22,6 +22,9 @@ int journal(ByteView input);
 int receipt(ByteView input);
 int execution_record(ByteView input);
 int trust_store(ByteView input);
+int wasi_call(ByteView input);
+int network_text(ByteView input);
+int credential(ByteView input);
 
 struct Target {
     std::string_view name;  // folder below fuzz/corpus
@@ -44,6 +47,9 @@ inline constexpr std::array targets{
     Target{"receipt", receipt},
     Target{"execution_record", execution_record},
     Target{"trust_store", trust_store},
+    Target{"wasi_call", wasi_call},
+    Target{"network_text", network_text},
+    Target{"credential", credential},
 };
 
 }  // namespace berth::fuzz

@@ -125,6 +125,7 @@ Result<std::string> canonical_host(std::string_view host) {
         if (label > 63) return wrong("has a label longer than 63 bytes");
         text += lower(c);
     }
+    if (label == 0) return wrong("has an empty label");  // two dots at the end: one is the root's
     return text;
 }
 

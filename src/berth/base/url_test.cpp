@@ -63,7 +63,7 @@ TEST(Url, HasOneSpelling) {
 }
 
 TEST(Url, WhatCouldBeReadInTwoWaysIsRefused) {
-    for (const char* text : {"", "example.com", "ftp://a", "http://", "http:///x", "http://user@a", "http://user:pw@a/", "http://a:0", "http://a:65536", "http://a:", "http://a:8a", "http://127.1",
+    for (const char* text : {"", "example.com", "ftp://a", "http://", "http:///x", "http://user@a", "http://user:pw@a/", "http://a:0", "http://a:65536", "http://a:", "http://a:8a", "http://127.1", "http://a../", "http://1.2.3.4../",
                              "http://2130706433", "http://0x7f000001", "http://0177.0.0.1", "http://1.2.3.4.5", "http://a b", "http://a/b c", "http://a\\b", "http://a/b\\c", "http://a/%", "http://a/%4", "http://a/%zz",
                              "http://[::1", "http://[fe80::1%25eth0]/", "http://[127.0.0.1]/", "http://a..b", "http://.a", "http://\xc3\xa9.com", "http://a%2eb", "http://a/\r\nHost: b", "http://a/\x7f", "http://[::1]x/"}) {
         EXPECT_FALSE(Url::parse(text)) << text;

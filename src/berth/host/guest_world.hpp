@@ -16,8 +16,24 @@
 #include "berth/host/providers/files.hpp"
 #include "berth/host/providers/guest_clock.hpp"
 #include "berth/host/providers/random_source.hpp"
+#include "berth/host/providers/sockets.hpp"
 
 namespace berth {
+
+class Network;
+
+/// Told of each socket that a guest is handed, once it listens.
+class ListenNews {
+public:
+    virtual ~ListenNews() = default;
+    virtual void listening(const SocketAddress& address) = 0;
+};
+
+/// Bytes of sockets and of requests that a guest sent.
+struct NetworkUse {
+    std::uint64_t in = 0;
+    std::uint64_t out = 0;
+};
 
 /// What a guest of any world is started with. References stay valid as long as the guest's state.
 struct GuestStart {
@@ -32,6 +48,9 @@ struct GuestStart {
     OutputStream& output;
     OutputStream& error;
     MemoryAccount& account;
+    Network* network = nullptr;                // where the sockets are opened; null: there are none to hand over
+    std::span<const std::string> listeners = {};  // addresses that the guest is handed listening sockets for: those of its grant
+    ListenNews* news = nullptr;                // null: nobody is told
 };
 
 /// What a world keeps of one guest beside its memory, and how the guest ended. One thread at a time.
@@ -43,6 +62,8 @@ public:
     virtual std::optional<std::uint32_t> exit_status() const noexcept = 0;
     /// The signal that the guest raised to end itself, if it did.
     virtual std::optional<std::uint32_t> raised_signal() const noexcept = 0;
+    /// So far.
+    virtual NetworkUse network_use() const noexcept { return {}; }
     /// Closes what was opened under these; see RevocationListener.
     void revoked(std::uint64_t capabilities) noexcept override = 0;
 };

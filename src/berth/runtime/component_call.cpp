@@ -169,6 +169,7 @@ Outcome run_component(const WasmProgram& program, const Call& call, const WasmCa
     Outcome outcome;
     const auto start = setup.clock.steady();
     std::uint64_t bytes_in = call.input.bytes.size();
+    NetworkUse network;
     const auto finish = [&]() -> Outcome {
         outcome.timing.run = outcome.timing.total = setup.clock.steady() - start;
         outcome.usage.bytes_in = bytes_in;
@@ -257,6 +258,7 @@ Outcome run_component(const WasmProgram& program, const Call& call, const WasmCa
         host_calls = gate.host_calls();
         outcome.usage.fuel = report.fuel_used + fuel_of_a_host_call * host_calls;
         handled = std::move(gate.handled());
+        network = gate.network_use();
         outcome.error = error_of(report, gate, limits, record, outcome.usage.fuel, gate.has_begun_response(), handled.whole, as_handler, outcome.exit);
     }
     outcome.usage.fuel_exact = report.outcome == CallOutcome::returned;
@@ -271,6 +273,8 @@ Outcome run_component(const WasmProgram& program, const Call& call, const WasmCa
         outcome.usage.bytes_out = handled.bytes_out;
         if (call.body != nullptr) bytes_in = std::max<std::uint64_t>(bytes_in, handled.bytes_in);
     }
+    bytes_in += network.in;
+    outcome.usage.bytes_out += network.out;
     if (!outcome.error && as_handler) {
         if (handled.head) result = encode_response(*handled.head, handled.body.finish());
         if (auto answer = body.take_answer()) {

@@ -75,6 +75,7 @@ public:
         std::optional<CallResponse> head;    // for a journal: with one only
         Sha256 body;                         // likewise
     };
+    NetworkUse& network_use() noexcept { return network_use_; }
     Handled& handled() noexcept { return handled_; }
     bool has_begun_response() const noexcept { return begun_; }
     std::span<const std::string> variables() const noexcept { return variables_; }
@@ -132,6 +133,7 @@ private:
     HandlerBody& handler_;
     bool handler_wakes_ = false;                   // it knows whom to wake
     Handled handled_;
+    NetworkUse network_use_;
     bool begun_ = false;                           // its answer
     std::span<const std::string> variables_;
     HostJournal* journal_;

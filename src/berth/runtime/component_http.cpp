@@ -122,6 +122,7 @@ std::int32_t http_read(ComponentGate& gate, const ComponentOp& op, ComponentAnsw
         case HttpExchange::Read::some: break;
     }
     answer.bytes = std::string_view(bytes).substr(0, count);
+    gate.network_use().in += count;
     return 0;
 }
 
@@ -132,7 +133,10 @@ std::int32_t http_room(ComponentGate& gate, const ComponentOp& op, ComponentAnsw
 }
 
 std::int32_t http_write(ComponentGate& gate, const ComponentOp& op, ComponentAnswer&) {
-    if (auto* exchange = gate.find<HttpExchange>(op.object)) exchange->write(as_bytes(op.bytes));
+    if (auto* exchange = gate.find<HttpExchange>(op.object)) {
+        exchange->write(as_bytes(op.bytes));
+        gate.network_use().out += op.bytes.size();
+    }
     return 0;
 }
 

@@ -33,11 +33,6 @@ std::optional<SocketAddress> address_in(const ComponentOp& op) {
     return SocketAddress{IpAddress::v6(bytes), port};
 }
 
-std::string text_of(const SocketAddress& address) {
-    const auto host = address.address.text();
-    return host.find(':') == std::string::npos ? format("{}:{}", host, address.port) : format("[{}]:{}", host, address.port);
-}
-
 void put_address(ComponentGate& gate, const SocketAddress& address, ComponentAnswer& answer) {
     auto& out = gate.scratch();
     if (address.address.is_v4()) {
@@ -72,7 +67,7 @@ std::int32_t check_class(ComponentGate& gate, Capability capability, ScopeKind k
 
 /// A connection to an address is granted by the address, or by a name that was looked up in this call and led there.
 std::int32_t check_connect(ComponentGate& gate, const SocketAddress& to) {
-    const auto value = text_of(to);
+    const auto value = to.text();
     auto granted = value;
     if (!gate.grants().holds(Capability::net_connect, value)) {
         for (const auto& each : gate.names_of(to.address)) {
@@ -142,6 +137,7 @@ std::int32_t read(ComponentGate& gate, TcpSocket& socket, const ComponentOp& op,
     const auto count = socket.read({reinterpret_cast<std::uint8_t*>(bytes.data()), bytes.size()});
     if (!count) return failed(count);
     answer.bytes = std::string_view(bytes).substr(0, *count);
+    gate.network_use().in += *count;
     return *count == 0 ? 1 : 0;
 }
 
@@ -172,7 +168,7 @@ std::int32_t socket(ComponentGate& gate, const ComponentOp& op, ComponentAnswer&
         case tcp_bind: {
             const auto local = address_in(op);
             if (!local) return status_of(SocketError::invalid_argument);
-            if (const auto status = gate.require(Capability::net_listen, text_of(*local)); status != 0) return status;
+            if (const auto status = gate.require(Capability::net_listen, local->text()); status != 0) return status;
             gate.note_sent(op.object, Capability::net_listen);
             return done(socket->bind(*local));
         }
@@ -195,6 +191,7 @@ std::int32_t socket(ComponentGate& gate, const ComponentOp& op, ComponentAnswer&
             const auto taken = socket->write(as_bytes(op.bytes));
             if (!taken) return failed(taken);
             answer.x = *taken;
+            gate.network_use().out += *taken;
             return 0;
         }
         case tcp_shutdown: return done(socket->shutdown(static_cast<TcpSocket::Shut>(std::min<std::uint64_t>(op.a, 2))));

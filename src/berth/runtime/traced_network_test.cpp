@@ -42,6 +42,8 @@ public:
     private:
         const OneAnswer& of_;
     };
+    std::expected<std::unique_ptr<TcpSocket>, SocketError> open_tcp(bool, std::function<void()>) override { return std::unexpected(SocketError::new_socket_limit); }
+    std::expected<std::unique_ptr<NameLookup>, SocketError> look_up(std::string, std::function<void()>) override { return std::unexpected(SocketError::temporary_resolver_failure); }
     std::vector<std::pair<std::string, std::string>> fields;
     HttpExchange::State state = HttpExchange::State::ready;
     HttpExchange::Read body = HttpExchange::Read::end;
@@ -90,6 +92,12 @@ TEST_F(TracedNetworkTest, ARequestIsAnOperationAndNamesItselfToTheOtherSide) {
 TEST_F(TracedNetworkTest, TheContextThatTheGuestGaveIsLeft) {
     ask({{"TraceParent", "its own"}});
     EXPECT_THAT(inner_.fields, ElementsAre(Pair("TraceParent", "its own")));
+}
+
+TEST_F(TracedNetworkTest, SocketsAreThoseOfTheNetworkBehind) {
+    TracedNetwork network(inner_, clock_, call_, seen_);
+    EXPECT_EQ(network.open_tcp(false, [] {}).error(), SocketError::new_socket_limit);
+    EXPECT_EQ(network.look_up("db.example", [] {}).error(), SocketError::temporary_resolver_failure);
 }
 
 TEST_F(TracedNetworkTest, WhatFailsSaysWhy) {

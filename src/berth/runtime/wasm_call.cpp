@@ -154,6 +154,14 @@ std::vector<std::string> granted_environment(const WasmProgram& program, std::sp
     return shown;
 }
 
+std::vector<std::string> listening_addresses(const WasmProgram& program, const GrantSet& grants) {
+    std::vector<std::string> addresses;
+    const auto& imports = program.info().imports;
+    if (!grants.holds(Capability::net_listen) || std::none_of(imports.begin(), imports.end(), [](const auto& import) { return import.name == "sock_accept"; })) return addresses;
+    std::ranges::copy_if(grants.scope(Capability::net_listen).patterns, std::back_inserter(addresses), [](const auto& pattern) { return SocketAddress::parse(pattern).has_value(); });
+    return addresses;
+}
+
 StopCause stop_cause(CancelCause cause) noexcept { return cause == CancelCause::shutting_down ? StopCause::shutdown : StopCause::cancelled; }
 
 Error stopped_error(const CallRecord& record, std::uint64_t wall) {
@@ -170,11 +178,12 @@ Error stopped_error(const CallRecord& record, std::uint64_t wall) {
 Outcome run_wasm(const WasmProgram& program, const Call& call, const WasmCallSetup& setup, CallRecord& record) {
     if (program.component() != nullptr) return run_component(program, call, setup, record);
     Outcome outcome;
+    NetworkUse network;
     const auto start = setup.clock.steady();
     const auto finish = [&]() -> Outcome {
         const auto end = setup.clock.steady();
         outcome.timing.run = outcome.timing.total = end - start;
-        outcome.usage.bytes_in = call.input.bytes.size();
+        outcome.usage.bytes_in = call.input.bytes.size() + network.in;
         return std::move(outcome);
     };
     Limits limits = program.limits();
@@ -248,6 +257,7 @@ Outcome run_wasm(const WasmProgram& program, const Call& call, const WasmCallSet
         }
     }
     const auto environment = granted_environment(program, setup.environment);
+    const auto listeners = listening_addresses(program, setup.grants);
     static const std::vector<Mount> no_mounts;
     Result<std::unique_ptr<GuestState>> started;
     if (setup.instance == nullptr) started = program.world().start({.arguments = arguments,
@@ -260,12 +270,16 @@ Outcome run_wasm(const WasmProgram& program, const Call& call, const WasmCallSet
                                         .input = setup.input,
                                         .output = tape != nullptr ? tape->output(setup.output) : setup.output,
                                         .error = tape != nullptr ? tape->error(setup.error) : setup.error,
-                                        .account = account});
+                                        .account = account,
+                                        .network = &setup.network,
+                                        .listeners = listeners,
+                                        .news = setup.news});
     if (!started) {
         outcome.error = started.error();
         return finish();
     }
     auto& guest = setup.instance != nullptr ? setup.instance->guest() : **started;
+    const auto before = guest.network_use();
     Gate gate({.table = &program.world().table(),
                .grants = &setup.grants,
                .world_state = guest.world_state(),
@@ -324,6 +338,8 @@ Outcome run_wasm(const WasmProgram& program, const Call& call, const WasmCallSet
     outcome.usage.fuel_exact = report.fuel_exact;
     outcome.usage.peak_memory = report.peak_memory;
     outcome.usage.host_calls = gate.host_calls();
+    network.in = guest.network_use().in - before.in;
+    outcome.usage.bytes_out = guest.network_use().out - before.out;
     outcome.error = error_of(program, limits, report, gate, guest, record, account, outcome.exit);
     if (outcome.error && outcome.error->code() == Code::replay_diverged) {
         std::vector<std::string> frames;

@@ -36,6 +36,7 @@ struct WasmCallSetup {
     HostMetrics* metrics = nullptr;
     DenialListener* denials = nullptr;
     CallTape* tape = nullptr;                  // records the call or plays it back
+    ListenNews* news = nullptr;                // told of sockets that the guest is handed
     WasmInstance* instance = nullptr;          // entered instead of a fresh one; the guest clock, files, random source and streams are its own
     bool is_virtual = false;                   // guest_clock is: it keeps the limit wall, the machine's only a safety time-out
 };
@@ -50,6 +51,8 @@ Outcome run_wasm(const WasmProgram& program, const Call& call, const WasmCallSet
 /// The variables that the guest sees: those that the policy sets, then those of the host, each only where env.read
 /// grants its name.
 std::vector<std::string> granted_environment(const WasmProgram& program, std::span<const std::string> host);
+/// The addresses at which a guest is handed listening sockets: those that net.listen grants, if it can take connections.
+std::vector<std::string> listening_addresses(const WasmProgram& program, const GrantSet& grants);
 /// How long the machine lets a call run: its limit, or where a virtual clock keeps that, a safety time-out.
 std::chrono::nanoseconds wall_of(const Limits& limits, bool is_virtual) noexcept;
 /// What a call is stopped with when it is cancelled for this cause.

@@ -64,6 +64,17 @@ private:
     const Call& call_;
 };
 
+/// Puts into the log where a guest can be reached.
+class LoggedListening final : public ListenNews {
+public:
+    LoggedListening(Log& log, const Call& call) : log_(log), call_(call) {}
+    void listening(const SocketAddress& address) override { log_.write(LogLevel::info, "network", "a guest listens", {{"call", call_.id}, {"function", call_.function}, {"address", address.text()}}); }
+
+private:
+    Log& log_;
+    const Call& call_;
+};
+
 }  // namespace
 
 struct WasmFunctions::Slot {
@@ -130,7 +141,7 @@ Outcome WasmFunctions::run_in(Slot& slot, WasmInstance& instance, Call& call) {
     const auto errors = instance.take_errors();
     lines.write(as_bytes(errors));
     lines.flush();
-    outcome.usage.bytes_out = outcome.output.bytes.size();
+    outcome.usage.bytes_out += outcome.output.bytes.size();
     return outcome;
 }
 
@@ -178,6 +189,7 @@ Outcome WasmFunctions::run_fresh(Slot& slot, Call& call) {
     BufferedOutput output(program.limits()[Limit::output], &account);
     LogLines error(logs, program.limits());
     LoggedDenials denials(host_.log, call);
+    LoggedListening listening(host_.log, call);
     const auto streams = call.streams != nullptr ? *call.streams : CallStreams{input, output, error};
     CallMode mode;
     if (call.mode != nullptr) mode = *call.mode;
@@ -211,6 +223,7 @@ Outcome WasmFunctions::run_fresh(Slot& slot, Call& call) {
                              .metrics = host_.metrics(program.world_kind()),
                              .denials = call.denials != nullptr ? call.denials : host_.denials != nullptr ? host_.denials : &denials,
                              .tape = (*conditions)->tape(),
+                             .news = &listening,
                              .is_virtual = mode.deterministic && mode.replay == nullptr},
                             record);
     if (const auto finished = (*conditions)->finish(); !finished && !outcome.error) outcome.error = finished.error();
@@ -220,7 +233,7 @@ Outcome WasmFunctions::run_fresh(Slot& slot, Call& call) {
         outcome.output.bytes = output.take();
         outcome.output.media_type = check_json(outcome.output.bytes) ? "application/json" : "application/octet-stream";
     }
-    outcome.usage.bytes_out = std::max<std::uint64_t>(outcome.usage.bytes_out, outcome.output.bytes.size());
+    if (!outcome.response) outcome.usage.bytes_out += outcome.output.bytes.size();  // those of a response are counted as they go
     return outcome;
 }
 

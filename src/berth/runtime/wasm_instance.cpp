@@ -33,6 +33,7 @@ Result<std::unique_ptr<WasmInstance>> WasmInstance::open(std::shared_ptr<const W
     static const std::vector<Mount> no_mounts;
     const std::vector<std::string> arguments;
     self.environment_ = granted_environment(*self.program_, self.environment_);
+    const auto listeners = listening_addresses(*self.program_, self.grants_);
     const auto& given = self.conditions_->streams();
     BERTH_TRY(self.guest_, self.program_->world().start({.arguments = arguments,
                                                          .environment = self.environment_,
@@ -44,7 +45,9 @@ Result<std::unique_ptr<WasmInstance>> WasmInstance::open(std::shared_ptr<const W
                                                          .input = given.input,
                                                          .output = given.output,
                                                          .error = given.error,
-                                                         .account = self.account_}));
+                                                         .account = self.account_,
+                                                         .network = &self.conditions_->network(),
+                                                         .listeners = listeners}));
     return opened;
 }
 

@@ -3,6 +3,9 @@
 #include <cstdint>
 #include <expected>
 #include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "berth/base/bytes.hpp"
@@ -17,9 +20,17 @@ enum class SocketError : std::uint8_t {
     name_unresolvable, temporary_resolver_failure, permanent_resolver_failure,
 };
 
+/// Why, for people: behind the address that something was wanted of.
+std::string_view reason(SocketError error) noexcept;
+
 struct SocketAddress {
     IpAddress address;
     std::uint16_t port = 0;
+
+    /// `192.0.2.1:80`, `[2001:db8::1]:80`.
+    std::string text() const;
+    /// The same back; nothing else, no names and no missing ports.
+    static std::optional<SocketAddress> parse(std::string_view text);
 };
 
 /// A TCP socket of a guest: whom it may reach was asked before. Nothing blocks: what cannot be done yet is `would_block`, and who

@@ -10,7 +10,7 @@ namespace berth::worlds::wasi {
 // Records of WASI preview 1 as they lie in guest memory (wasi_snapshot_preview1.witx). The host is little-endian
 // like WebAssembly, so they are copied as they are.
 
-enum class FileType : std::uint8_t { unknown = 0, block_device = 1, character_device = 2, directory = 3, regular_file = 4, symbolic_link = 7 };
+enum class FileType : std::uint8_t { unknown = 0, block_device = 1, character_device = 2, directory = 3, regular_file = 4, socket_stream = 6, symbolic_link = 7 };
 
 constexpr FileType to_file_type(FileKind kind) noexcept {
     switch (kind) {
@@ -25,11 +25,13 @@ constexpr FileType to_file_type(FileKind kind) noexcept {
 namespace rights {
 inline constexpr std::uint64_t fd_datasync = 1u << 0, fd_read = 1u << 1, fd_seek = 1u << 2, fd_fdstat_set_flags = 1u << 3, fd_sync = 1u << 4, fd_tell = 1u << 5,
                                fd_write = 1u << 6, fd_advise = 1u << 7, fd_allocate = 1u << 8, fd_readdir = 1u << 14, fd_filestat_set_size = 1u << 22,
-                               poll_fd_readwrite = 1u << 27, fd_filestat_get = 1u << 21, fd_filestat_set_times = 1u << 23;
+                               poll_fd_readwrite = 1u << 27, fd_filestat_get = 1u << 21, fd_filestat_set_times = 1u << 23, sock_shutdown = 1u << 28, sock_accept = 1u << 29;
 inline constexpr std::uint64_t all = (1u << 30) - 1;
 /// What a regular file can be used for; the path_* rights are for directories.
 inline constexpr std::uint64_t file = fd_datasync | fd_read | fd_seek | fd_fdstat_set_flags | fd_sync | fd_tell | fd_write | fd_advise | fd_allocate | fd_filestat_get |
                                       fd_filestat_set_size | fd_filestat_set_times | poll_fd_readwrite;
+inline constexpr std::uint64_t connection = fd_read | fd_write | fd_fdstat_set_flags | fd_filestat_get | poll_fd_readwrite | sock_shutdown;
+inline constexpr std::uint64_t listener = fd_read | fd_fdstat_set_flags | fd_filestat_get | poll_fd_readwrite | sock_accept;
 inline constexpr std::uint64_t directory = all & ~(fd_read | fd_seek | fd_tell | fd_write | fd_allocate | fd_filestat_set_size);
 }  // namespace rights
 

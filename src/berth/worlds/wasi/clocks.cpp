@@ -3,7 +3,9 @@
 #include <optional>
 
 #include "berth/worlds/wasi/boundary_types.hpp"
+#include "berth/engine/call_record.hpp"
 #include "berth/worlds/wasi/groups.hpp"
+#include "berth/worlds/wasi/sockets.hpp"
 #include "berth/worlds/wasi/wasi_state.hpp"
 
 namespace berth::worlds::wasi {
@@ -43,16 +45,19 @@ Errno clock_time_get(WasiCall& call, std::uint32_t id, std::uint64_t /*precision
 
 enum PollTag : std::uint8_t { clock_event = 0, read_event = 1, write_event = 2 };
 
-/// A subscription as the wait sees it: due at a time, ready when standard input is, or ready at once.
+/// A subscription as the wait sees it: due at a time, ready when standard input or a socket is, or ready at once.
 struct Awaited {
-    enum class On : std::uint8_t { nothing, time, input };
+    enum class On : std::uint8_t { nothing, time, input, socket };
 
     On on = On::nothing;
     SteadyTime due{};
     Errno error = Errno::success;
+    TcpSocket* socket = nullptr;
+    TcpSocket::For what = TcpSocket::For::reading;
 };
 
-Awaited awaited(WasiState& state, const Subscription& subscription) {
+Awaited awaited(WasiCall& call, const Subscription& subscription) {
+    auto& state = call.state();
     switch (subscription.tag) {
         case clock_event: {
             const auto id = subscription.clock_or_fd;
@@ -66,7 +71,7 @@ Awaited awaited(WasiState& state, const Subscription& subscription) {
         }
         case read_event:
         case write_event: {
-            const auto* descriptor = state.descriptor(subscription.clock_or_fd);
+            auto* descriptor = state.descriptor(subscription.clock_or_fd);
             if (descriptor == nullptr) return {.error = state.missing(subscription.clock_or_fd)};
             const bool reads = subscription.tag == read_event;
             switch (descriptor->kind) {
@@ -74,6 +79,11 @@ Awaited awaited(WasiState& state, const Subscription& subscription) {
                 case Descriptor::Kind::output:
                 case Descriptor::Kind::error: return reads ? Awaited{.error = Errno::notcapable} : Awaited{};
                 case Descriptor::Kind::file: return {};  // files never block
+                case Descriptor::Kind::socket:
+                    if (!may_use(call, *descriptor)) return {.error = Errno::notcapable};
+                    if (!descriptor->socket) return {.error = Errno::notsup};
+                    if (descriptor->listens && !reads) return {.error = Errno::notconn};
+                    return {.on = Awaited::On::socket, .socket = descriptor->socket.get(), .what = reads ? TcpSocket::For::reading : TcpSocket::For::writing};
                 case Descriptor::Kind::directory:
                 case Descriptor::Kind::closed:
                 case Descriptor::Kind::revoked: break;
@@ -96,30 +106,38 @@ Errno poll_oneoff(WasiCall& call, const PollArrays& arrays, GuestOut<std::uint32
     std::vector<Awaited> all;
     std::optional<SteadyTime> first_due;
     bool on_input = false;
+    bool on_socket = false;
     bool sleeps = false;
     for (const auto& subscription : subscriptions) {
-        all.push_back(awaited(state, subscription));
+        all.push_back(awaited(call, subscription));
         sleeps = sleeps || subscription.tag == clock_event;
+        on_socket = on_socket || all.back().on == Awaited::On::socket;
         on_input = on_input || all.back().on == Awaited::On::input;
         if (all.back().on == Awaited::On::time) first_due = std::min(first_due.value_or(all.back().due), all.back().due);
     }
     if (sleeps && !call->require(Capability::time_sleep)) return Errno::notcapable;
 
-    // Waiting for input alone ends with the time of one host call; a sleep has a limit of its own.
-    const bool bounded = !first_due && limits.bounds(Limit::host_call);
+    auto* record = call->context().record();
+    if (on_socket && record == nullptr) return Errno::notsup;  // nobody could end the wait
+    const SocketWaker::Waiting here(state.waiting(), on_socket ? record : nullptr);
+    // Waiting for input alone ends with the time of one host call; a sleep has a limit of its own, and the other end of a
+    // connection the time of the whole call.
+    const bool bounded = !first_due && !on_socket && limits.bounds(Limit::host_call);
     const auto until = bounded ? std::optional(state.setup().clock->steady() + std::chrono::nanoseconds(limits[Limit::host_call])) : first_due;
     while (true) {
         const bool input_ready = on_input && state.setup().input->wait_ready(std::chrono::nanoseconds(0)) == InputStream::Ready::yes;
         const auto now = state.setup().clock->steady();
         std::uint32_t stored = 0;
         for (std::size_t i = 0; i < all.size(); ++i) {
-            const bool ready = all[i].on == Awaited::On::nothing || (all[i].on == Awaited::On::time && all[i].due <= now) || (all[i].on == Awaited::On::input && input_ready);
+            const bool due = all[i].on == Awaited::On::nothing || (all[i].on == Awaited::On::time && all[i].due <= now);
+            const bool ready = due || (all[i].on == Awaited::On::input && input_ready) || (all[i].on == Awaited::On::socket && all[i].socket->ready(all[i].what));
             if (!ready) continue;
             Event event{};
             event.user_data = subscriptions[i].user_data;
             event.error = static_cast<std::uint16_t>(all[i].error);
             event.type = subscriptions[i].tag;
-            if (subscriptions[i].tag == read_event) event.bytes = all[i].on == Awaited::On::input ? std::max<std::uint64_t>(1, state.setup().input->available()) : 0;
+            if (subscriptions[i].tag == read_event && all[i].on == Awaited::On::input) event.bytes = std::max<std::uint64_t>(1, state.setup().input->available());
+            if (all[i].on == Awaited::On::socket) event.bytes = 1;  // how many there are is not known
             arrays.set_event(stored++, event);
         }
         count.set(stored);
@@ -131,8 +149,10 @@ Errno poll_oneoff(WasiCall& call, const PollArrays& arrays, GuestOut<std::uint32
         auto wait = until ? std::chrono::nanoseconds(*until - now) : std::chrono::nanoseconds::max();
         if (on_input) {
             // A revocation interrupts the system call, unless it comes just before it.
-            if (sleeps) wait = std::min<std::chrono::nanoseconds>(wait, std::chrono::milliseconds(5));
+            if (sleeps || on_socket) wait = std::min<std::chrono::nanoseconds>(wait, std::chrono::milliseconds(5));
             state.setup().input->wait_ready(wait);
+        } else if (on_socket) {
+            record->wait_for(std::min<std::chrono::nanoseconds>(wait, std::chrono::hours(1)));
         } else {
             state.setup().clock->wait_until(until.value_or(SteadyTime::max()), call->context().record());
         }

@@ -4,6 +4,7 @@
 
 #include "berth/worlds/wasi/boundary_types.hpp"
 #include "berth/worlds/wasi/groups.hpp"
+#include "berth/worlds/wasi/sockets.hpp"
 #include "berth/worlds/wasi/stat.hpp"
 #include "berth/worlds/wasi/wasi_state.hpp"
 
@@ -79,6 +80,7 @@ Errno fd_fdstat_get(WasiCall& call, std::uint32_t fd, GuestOut<Fdstat> out) {
     if (descriptor == nullptr) return call.state().missing(fd);
     FileType type = FileType::regular_file;
     if (descriptor->kind == Descriptor::Kind::directory) type = FileType::directory;
+    if (descriptor->kind == Descriptor::Kind::socket) type = FileType::socket_stream;
     if (descriptor->kind < Descriptor::Kind::file) type = stream_type(call.state(), descriptor->kind);
     out.set({.file_type = static_cast<std::uint8_t>(type), .flags = descriptor->flags, .rights_base = descriptor->rights_base, .rights_inheriting = descriptor->rights_inheriting});
     return Errno::success;
@@ -89,6 +91,7 @@ Errno fd_fdstat_set_flags(WasiCall& call, std::uint32_t fd, std::uint32_t flags)
     if (descriptor == nullptr) return call.state().missing(fd);
     if (flags > fdflags::all) return Errno::inval;
     if ((flags & (fdflags::dsync | fdflags::rsync | fdflags::sync)) != 0) return Errno::notsup;
+    if (descriptor->kind == Descriptor::Kind::socket && (flags & fdflags::append) != 0) return Errno::notsup;
     if (descriptor->kind == Descriptor::Kind::file) {
         if (const auto set = descriptor->file->set_append((flags & fdflags::append) != 0); !set) return to_errno(set.error());
     }
@@ -112,6 +115,12 @@ Errno fd_filestat_get(WasiCall& call, std::uint32_t fd, GuestOut<Filestat> out) 
         FileStat stream;
         auto record = to_filestat(stream);
         record.file_type = static_cast<std::uint64_t>(stream_type(call.state(), descriptor->kind));
+        out.set(record);
+        return Errno::success;
+    }
+    if (descriptor->kind == Descriptor::Kind::socket) {
+        auto record = to_filestat(FileStat{});
+        record.file_type = static_cast<std::uint64_t>(FileType::socket_stream);
         out.set(record);
         return Errno::success;
     }
@@ -172,6 +181,12 @@ std::expected<std::uint64_t, Errno> read_input(WasiCall& call, MutableBytes out)
     return 0;  // the engine ends the call before the guest sees this
 }
 
+Errno usable_connection(WasiCall& call, const Descriptor& descriptor, std::uint64_t right) {
+    if (descriptor.listens) return Errno::notconn;
+    if ((descriptor.rights_base & right) == 0 || !may_use(call, descriptor)) return Errno::notcapable;
+    return descriptor.socket ? Errno::success : Errno::notsup;
+}
+
 Errno fd_read(WasiCall& call, std::uint32_t fd, GuestIncoming buffers, GuestOut<std::uint32_t> count) {
     auto* descriptor = call.state().descriptor(fd);
     if (descriptor == nullptr) return call.state().missing(fd);
@@ -186,6 +201,11 @@ Errno fd_read(WasiCall& call, std::uint32_t fd, GuestIncoming buffers, GuestOut<
         }
     } else if (descriptor->kind == Descriptor::Kind::output || descriptor->kind == Descriptor::Kind::error) {
         return Errno::notcapable;
+    } else if (descriptor->kind == Descriptor::Kind::socket) {
+        if (const auto problem = usable_connection(call, *descriptor, rights::fd_read); problem != Errno::success) return problem;
+        const auto got = receive(call, *descriptor, buffers, false);
+        if (!got) return got.error();
+        total = *got;
     } else {
         const auto file = file_for(call, fd, rights::fd_read, Capability::fs_read);
         if (!file) return file.error();
@@ -216,6 +236,11 @@ Result<Errno> fd_write(WasiCall& call, std::uint32_t fd, GuestOutgoing buffers, 
         }
     } else if (descriptor->kind == Descriptor::Kind::input) {
         return Errno::notcapable;
+    } else if (descriptor->kind == Descriptor::Kind::socket) {
+        if (const auto problem = usable_connection(call, *descriptor, rights::fd_write); problem != Errno::success) return problem;
+        const auto put = send(call, *descriptor, buffers);
+        if (!put) return put.error();
+        total = *put;
     } else {
         const auto file = file_for(call, fd, rights::fd_write, Capability::fs_write);
         if (!file) return file.error();
@@ -350,13 +375,13 @@ constexpr std::array functions{
     fn<"fd_prestat_get", fd_prestat_get>({.doc = "Describes a mounted directory; badf after the last.", .params = {"fd", "out"}, .needs = Needs::nothing()}),
     fn<"fd_prestat_dir_name", fd_prestat_dir_name>({.doc = "The name of a mounted directory.", .params = {"fd", "out"}, .needs = Needs::nothing()}),
     fn<"fd_pwrite", fd_pwrite>({.doc = "Writes to a place in a file.", .params = {"fd", "buffers", "offset", "count"}, .needs = on_file, .effect = Effect::writes}),
-    fn<"fd_read", fd_read>({.doc = "Reads from a file or from standard input.", .params = {"fd", "buffers", "count"}, .needs = on_file, .effect = Effect::reads}),
+    fn<"fd_read", fd_read>({.doc = "Reads from a file, from standard input or from a connection.", .params = {"fd", "buffers", "count"}, .needs = on_file, .effect = Effect::reads}),
     fn<"fd_readdir", fd_readdir>({.doc = "Lists a directory from an entry on.", .params = {"fd", "out", "cookie", "count"}, .needs = on_file, .effect = Effect::reads}),
     fn<"fd_renumber", fd_renumber>({.doc = "Moves a descriptor over another one.", .params = {"from", "to"}, .needs = Needs::nothing()}),
     fn<"fd_seek", fd_seek>({.doc = "Moves the position of a file.", .params = {"fd", "offset", "whence", "position"}, .needs = on_file}),
     fn<"fd_sync", fd_sync>({.doc = "Makes content and attributes of a file durable.", .params = {"fd"}, .needs = on_file, .effect = Effect::writes}),
     fn<"fd_tell", fd_tell>({.doc = "The position of a file.", .params = {"fd", "position"}, .needs = on_file}),
-    fn<"fd_write", fd_write>({.doc = "Writes to a file or to standard output or error.", .params = {"fd", "buffers", "count"}, .needs = on_file, .effect = Effect::writes}),
+    fn<"fd_write", fd_write>({.doc = "Writes to a file, to standard output or error or over a connection.", .params = {"fd", "buffers", "count"}, .needs = on_file, .effect = Effect::writes}),
 };
 
 }  // namespace

@@ -8,8 +8,8 @@ namespace berth::worlds::wasi {
 
 /// Error numbers of WASI preview 1 (wasi_snapshot_preview1.witx), those that Berth returns.
 enum class Errno : std::int32_t {
-    success = 0, too_big = 1, acces = 2, again = 6, badf = 8, busy = 10, exist = 20, fault = 21, fbig = 22, ilseq = 25, inval = 28, io = 29,
-    isdir = 31, loop = 32, mfile = 33, nametoolong = 37, nfile = 41, noent = 44, nospc = 51, nosys = 52, notdir = 54, notempty = 55, notsock = 57,
+    success = 0, too_big = 1, acces = 2, again = 6, badf = 8, busy = 10, canceled = 11, connaborted = 13, connrefused = 14, connreset = 15, exist = 20, fault = 21, fbig = 22, ilseq = 25, inval = 28, io = 29,
+    isdir = 31, loop = 32, mfile = 33, nametoolong = 37, netunreach = 40, nfile = 41, noent = 44, nomem = 48, nospc = 51, nosys = 52, notconn = 53, notdir = 54, notempty = 55, notsock = 57,
     notsup = 58, nxio = 60, overflow = 61, perm = 63, pipe = 64, rofs = 69, spipe = 70, timedout = 73, xdev = 75, notcapable = 76,
 };
 

@@ -40,24 +40,8 @@ constexpr std::array functions{
     fn<"sched_yield", sched_yield>({.doc = "Lets others run.", .needs = Needs::nothing(), .pure = true}),
 };
 
-// Sockets come with the network provider; until then every descriptor answers that it may not be used as one.
-Errno sock_accept(WasiCall&, std::uint32_t, std::uint32_t, GuestOut<std::uint32_t>) { return Errno::notcapable; }
-Errno sock_recv(WasiCall&, std::uint32_t, GuestIncoming, std::uint32_t, GuestOut<std::uint32_t>, GuestOut<std::uint16_t>) { return Errno::notcapable; }
-Errno sock_send(WasiCall&, std::uint32_t, GuestOutgoing, std::uint32_t, GuestOut<std::uint32_t>) { return Errno::notcapable; }
-Errno sock_shutdown(WasiCall&, std::uint32_t, std::uint32_t) { return Errno::notcapable; }
-
-constexpr std::array sockets{
-    fn<"sock_accept", sock_accept>({.doc = "Accepts a connection; not offered yet.", .params = {"fd", "flags", "out"}, .needs = Needs::by_descriptor(Capability::net_listen)}),
-    fn<"sock_recv", sock_recv>({.doc = "Receives from a socket; not offered yet.",
-                                .params = {"fd", "buffers", "flags", "count", "out_flags"},
-                                .needs = Needs::by_descriptor(Capability::net_connect)}),
-    fn<"sock_send", sock_send>({.doc = "Sends to a socket; not offered yet.", .params = {"fd", "buffers", "flags", "count"}, .needs = Needs::by_descriptor(Capability::net_connect)}),
-    fn<"sock_shutdown", sock_shutdown>({.doc = "Closes one direction of a socket; not offered yet.", .params = {"fd", "how"}, .needs = Needs::by_descriptor(Capability::net_connect)}),
-};
-
 }  // namespace
 
 std::span<const HostFunction> process_functions() { return functions; }
-std::span<const HostFunction> socket_functions() { return sockets; }
 
 }  // namespace berth::worlds::wasi

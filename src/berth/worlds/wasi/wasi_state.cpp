@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "berth/engine/call_record.hpp"
+
 namespace berth::worlds::wasi {
 namespace {
 
@@ -30,6 +32,28 @@ void WasiState::add_preopen(std::string name, std::unique_ptr<Directory> directo
     descriptor.preopen = std::move(name);
     descriptor.opened_under = file_capabilities;
     descriptors_.push_back(std::move(descriptor));
+}
+
+void WasiState::add_listener(std::string address, std::unique_ptr<TcpSocket> socket) {
+    Descriptor descriptor;
+    descriptor.kind = Descriptor::Kind::socket;
+    descriptor.socket = std::move(socket);
+    descriptor.listens = true;
+    descriptor.address = std::move(address);
+    descriptor.rights_base = rights::listener;
+    descriptor.rights_inheriting = rights::connection;
+    descriptor.opened_under = bit(Capability::net_listen);
+    descriptors_.push_back(std::move(descriptor));
+}
+
+void SocketWaker::wake() noexcept {
+    const std::lock_guard lock(mutex_);
+    if (record_ != nullptr) record_->wake();
+}
+
+void SocketWaker::set(CallRecord* record) noexcept {
+    const std::lock_guard lock(mutex_);
+    record_ = record;
 }
 
 Descriptor* WasiState::descriptor(std::uint32_t fd) noexcept {

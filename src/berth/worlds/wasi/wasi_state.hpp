@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
@@ -12,19 +13,27 @@
 #include "berth/host/providers/console.hpp"
 #include "berth/host/providers/files.hpp"
 #include "berth/host/providers/guest_clock.hpp"
+#include "berth/host/guest_world.hpp"
 #include "berth/host/providers/random_source.hpp"
 #include "berth/worlds/wasi/abi.hpp"
 #include "berth/worlds/wasi/errno.hpp"
+
+namespace berth {
+class CallRecord;
+}
 
 namespace berth::worlds::wasi {
 
 /// One open descriptor of a guest.
 struct Descriptor {
-    enum class Kind : std::uint8_t { closed, input, output, error, file, directory, revoked };
+    enum class Kind : std::uint8_t { closed, input, output, error, file, directory, socket, revoked };
 
     Kind kind = Kind::closed;
     std::unique_ptr<File> file;
     std::unique_ptr<Directory> directory;
+    std::unique_ptr<TcpSocket> socket;      // null for a socket: the call has no network
+    bool listens = false;                   // of a socket: takes connections
+    std::string address;                    // of a socket: what the grant was on, for what came of it as well
     std::uint64_t rights_base = 0;
     std::uint64_t rights_inheriting = 0;
     std::uint16_t flags = 0;
@@ -33,6 +42,28 @@ struct Descriptor {
     std::vector<DirectoryEntry> listing;    // taken when a listing starts
     std::uint64_t listing_bytes = 0;        // held for it
     bool has_listing = false;
+};
+
+/// Whom the sockets of a guest wake: the call that waits for one of them, if any does. Any thread.
+class SocketWaker {
+public:
+    /// From here on `record` is woken.
+    class Waiting {
+    public:
+        Waiting(SocketWaker& waker, CallRecord* record) : waker_(waker) { waker_.set(record); }
+        ~Waiting() { waker_.set(nullptr); }
+        Waiting(const Waiting&) = delete;
+        Waiting& operator=(const Waiting&) = delete;
+
+    private:
+        SocketWaker& waker_;
+    };
+    void wake() noexcept;
+
+private:
+    void set(CallRecord* record) noexcept;
+    std::mutex mutex_;
+    CallRecord* record_ = nullptr;  // guarded by mutex_
 };
 
 /// What one WASI guest has beside its memory: descriptors, arguments, environment, providers, and how it ended.
@@ -55,6 +86,12 @@ public:
     /// Adds a mounted directory; the guest finds them in this order from descriptor 3 on.
     void add_preopen(std::string name, std::unique_ptr<Directory> directory);
 
+    /// Adds a socket that takes connections, granted by `address`; null: one that cannot be used, where there is no network.
+    void add_listener(std::string address, std::unique_ptr<TcpSocket> socket);
+    /// For sockets: whom they wake. Owners: this, and the sockets.
+    const std::shared_ptr<SocketWaker>& waker() const noexcept { return waker_; }
+    SocketWaker& waiting() noexcept { return *waker_; }
+
     const Setup& setup() const noexcept { return setup_; }
     /// Null when it is not open, or was closed by a revocation; `missing` says which.
     Descriptor* descriptor(std::uint32_t fd) noexcept;
@@ -73,10 +110,12 @@ public:
     /// Counts bytes that the host keeps for the guest; false, with the call's end prepared, when its limits do not allow it.
     bool hold(HostCall& call, std::uint64_t bytes);
 
+    NetworkUse network_use;
     std::optional<std::uint32_t> exit_status;  // set by proc_exit
     std::optional<std::uint32_t> raised;       // set by proc_raise
 
 private:
+    std::shared_ptr<SocketWaker> waker_ = std::make_shared<SocketWaker>();
     Setup setup_;
     std::vector<Descriptor> descriptors_;
     std::uint64_t max_descriptors_;

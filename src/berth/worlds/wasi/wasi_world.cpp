@@ -3,6 +3,7 @@
 #include <array>
 
 #include "berth/base/format.hpp"
+#include "berth/host/providers/network.hpp"
 #include "berth/worlds/wasi/errno.hpp"
 #include "berth/worlds/wasi/groups.hpp"
 #include "berth/worlds/wasi/wasi_state.hpp"
@@ -45,11 +46,28 @@ public:
     void* world_state() noexcept override { return &state_; }
     std::optional<std::uint32_t> exit_status() const noexcept override { return state_.exit_status; }
     std::optional<std::uint32_t> raised_signal() const noexcept override { return state_.raised; }
+    NetworkUse network_use() const noexcept override { return state_.network_use; }
     void revoked(std::uint64_t capabilities) noexcept override { state_.revoke(capabilities); }
 
 private:
     WasiState state_;
 };
+
+/// A socket that listens at a granted address; null where there is no network.
+Result<std::unique_ptr<TcpSocket>> listen(Network& network, const std::string& address, const std::shared_ptr<SocketWaker>& waker, ListenNews* news) {
+    constexpr unsigned waiting = 128;
+    const auto local = SocketAddress::parse(address);
+    if (!local) return fail(Code::cannot_bind, format("net.listen grants \"{}\", which is no address to listen at; write ADDRESS:PORT", address));
+    auto socket = network.open_tcp(!local->address.is_v4(), [waker] { waker->wake(); });
+    if (!socket && socket.error() == SocketError::not_supported) return nullptr;
+    const auto failed = [&](SocketError error) { return fail(Code::cannot_bind, format("{} cannot be listened at: {}", address, reason(error))); };
+    if (!socket) return failed(socket.error());
+    if (const auto bound = (*socket)->bind(*local); !bound) return failed(bound.error());
+    if (const auto listens = (*socket)->listen(waiting); !listens) return failed(listens.error());
+    const auto real = (*socket)->local();
+    if (news != nullptr && real) news->listening(*real);
+    return std::move(*socket);
+}
 
 }  // namespace
 
@@ -71,6 +89,11 @@ Result<std::unique_ptr<GuestState>> WasiWorld::start(const GuestStart& start) co
         auto directory = start.files.open(mount);
         if (!directory) return fail(Code::io_error, format("the mount {} cannot be opened any more", mount.name));
         guest->state().add_preopen(mount.name == "." ? "/" : "/" + mount.name, std::move(*directory));
+    }
+    if (start.network == nullptr) return guest;
+    for (const auto& address : start.listeners) {
+        BERTH_TRY(auto socket, listen(*start.network, address, guest->state().waker(), start.news));
+        guest->state().add_listener(address, std::move(socket));
     }
     return guest;
 }

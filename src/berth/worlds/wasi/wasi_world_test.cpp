@@ -572,11 +572,17 @@ TEST(WasiLimits, WaitingForInputEndsWithTheTimeOfOneHostCall) {
     EXPECT_EQ(guest.clock().steady() - before, std::chrono::milliseconds(2));
 }
 
-TEST(WasiWorld, SocketsAnswerNotCapable) {
+TEST(WasiWorld, NothingButASocketIsASocket) {
     WasiHarness guest;
     guest.grant_all_but(Capability::fs_read);
-    EXPECT_EQ(guest.call("sock_accept", {3, 0, 512}), Errno::notcapable);
-    EXPECT_EQ(guest.call("sock_shutdown", {3, 0}), Errno::notcapable);
+    guest.put_iovec(16, 100, 1);
+    EXPECT_EQ(guest.call("sock_accept", {3, 0, 512}), Errno::badf);
+    for (const std::uint64_t stream : {0, 1, 2}) {
+        EXPECT_EQ(guest.call("sock_accept", {stream, 0, 512}), Errno::notsock);
+        EXPECT_EQ(guest.call("sock_recv", {stream, 16, 1, 0, 512, 516}), Errno::notsock);
+        EXPECT_EQ(guest.call("sock_send", {stream, 16, 1, 0, 512}), Errno::notsock);
+        EXPECT_EQ(guest.call("sock_shutdown", {stream, 1}), Errno::notsock);
+    }
 }
 
 }  // namespace
