@@ -13,6 +13,7 @@ from pathlib import Path
 import admin  # noqa: F401: their cases join the list
 import front  # noqa: F401
 import rows  # noqa: F401
+import sockets  # noqa: F401
 from harness import binary, case, cases, equal, get, large_module, post, root, running, serving
 
 out_file = Path(sys.argv[2])
