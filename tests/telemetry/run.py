@@ -238,7 +238,7 @@ with tempfile.TemporaryDirectory(prefix="berth-telemetry-") as temporary:
     check("its lines are of the protocol", all(converted({"resourceSpans": "traces", "resourceMetrics": "metrics"}[next(iter(line))], json.dumps(line)) is not None for line in lines))
 
     environment = {"PATH": os.environ["PATH"], "HOME": str(folder)}
-    for key, value, word in (("endpoint", "https://collector", "http://"), ("file", "no/such/folder/x", "cannot be written")):
+    for key, value, word in (("endpoint", "ftp://collector", "http://"), ("file", "no/such/folder/x", "cannot be written")):
         done = subprocess.run([binary, "serve", "functions", "--port", "0", "--set", f"telemetry.otlp.{key}={value}"], capture_output=True, text=True, env=environment, cwd=folder, timeout=60)
         check(f"telemetry.otlp.{key} that cannot be is refused", done.returncode == 78 and word in done.stderr, done.stderr)
 
