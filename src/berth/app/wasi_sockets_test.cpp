@@ -58,11 +58,13 @@ constexpr std::string_view guest = R"((module
     (if (i32.ne (call $kind (local.get $fd)) (i32.const 6)) (then (return (i32.const 1001))))
     (call $close (local.get $fd)))
   ;; takes a connection, says so over it, and waits for what never comes
-  (func (export "wait") (result i32) (local $fd i32)
+  (func (export "wait") (result i32) (local $fd i32) (local $error i32)
     (if (call $accept (i32.const 3) (i32.const 0) (i32.const 8)) (then (return (i32.const 1000))))
     (local.set $fd (i32.load (i32.const 8)))
     (call $buffer (i32.const 1))
-    (if (call $write (local.get $fd) (i32.const 0) (i32.const 1) (i32.const 12)) (then (return (i32.const 1001))))
+    ;; the grant may be gone before this has returned
+    (local.set $error (call $write (local.get $fd) (i32.const 0) (i32.const 1) (i32.const 12)))
+    (if (local.get $error) (then (return (local.get $error))))
     (call $recv (local.get $fd) (i32.const 0) (i32.const 1) (i32.const 0) (i32.const 12) (i32.const 16)))
   ;; the same without ever blocking in anything but poll_oneoff: the socket that listens, then the connection
   (func $ready (param $fd i32) (result i32)
