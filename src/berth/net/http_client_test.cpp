@@ -393,7 +393,7 @@ TEST_F(HttpClientTest, LimitsOfHeadAndBodyHold) {
 }
 
 TEST_F(HttpClientTest, ReadingPausesUntilSomebodyTakesTheAnswer) {
-    const std::string part(64 * 1024, 'x');
+    static const std::string part(64 * 1024, 'x');  // the peer may still hold it when the test has ended
     serve([&](TestPeer& peer) {
         peer.head();
         peer.send("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n");

@@ -62,6 +62,7 @@ Result<std::unique_ptr<Serving>> Serving::start(Application& application, ServeO
     // Everything is found and compiled before the port answers, so that the first request waits for nothing.
     FunctionSet::Request request{.paths = options_now.paths, .policy = options_now.policy, .settings = options_now.functions, .missing_is_empty = options_now.missing_is_empty};
     BERTH_TRY(serving->functions_, FunctionSet::find(application, std::move(request), *serving->reactors_, progress));
+    serving->notices_ = serving->functions_->notices();
     BERTH_TRYV(serving->make_runtime());
     BERTH_TRYV(serving->make_fronts());
     BERTH_TRYV(serving->open_listeners());
@@ -351,7 +352,6 @@ Serving::~Serving() {
 std::string Serving::url() const { return server_->url(); }
 std::string Serving::admin_url() const { return admin_server_ ? admin_server_->url() : std::string(); }
 std::vector<FunctionRef> Serving::functions() const { return runtime_->list(); }
-std::vector<std::string> Serving::notices() const { return functions_->notices(); }
 
 bool Serving::stop() {
     stopped_ = true;

@@ -72,7 +72,7 @@ public:
     /// Of the administrator's listener; empty: there is none.
     std::string admin_url() const;
     std::vector<FunctionRef> functions() const;
-    std::vector<std::string> notices() const;  // what a person should know about the start
+    const std::vector<std::string>& notices() const noexcept { return notices_; }  // what a person should know about the start
 
     /// Refuses new work, lets running calls end within the grace, then ends them. True when none had to be ended.
     bool stop();
@@ -106,7 +106,8 @@ private:
     Application& application_;
     ServeOptions options_;
     std::unique_ptr<Reactors> reactors_;
-    std::unique_ptr<FunctionSet> functions_;  // before the reactors go
+    std::unique_ptr<FunctionSet> functions_;  // before the reactors go; looked at again by the keeper's thread
+    std::vector<std::string> notices_;        // of the first look
     std::unique_ptr<ExecutionStore> store_;   // null: records are in memory only
     std::unique_ptr<ExecutionRecords> records_;
     std::unique_ptr<Runtime> runtime_;
