@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include "berth/base/format.hpp"
 #include "berth/base/hash.hpp"
@@ -139,6 +140,27 @@ Result<FunctionSet::Change> FunctionSet::rescan(Progress& progress, HalfWritten 
     return change;
 }
 
+/// Whether something may be being saved right now: a manifest makes no sense, or the entry of a function has gone while the
+/// folder it was in is still there (some editors remove a file before they write it anew).
+bool FunctionSet::half_written(const Discovery& discovery) const {
+    std::set<std::string_view> usable;
+    for (const auto& found : discovery.functions) {
+        const auto& function = found.function;
+        const auto senseless = [](const Diagnostic& problem) { return problem.number == "M001" || problem.number == "M028"; };
+        if (std::any_of(function.diagnostics.begin(), function.diagnostics.end(), senseless)) return true;
+        if (function.state != FunctionState::invalid) usable.insert(function.name);
+    }
+    const auto taken_away = [&](const std::shared_ptr<const Function>& function) {
+        std::error_code ignored;
+        return function->state != FunctionState::invalid && !usable.contains(function->name) && !std::filesystem::exists(function->entry, ignored) && std::filesystem::exists(function->entry.parent_path(), ignored);
+    };
+    const auto running = engines();
+    return std::any_of(running.begin(), running.end(), [&](const Engine* engine) {
+        const auto functions = engine->list();
+        return std::any_of(functions.begin(), functions.end(), taken_away);
+    });
+}
+
 Result<void> FunctionSet::scan(Progress& progress, Change* change, HalfWritten patience, const TouchedFolders* touched) {
     std::vector<std::filesystem::path> paths;
     notices_.clear();
@@ -149,12 +171,7 @@ Result<void> FunctionSet::scan(Progress& progress, Change* change, HalfWritten p
     }
     if (change) BERTH_TRYV(look_at_runtimes(touched));
     BERTH_TRY(auto discovery, discover(paths, request_.settings.discovery, memory_, touched));
-    const auto half_written = [](const Discovery& found) {
-        return std::any_of(found.functions.begin(), found.functions.end(), [](const DiscoveredFunction& one) {
-            return std::any_of(one.function.diagnostics.begin(), one.function.diagnostics.end(), [](const Diagnostic& problem) { return problem.number == "M001" || problem.number == "M028"; });
-        });
-    };
-    if (change && half_written(discovery) && patience == HalfWritten::wait) {
+    if (change && patience == HalfWritten::wait && half_written(discovery)) {
         change->half_written = true;
         return {};
     }

@@ -39,9 +39,10 @@ public:
     struct Change {
         std::size_t count = 0;
         std::vector<std::string> added, changed, removed, invalid;
-        bool half_written = false;              // a manifest may be being saved right now: nothing was changed, look again
+        bool half_written = false;              // something may be being saved right now: nothing was changed, look again
     };
-    /// Whether a manifest that makes no sense yet is taken for wrong, or may be one that is being saved.
+    /// Whether a manifest that makes no sense yet is taken for wrong and an entry that is not there for removed, or both for
+    /// files that are being saved.
     enum class HalfWritten : std::uint8_t { wait, take };
     /// `touched`: the folders in which something changed since the last look; null: not known, and everything is read.
     Result<Change> rescan(Progress& progress, HalfWritten patience = HalfWritten::take, const TouchedFolders* touched = nullptr);
@@ -62,6 +63,7 @@ public:
 private:
     FunctionSet(Application& application, Request request, Reactors& reactors);
     Result<void> scan(Progress& progress, Change* change, HalfWritten patience, const TouchedFolders* touched);
+    bool half_written(const Discovery& discovery) const;
     void take_wasm(std::vector<DiscoveredFunction> found, Progress& progress, Change* change);
     void keep_good(WasmFunctions::Served& served, Change* change);
     void take_notices();
