@@ -275,9 +275,8 @@ void runtimes(const std::filesystem::path& folder, const std::string& origin_pro
         const auto registry = engine.engine->finder().registry();
         const auto& runtimes = registry->all();
         const auto found = std::find_if(runtimes.begin(), runtimes.end(), [&](const auto& one) { return one->name == function->runtime; });
-        DiscoveredFunction asked;  // both sides start the interpreter itself, not a version manager's script
-        asked.function = *function;
-        const auto program = found == runtimes.end() ? std::string() : engine.engine->finder().find(**found, asked).value_or("");
+        auto& finder = engine.engine->finder();  // both sides start the interpreter itself, not a version manager's script
+        const auto program = found == runtimes.end() ? std::string() : finder.find(**found, *function, finder.choice(**found, function->directory)).value_or("");
         if (program.empty()) {
             std::fprintf(stderr, "%s is not installed\n", function->runtime.c_str());
             std::exit(1);

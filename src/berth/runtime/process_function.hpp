@@ -16,6 +16,7 @@ struct ProcessFunction final : Function {
     DiscoveredFunction found;               // as it lies on disk
     std::string run_entry;                  // what is started, relative to the folder: the source or the build's output
     RuntimeRef run_with;                    // how it is started
+    std::string version_choice;             // where a version manager's choice for it lies (RuntimeFinder::choice)
     std::filesystem::path run_folder;       // its working directory: the folder, or the copy of it
     std::shared_ptr<const Generation> copy; // null: it runs in its folder. With calls that outlive the version
     std::shared_ptr<const Generation> image; // of a program: the file that is executed. Null: the entry itself

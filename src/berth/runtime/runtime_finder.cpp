@@ -67,19 +67,18 @@ std::vector<std::string> split_path(std::string_view path) {
 /// What programs are known by: a runtime may be given another command while functions still run with the one before.
 std::string key_of(const RuntimeSpec& runtime) { return format("{} {}", runtime.name, runtime.prepare ? runtime.prepare->command : runtime.command); }
 
-/// The folder, from the function's upwards, in which a version manager finds which interpreter is meant; empty: in none.
-std::string choosing_folder(const RuntimeSpec& runtime, const fs::path& directory) {
-    constexpr std::string_view of_all[] = {".tool-versions", ".mise.toml", "mise.toml"};
-    const std::string_view own = runtime.name == "python" ? ".python-version" : runtime.name == "node" ? ".node-version" : "";
-    if (own.empty()) return {};
-    std::error_code ignored;
-    for (auto folder = directory; !folder.empty() && folder != folder.root_path(); folder = folder.parent_path()) {
-        for (const auto name : of_all) {
-            if (fs::exists(folder / name, ignored)) return folder.string();
-        }
-        if (fs::exists(folder / own, ignored) || (runtime.name == "node" && fs::exists(folder / ".nvmrc", ignored))) return folder.string();
-    }
-    return {};
+/// Whether a version manager finds in this folder which interpreter is meant.
+bool chooses(const RuntimeSpec& runtime, const std::string& folder) {
+    constexpr const char* of_all[] = {"/.tool-versions", "/.mise.toml", "/mise.toml"};
+    constexpr const char* of_python[] = {"/.python-version"};
+    constexpr const char* of_node[] = {"/.node-version", "/.nvmrc"};
+    std::string file = folder;
+    const auto there = [&](const char* name) {
+        file.resize(folder.size());
+        file += name;
+        return ::access(file.c_str(), F_OK) == 0;
+    };
+    return std::any_of(std::begin(of_all), std::end(of_all), there) || (runtime.name == "python" ? std::any_of(std::begin(of_python), std::end(of_python), there) : std::any_of(std::begin(of_node), std::end(of_node), there));
 }
 
 }  // namespace
@@ -238,22 +237,37 @@ void RuntimeFinder::forget(const RuntimeSpec& runtime) {
     std::erase_if(found_, [key = key_of(runtime)](const auto& one) { return one.first.starts_with(key); });
 }
 
-Result<std::string> RuntimeFinder::find(const RuntimeSpec& runtime, const DiscoveredFunction& function) {
+std::string RuntimeFinder::choice(const RuntimeSpec& runtime, const fs::path& directory, Look* look) const {
+    if (shims_ != Shims::resolved || (runtime.name != "python" && runtime.name != "node") || directory.empty() || directory == directory.root_path()) return {};
+    if (chooses(runtime, directory.native())) return directory.native();
+    const auto above = directory.parent_path();
+    if (look == nullptr) return choice(runtime, above);
+    const auto key = format("{} {}", runtime.name, above.native());
+    if (const auto known = look->choices.find(key); known != look->choices.end()) return known->second;
+    return look->choices[key] = choice(runtime, above, look);
+}
+
+Result<std::string> RuntimeFinder::find(const RuntimeSpec& runtime, const Function& function, std::string_view choice, Look* look) {
     if (!runtime.enabled) {
-        Error error(Code::runtime_not_found, format("function \"{}\" needs runtime \"{}\": disabled by configuration", function.function.name, runtime.name));
+        Error error(Code::runtime_not_found, format("function \"{}\" needs runtime \"{}\": disabled by configuration", function.name, runtime.name));
         error.set_fix(format("set functions.runtimes.{}.enabled to true", runtime.name));
         return fail(std::move(error));
     }
-    if (runtime.command.empty()) return function.function.entry.string();
+    if (runtime.command.empty()) return function.entry.native();
     if (runtime.name == "python") {
-        const auto own = function.function.directory / ".venv/bin/python";
-        if (::access(own.c_str(), X_OK) == 0) return own.string();
+        auto own = function.directory.native() + "/.venv/bin/python";
+        if (::access(own.c_str(), X_OK) == 0) return own;
     }
-    const auto chosen = shims_ == Shims::resolved ? choosing_folder(runtime, function.function.directory) : std::string();
-    const auto key = key_of(runtime) + chosen;
+    const auto key = key_of(runtime).append(choice);
+    if (look != nullptr) {
+        if (const auto known = look->programs.find(key); known != look->programs.end()) return known->second;
+    }
     {
         const std::lock_guard lock(mutex_);
-        if (const auto known = found_.find(key); known != found_.end() && is_program(known->second)) return known->second;
+        if (const auto known = found_.find(key); known != found_.end() && is_program(known->second)) {
+            if (look != nullptr) look->programs[key] = known->second;
+            return known->second;
+        }
         auto& looked = looked_[key];
         const auto now = std::chrono::steady_clock::now();
         if (looked != SteadyTime() && now - looked < std::chrono::seconds(1) && !found_.contains(key)) return fail(Code::runtime_not_found, "");
@@ -267,7 +281,7 @@ Result<std::string> RuntimeFinder::find(const RuntimeSpec& runtime, const Discov
     // A version manager's script costs more than the interpreter itself at each call: it is asked once for the real one.
     const std::string_view question = runtime.name == "python" ? "import sys; print(sys.executable)" : runtime.name == "node" ? "console.log(process.execPath)" : "";
     if (shims_ == Shims::resolved && !question.empty() && read_text_file(program, 2).starts_with("#!") && Reactor::current() == nullptr) {
-        const auto real = ask(runtime, program, {runtime.name == "python" ? "-c" : "-e", std::string(question)}, chosen.empty() ? "/" : chosen);
+        const auto real = ask(runtime, program, {runtime.name == "python" ? "-c" : "-e", std::string(question)}, choice.empty() ? "/" : std::string(choice));
         const auto line = real.substr(0, real.find('\n'));
         if (line.starts_with('/') && is_program(line)) program = line;
     }
@@ -305,7 +319,14 @@ std::string RuntimeFinder::ask(const RuntimeSpec& runtime, const std::string& pr
     return answer->output + answer->errors;
 }
 
-std::string RuntimeFinder::version(const RuntimeSpec& runtime) {
+std::string RuntimeFinder::version(const RuntimeSpec& runtime, Look* look) {
+    if (look == nullptr) return ask_version(runtime);
+    const auto key = key_of(runtime);
+    const auto known = look->versions.find(key);
+    return known != look->versions.end() ? known->second : look->versions[key] = ask_version(runtime);
+}
+
+std::string RuntimeFinder::ask_version(const RuntimeSpec& runtime) {
     if (runtime.version.args.empty() || runtime.version.pattern.empty()) return {};
     const auto program = runtime.version.command.empty() ? on_path(runtime) : find_on_path(runtime.version.command, value("PATH"));
     struct stat status {};

@@ -54,17 +54,27 @@ public:
         : environment_(std::move(environment)), reactors_(reactors), spawner_(spawner), shims_(shims), registry_(std::move(registry)) {}
     ~RuntimeFinder();
 
-    /// The program for a function; for runtimes that are prepared, the compiler. A missing one is looked for at most once
-    /// a second. Outside a reactor it also asks scripts of version managers for the interpreter behind them: once, and once more in
-    /// every folder that chooses a version of its own (.python-version and the like).
-    Result<std::string> find(const RuntimeSpec& runtime, const DiscoveredFunction& function);
+    /// What one look at many functions has found out, so that it need not be found out for each of them. Good for that look only.
+    struct Look {
+        std::map<std::string, std::string, std::less<>> choices;   // by runtime and folder
+        std::map<std::string, std::string, std::less<>> programs;  // that are there; by runtime, command and choice
+        std::map<std::string, std::string, std::less<>> versions;  // by runtime and command
+    };
+
+    /// The folder, from the function's upwards, in which a version manager finds which interpreter is meant (.python-version and
+    /// the like); empty: in none, or scripts of version managers are run as they are.
+    std::string choice(const RuntimeSpec& runtime, const std::filesystem::path& directory, Look* look = nullptr) const;
+    /// The program for a function, whose `choice` is given; for runtimes that are prepared, the compiler. A missing one is looked
+    /// for at most once a second. Outside a reactor it also asks scripts of version managers for the interpreter behind them: once
+    /// for each choice.
+    Result<std::string> find(const RuntimeSpec& runtime, const Function& function, std::string_view choice, Look* look = nullptr);
     /// Why it cannot be found, in full.
     MissingRuntime missing(const RuntimeSpec& runtime, const DiscoveredFunction& function);
     /// Forgets where the program was, because it is not there any more.
     void forget(const RuntimeSpec& runtime);
 
     /// What the program says of its version; empty when it says none within five seconds. Blocks; never in a reactor.
-    std::string version(const RuntimeSpec& runtime);
+    std::string version(const RuntimeSpec& runtime, Look* look = nullptr);
     /// The file found on PATH for a runtime, as it lies there; empty: none.
     std::string on_path(const RuntimeSpec& runtime) const;
     std::shared_ptr<const RuntimeRegistry> registry() const;
@@ -75,6 +85,7 @@ public:
     std::vector<std::string> basic_environment(const RuntimeSpec& runtime) const;
 
 private:
+    std::string ask_version(const RuntimeSpec& runtime);
     std::string value(std::string_view name) const;
     std::string ask(const RuntimeSpec& runtime, const std::string& program, std::vector<std::string> arguments, const std::string& folder = "/");
 

@@ -185,12 +185,10 @@ void SubprocessEngine::note(const ProcessFunction& function, const std::string& 
 Task<Result<SubprocessEngine::Prepared>> SubprocessEngine::prepare(std::shared_ptr<const ProcessFunction> function, CancelToken cancel, std::string& details) {
     Prepared prepared;
     const auto& runtime = *function->run_with;
-    auto asked = function->found;
-    asked.runtime = function->run_with;
-    auto program = finder_->find(runtime, asked);
+    auto program = finder_->find(runtime, *function, function->version_choice);
     if (!program) {
         if (program.error().message().empty()) {
-            const auto missing = finder_->missing(runtime, asked);
+            const auto missing = finder_->missing(runtime, function->found);
             details = missing.details();
             co_return fail(missing.error());
         }

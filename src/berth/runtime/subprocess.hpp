@@ -128,10 +128,10 @@ private:
     using Roots = std::map<std::filesystem::path, RootFiles>;  // of single files, while one set of functions is made
 
     std::shared_ptr<const ProcessFunction> make(DiscoveredFunction found, const Versions& known, Roots& roots);
-    std::shared_ptr<const ProcessFunction> as_before(const DiscoveredFunction& found, const Versions& known);
+    std::shared_ptr<const ProcessFunction> as_before(const DiscoveredFunction& found, const Versions& known, RuntimeFinder::Look& look);
     void settle_build(ProcessFunction& made);
     void settle_runtime(ProcessFunction& made);
-    std::pair<std::string, std::string> too_old(const ProcessFunction& made);
+    std::pair<std::string, std::string> too_old(const ProcessFunction& made, RuntimeFinder::Look* look = nullptr);
     void settle_secrets(ProcessFunction& made);
     void settle_content(ProcessFunction& made, Roots& roots) const;
     void settle_copy(ProcessFunction& made, Roots& roots);

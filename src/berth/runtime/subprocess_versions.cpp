@@ -58,9 +58,10 @@ SubprocessEngine::Change SubprocessEngine::replace(std::vector<DiscoveredFunctio
     Versions after;
     Roots roots;
     std::vector<std::string> kept;
+    RuntimeFinder::Look look;
     for (auto& found : functions) {
         if (found.function.engine != EngineKind::subprocess) continue;
-        auto made = as_before(found, before);
+        auto made = as_before(found, before, look);
         if (!made) made = make(std::move(found), before, roots);
         if (!options_.development && made->state == FunctionState::invalid) {
             // A running host does not lose a function because its new definition is wrong.
@@ -100,7 +101,7 @@ SubprocessEngine::Change SubprocessEngine::replace(std::vector<DiscoveredFunctio
 
 /// The version there is of a function whose folder nothing has touched, when what lies outside of it is the same too:
 /// other functions' routes, secrets, the runtime. Null: it has to be made.
-std::shared_ptr<const ProcessFunction> SubprocessEngine::as_before(const DiscoveredFunction& found, const Versions& known) {
+std::shared_ptr<const ProcessFunction> SubprocessEngine::as_before(const DiscoveredFunction& found, const Versions& known, RuntimeFinder::Look& look) {
     if (!found.unchanged) return nullptr;
     for (auto at = std::lower_bound(known.begin(), known.end(), found.function.name, by_name); at != known.end() && (*at)->name == found.function.name; ++at) {
         const auto& old = **at;
@@ -114,7 +115,9 @@ std::shared_ptr<const ProcessFunction> SubprocessEngine::as_before(const Discove
             if (now.secrets != old.secrets) return nullptr;
         }
         if (old.run_with && (old.state == FunctionState::ready || old.state == FunctionState::runtime_missing)) {
-            const bool usable = finder_->find(*old.run_with, old.found) && too_old(old).first.empty();
+            const auto choice = finder_->choice(*old.run_with, old.directory, &look);
+            if (choice != old.version_choice) return nullptr;
+            const bool usable = finder_->find(*old.run_with, old, choice, &look) && too_old(old, &look).first.empty();
             if (usable != (old.state == FunctionState::ready)) return nullptr;
         }
         return *at;
@@ -251,12 +254,11 @@ void SubprocessEngine::settle_build(ProcessFunction& made) {
 /// Whether the runtime is there, and new enough.
 void SubprocessEngine::settle_runtime(ProcessFunction& made) {
     const auto& runtime = *made.run_with;
-    auto asked = made.found;
-    asked.runtime = made.run_with;
-    if (const auto program = finder_->find(runtime, asked); !program) {
+    made.version_choice = finder_->choice(runtime, made.directory);
+    if (const auto program = finder_->find(runtime, made, made.version_choice); !program) {
         made.state = FunctionState::runtime_missing;
         if (program.error().message().empty()) {
-            const auto missing = finder_->missing(runtime, asked);
+            const auto missing = finder_->missing(runtime, made.found);
             made.diagnostics.push_back({"", made.entry.string(), missing.message() + "\n" + missing.block()});
         } else {
             made.diagnostics.push_back({"", made.entry.string(), format("{}; {}", program.error().message(), program.error().fix())});
@@ -275,13 +277,13 @@ void SubprocessEngine::settle_runtime(ProcessFunction& made) {
 }
 
 /// The version of its runtime and the one it needs; empty: it is new enough, or says nothing.
-std::pair<std::string, std::string> SubprocessEngine::too_old(const ProcessFunction& made) {
+std::pair<std::string, std::string> SubprocessEngine::too_old(const ProcessFunction& made, RuntimeFinder::Look* look) {
     const auto& runtime = *made.run_with;
     const auto extension = fs::path(made.run_entry).extension().string();
     const bool types = runtime.name == "node" && (extension == ".ts" || extension == ".mts" || extension == ".cts");
     const auto needed = types ? std::string(node_with_types) : runtime.version.least;
     if (needed.empty()) return {};
-    auto version = finder_->version(runtime);
+    auto version = finder_->version(runtime, look);
     if (version.empty() || version_at_least(version, needed)) return {};
     return {std::move(version), needed};
 }
