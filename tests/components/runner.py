@@ -544,14 +544,68 @@ def a_listener_takes_connections_where_it_is_granted():
             assert any("denied: net.listen" in line for line in server.errors), server.errors
 
 
+class Echo(socketserver.BaseRequestHandler):
+    """Says backwards what it was told, after a stranger has said something as well."""
+
+    def handle(self):
+        said, own = self.request
+        self.server.seen.append(said)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+            stranger.sendto(b"from a stranger", self.client_address)
+        own.sendto(said[::-1], self.client_address)
+
+
+def datagram_peer():
+    return answering(socketserver.ThreadingUDPServer(("127.0.0.1", 0), Echo))
+
+
+def say_to(server, host, port, *more):
+    return ask(f"{server.url}/udp?host={host}&port={port}&say=hello{''.join(more)}")[::2]
+
+
 @case
-def datagrams_are_refused_by_name():
-    with serving(PYTHON) as server:
-        assert ask(f"{server.url}/udp")[2].startswith(b"refused: PermissionError")
-    assert any("denied: net.datagram" in line for line in server.errors), server.errors
-    with serving(PYTHON, flags=("--allow", "net.datagram=*")) as server:
-        status, _, body = ask(f"{server.url}/udp")
-        assert status == 501 and b'"not_implemented"' in body, (status, body)
+def datagrams_go_to_what_is_granted_and_nowhere_else():
+    refused = (502, b"refused: PermissionError(2, 'Permission denied')")
+    with datagram_peer() as other:
+        address = f"127.0.0.1:{other.port}"
+        for grants, reaches in (((), False), ((f"net.datagram={address}",), True), (("net.datagram=127.0.0.1:1",), False), (("net.datagram=*",), False), (("net.connect=*", "net.listen=*", f"net.connect={address}"), False)):
+            with serving(PYTHON, flags=[flag for grant in grants for flag in ("--allow", grant)]) as server:
+                other.seen.clear()
+                got = say_to(server, "127.0.0.1", other.port)
+                assert got == ((200, b"heard olleh from %d" % other.port) if reaches else refused), (grants, got)
+                assert other.seen == ([b"hello"] if reaches else []), (grants, other.seen)
+                if reaches:
+                    assert say_to(server, "127.0.0.1", other.port, "&connect=1") == (200, b"heard olleh")
+                    assert say_to(server, "127.0.0.1", 1) == refused
+                    for named, expected in ((("127.0.0.1", "1"), b"refused"), (("0.0.0.0", "0"), b"bound"), (("127.0.0.1", "0"), b"refused")):
+                        assert ask(f"{server.url}/bind?host={named[0]}&port={named[1]}")[2].startswith(expected), named
+            if not reaches:
+                assert any("denied: net.datagram" in line and '"fix"' in line for line in server.errors), server.errors
+
+
+@case
+def recorded_datagrams_are_replayed_without_a_network():
+    with tempfile.TemporaryDirectory(prefix="berth-journals-") as folder:
+        with datagram_peer() as other, serving(PYTHON, flags=("--record", folder, "--allow", f"net.datagram=127.0.0.1:{other.port}")) as server:
+            assert say_to(server, "127.0.0.1", other.port)[0] == 200
+            assert say_to(server, "127.0.0.1", 1)[0] == 502
+        journals = sorted(Path(folder).glob("*.bj"))
+        assert len(journals) == 2, journals
+        for journal in journals:
+            replayed = berth("replay", journal, home=folder)
+            assert replayed.returncode == 0 and "equal to the recording" in replayed.stderr, replayed
+        suggested = berth("policy", "suggest", *journals, home=folder)
+        assert suggested.returncode == 0 and "net.datagram" in suggested.stdout and f"127.0.0.1:{other.port}" in suggested.stdout, suggested
+
+
+@case
+def options_of_sockets_are_set_and_read():
+    with serving(PYTHON, flags=("--allow", "net.datagram=127.0.0.1", "--allow", "net.connect=127.0.0.1")) as server:
+        for kind, wanted in (("udp", {"hops": 17, "receive": 20000, "send": 30000}), ("tcp", {"hops": 9, "receive": 20000, "send": 30000, "alive": 1, "idle": 7, "interval": 3, "count": 5})):
+            there = json.loads(ask(f"{server.url}/options?kind={kind}&" + urllib.parse.urlencode(wanted))[2])
+            assert there == wanted, (kind, there)
+            there = json.loads(ask(f"{server.url}/options?kind={kind}&" + urllib.parse.urlencode({name: 0 for name in wanted if name != "alive"}))[2])
+            assert set(there.values()) == {"Invalid argument"}, (kind, there)
 
 
 @case
@@ -567,7 +621,6 @@ def recorded_sockets_are_replayed_without_a_network():
             assert replayed.returncode == 0 and "equal to the recording" in replayed.stderr, replayed
         suggested = berth("policy", "suggest", *journals, home=folder)
         assert suggested.returncode == 0 and f"127.0.0.1:{other.port}" in suggested.stdout, suggested
-
 
 
 @case

@@ -58,6 +58,10 @@ std::expected<std::unique_ptr<TcpSocket>, SocketError> LiveNetwork::open_tcp(boo
     return open_tcp_socket(v6, watch_, *options_.connector, std::move(waker));
 }
 
+std::expected<std::unique_ptr<UdpSocket>, SocketError> LiveNetwork::open_udp(bool v6, UdpSocket::Accept accept, std::function<void()> waker) {
+    return open_udp_socket(v6, watch_, *options_.connector, std::move(accept), std::move(waker));
+}
+
 std::expected<std::unique_ptr<NameLookup>, SocketError> LiveNetwork::look_up(std::string name, std::function<void()> waker) {
     return look_up_name(*options_.resolver, std::move(name), std::move(waker));
 }

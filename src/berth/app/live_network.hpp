@@ -16,6 +16,7 @@ public:
     ~LiveNetwork() override;
     Result<std::unique_ptr<HttpExchange>> open(OutgoingRequest request, std::shared_ptr<const NetworkGuard> guard, std::function<void()> waker) override;
     std::expected<std::unique_ptr<TcpSocket>, SocketError> open_tcp(bool v6, std::function<void()> waker) override;
+    std::expected<std::unique_ptr<UdpSocket>, SocketError> open_udp(bool v6, UdpSocket::Accept accept, std::function<void()> waker) override;
     std::expected<std::unique_ptr<NameLookup>, SocketError> look_up(std::string name, std::function<void()> waker) override;
 
 private:

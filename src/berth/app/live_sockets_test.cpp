@@ -111,6 +111,53 @@ TEST_F(LiveSocketsTest, AClosedSocketIsNotWaitedForAnyMore) {
     EXPECT_EQ(wakes_.load(), 0);
 }
 
+TEST_F(LiveSocketsTest, OptionsAreThoseOfTheSystemsSocket) {
+    for (const bool v6 : {false, true}) {
+        auto opened = open_tcp_socket(v6, watch_, connector_, [] {});
+        if (!opened && opened.error() == SocketError::not_supported) continue;  // a machine without IPv6
+        ASSERT_TRUE(opened);
+        auto& socket = *opened;
+        const auto set = [&](SocketOption which, std::uint64_t value) {
+            EXPECT_TRUE(socket->set_option(which, value)) << static_cast<int>(which);
+            return socket->option(which).value_or(0);
+        };
+        EXPECT_EQ(socket->option(SocketOption::keep_alive).value_or(9), 0u);
+        EXPECT_EQ(set(SocketOption::keep_alive, 1), 1u);
+        EXPECT_EQ(set(SocketOption::keep_alive, 0), 0u);
+        constexpr std::uint64_t second = 1'000'000'000;
+        EXPECT_EQ(set(SocketOption::keep_alive_idle, 7 * second), 7 * second);
+        EXPECT_EQ(set(SocketOption::keep_alive_interval, 1), second) << "rounded up to what the system has";
+        EXPECT_EQ(set(SocketOption::keep_alive_interval, ~std::uint64_t{0}), 32767 * second);
+        EXPECT_EQ(set(SocketOption::keep_alive_count, 5), 5u);
+        EXPECT_EQ(set(SocketOption::keep_alive_count, 1000), 127u);
+        EXPECT_EQ(set(SocketOption::hop_limit, 17), 17u);
+        EXPECT_EQ(set(SocketOption::receive_buffer, 20000), 20000u);
+        EXPECT_EQ(set(SocketOption::send_buffer, 30000), 30000u);
+        EXPECT_TRUE(socket->set_option(SocketOption::send_buffer, ~std::uint64_t{0})) << "what is too much is cut";
+        for (const auto which : {SocketOption::keep_alive_idle, SocketOption::keep_alive_interval, SocketOption::keep_alive_count, SocketOption::hop_limit, SocketOption::receive_buffer, SocketOption::send_buffer}) {
+            EXPECT_EQ(socket->set_option(which, 0).error(), SocketError::invalid_argument) << static_cast<int>(which);
+        }
+    }
+}
+
+TEST_F(LiveSocketsTest, AnAcceptedConnectionHasTheOptionsOfItsListener) {
+    auto listener = open();
+    ASSERT_TRUE(listener->set_option(SocketOption::keep_alive, 1));
+    ASSERT_TRUE(listener->set_option(SocketOption::hop_limit, 9));
+    ASSERT_TRUE(listener->set_option(SocketOption::keep_alive_count, 3));
+    ASSERT_TRUE(listener->bind({loopback_, 0}));
+    ASSERT_TRUE(listener->listen(4));
+    ASSERT_TRUE(listener->listen(2)) << "a backlog can be changed";
+    auto client = open();
+    ASSERT_TRUE(client->connect(*listener->local()));
+    until_ready(*listener, TcpSocket::For::reading);
+    auto accepted = listener->accept();
+    ASSERT_TRUE(accepted);
+    EXPECT_EQ((*accepted)->option(SocketOption::keep_alive).value_or(0), 1u);
+    EXPECT_EQ((*accepted)->option(SocketOption::hop_limit).value_or(0), 9u);
+    EXPECT_EQ((*accepted)->option(SocketOption::keep_alive_count).value_or(0), 3u);
+}
+
 TEST_F(LiveSocketsTest, LooksNamesUp) {
     SystemResolver resolver;
     const auto wake = [this] {

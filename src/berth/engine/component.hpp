@@ -25,7 +25,8 @@ enum class ComponentFunction : std::uint32_t {
     http_room, http_write, http_finish, http_close, file_preopens, file_open, file_read, file_write, file_stat, file_stat_at, file_set_size,
     file_set_times, file_set_times_at, file_sync, file_list, file_make_directory, file_remove_directory, file_remove, file_rename, file_link,
     file_symlink, file_read_link, file_close, tcp_create, tcp_bind, tcp_connect, tcp_connected, tcp_listen, tcp_accept, tcp_ready, tcp_read, tcp_write,
-    tcp_shutdown, tcp_address, tcp_close, socket_udp, name_lookup, name_addresses,
+    tcp_shutdown, tcp_address, tcp_close, udp_create, udp_bind, udp_stream, udp_ready, udp_receive, udp_send, udp_address, socket_option, set_socket_option,
+    name_lookup, name_addresses,
 };
 inline constexpr std::size_t component_function_count = static_cast<std::size_t>(ComponentFunction::name_addresses) + 1;
 /// The status of an answer that is not there yet.

@@ -82,12 +82,6 @@ std::int32_t write(Gate& gate, const Op& op, Answer&) {
     }
 }
 
-/// Without a grant the guest's own error; with one the build says that it has none of these.
-std::int32_t datagrams(Gate& gate, const Op&, Answer&) {
-    if (const auto status = gate.require(Capability::net_datagram); status != 0) return status;
-    return gate.end(Error(Code::not_implemented, "this build gives components no UDP sockets; TCP and wasi:http are there"));
-}
-
 HandlerBody::Fields fields_of(std::string_view packed) {
     HandlerBody::Fields fields;
     JournalGet in(as_bytes(packed));
@@ -182,6 +176,8 @@ constexpr std::array file_functions{
 constexpr auto to_connect = Needs::by_arguments(Capability::net_connect);
 constexpr auto to_listen = Needs::by_arguments(Capability::net_listen);
 constexpr auto on_socket = Needs::by_arguments(Capability::net_connect, Capability::net_listen);
+constexpr auto by_datagram = Needs::by_arguments(Capability::net_datagram);
+constexpr auto of_socket = Needs::by_descriptor(Capability::net_connect, Capability::net_listen, Capability::net_datagram);
 constexpr std::array socket_functions{
     Function{"create-tcp-socket", {.doc = "A TCP socket.", .needs = on_socket, .effect = Effect::writes}, socket},
     Function{"tcp-socket.bind", {.doc = "Gives it an address of this host.", .needs = to_listen, .effect = Effect::writes}, socket},
@@ -195,7 +191,15 @@ constexpr std::array socket_functions{
     Function{"tcp-socket.shutdown", {.doc = "Ends one direction or both.", .needs = on_socket, .effect = Effect::writes}, socket},
     Function{"tcp-socket.address", {.doc = "Of this end or the other.", .needs = on_socket, .effect = Effect::reads}, socket},
     Function{"tcp-socket.close", {.doc = "Closes a socket, or gives a look-up up.", .needs = Needs::nothing(), .pure = true}, socket},
-    Function{"create-udp-socket", {.doc = "A UDP socket; refused by this build.", .needs = Needs::by_arguments(Capability::net_datagram), .effect = Effect::writes}, datagrams},
+    Function{"create-udp-socket", {.doc = "A UDP socket.", .needs = by_datagram, .effect = Effect::writes}, datagram},
+    Function{"udp-socket.bind", {.doc = "Gives it an address of this host.", .needs = by_datagram, .effect = Effect::writes}, datagram},
+    Function{"udp-socket.stream", {.doc = "Settles its only other end, or that there may be many.", .needs = by_datagram, .effect = Effect::writes}, datagram},
+    Function{"udp-socket.ready", {.doc = "Whether something can be received or sent.", .needs = by_datagram, .effect = Effect::reads}, datagram},
+    Function{"udp-socket.receive", {.doc = "A datagram from an address that is granted; others are dropped.", .needs = by_datagram, .effect = Effect::reads}, datagram},
+    Function{"udp-socket.send", {.doc = "Sends a datagram.", .needs = by_datagram, .effect = Effect::writes}, datagram},
+    Function{"udp-socket.address", {.doc = "Of this end or the only other one.", .needs = by_datagram, .effect = Effect::reads}, datagram},
+    Function{"socket.option", {.doc = "An option of a socket.", .needs = of_socket, .effect = Effect::reads}, socket_option},
+    Function{"socket.set-option", {.doc = "Sets it.", .needs = of_socket, .effect = Effect::writes}, socket_option},
     Function{"resolve-addresses", {.doc = "Begins to look a name up.", .needs = to_connect, .effect = Effect::reads}, socket},
     Function{"resolve-next-address", {.doc = "Its addresses.", .needs = on_socket, .effect = Effect::reads}, socket},
 };

@@ -27,6 +27,10 @@ std::int32_t http_close(ComponentGate& gate, const ComponentOp& op, ComponentAns
 std::int32_t file(ComponentGate& gate, const ComponentOp& op, ComponentAnswer& answer);
 /// Every function of TCP sockets and names.
 std::int32_t socket(ComponentGate& gate, const ComponentOp& op, ComponentAnswer& answer);
+/// Every function of UDP sockets.
+std::int32_t datagram(ComponentGate& gate, const ComponentOp& op, ComponentAnswer& answer);
+/// Options of either kind of socket.
+std::int32_t socket_option(ComponentGate& gate, const ComponentOp& op, ComponentAnswer& answer);
 }  // namespace component_bodies
 
 }  // namespace berth

@@ -96,7 +96,7 @@ public:
     std::function<void()> waker();
     std::shared_ptr<const NetworkGuard> guard();
 
-    using Object = std::variant<std::unique_ptr<File>, std::unique_ptr<Directory>, std::unique_ptr<HttpExchange>, std::unique_ptr<TcpSocket>, std::unique_ptr<NameLookup>>;
+    using Object = std::variant<std::unique_ptr<File>, std::unique_ptr<Directory>, std::unique_ptr<HttpExchange>, std::unique_ptr<TcpSocket>, std::unique_ptr<UdpSocket>, std::unique_ptr<NameLookup>>;
     /// The number of something open; 0: the limit `handles` is reached.
     std::uint64_t add(Object object);
     template <class T>

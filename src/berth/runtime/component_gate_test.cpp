@@ -101,12 +101,60 @@ public:
         Done<void> shutdown(Shut) override { return std::unexpected(SocketError::connection_reset); }
         Done<SocketAddress> local() const override { return local_; }
         Done<SocketAddress> remote() const override { return remote_; }
+        Done<std::uint64_t> option(SocketOption which) const override { return network_.options[static_cast<std::size_t>(which)]; }
+        Done<void> set_option(SocketOption which, std::uint64_t value) override {
+            if (value > 255) return std::unexpected(SocketError::invalid_argument);
+            network_.options[static_cast<std::size_t>(which)] = value;
+            return {};
+        }
 
     private:
         EchoNetwork& network_;
         SocketAddress local_{IpAddress::v4({0, 0, 0, 0}), 0}, remote_ = local_;
         std::string said_;
         int pending_ = 1;
+    };
+    /// What it is sent comes back from where it went; what lies in `network.arriving` has come before.
+    class Datagrams final : public UdpSocket {
+    public:
+        Datagrams(EchoNetwork& network, Accept accept) : network_(network), accept_(std::move(accept)) { ++network_.sockets; }
+        ~Datagrams() override { --network_.sockets; }
+        Done<void> bind(const SocketAddress& local) override {
+            local_ = local;
+            return {};
+        }
+        Done<void> stream(const std::optional<SocketAddress>& remote) override {
+            remote_ = remote;
+            return {};
+        }
+        Done<void> send(ByteView bytes, const std::optional<SocketAddress>& to) override {
+            network_.sent.push_back(format("{} {}", (to ? *to : *remote_).text(), as_text(bytes)));
+            network_.arriving.push_back({Bytes(bytes.begin(), bytes.end()), to ? *to : *remote_});
+            return {};
+        }
+        Done<Datagram> receive() override {
+            if (!ready(For::reading)) return std::unexpected(SocketError::would_block);
+            auto first = std::move(network_.arriving.front());
+            network_.arriving.erase(network_.arriving.begin());
+            return first;
+        }
+        bool ready(For what) override {
+            std::erase_if(network_.arriving, [&](const Datagram& each) { return !accept_(each.from); });
+            return what == For::writing || !network_.arriving.empty();
+        }
+        Done<SocketAddress> local() const override { return local_; }
+        Done<SocketAddress> remote() const override {
+            if (!remote_) return std::unexpected(SocketError::invalid_state);
+            return *remote_;
+        }
+        Done<std::uint64_t> option(SocketOption) const override { return std::unexpected(SocketError::not_supported); }
+        Done<void> set_option(SocketOption, std::uint64_t) override { return std::unexpected(SocketError::not_supported); }
+
+    private:
+        EchoNetwork& network_;
+        Accept accept_;
+        SocketAddress local_{IpAddress::v4({}), 0};
+        std::optional<SocketAddress> remote_;
     };
     class Lookup final : public NameLookup {
     public:
@@ -121,11 +169,15 @@ public:
         int pending_ = 1;
     };
     std::expected<std::unique_ptr<TcpSocket>, SocketError> open_tcp(bool, std::function<void()>) override { return std::make_unique<Socket>(*this); }
+    std::expected<std::unique_ptr<UdpSocket>, SocketError> open_udp(bool, UdpSocket::Accept accept, std::function<void()>) override { return std::make_unique<Datagrams>(*this, std::move(accept)); }
     std::expected<std::unique_ptr<NameLookup>, SocketError> look_up(std::string name, std::function<void()>) override { return std::make_unique<Lookup>(name == "inside.example"); }
 
     int opened = 0;
     int sockets = 0;  // open ones
     std::vector<std::string> connected;
+    std::vector<std::string> sent;     // datagrams
+    std::vector<Datagram> arriving;
+    std::array<std::uint64_t, socket_option_count> options{};
 };
 
 struct Answered {
@@ -443,13 +495,112 @@ TEST_F(ComponentGateTest, SocketsAreHandlesAndCloseWithTheirCall) {
     EXPECT_EQ(network_.sockets, 0);
 }
 
-TEST_F(ComponentGateTest, DatagramsAreDeniedOrNotThere) {
+TEST_F(ComponentGateTest, DatagramsGoToGrantedAddressesAndNowhereElse) {
     begin();
-    EXPECT_EQ(ask(socket_udp).next, Next::denied);
+    EXPECT_EQ(ask(udp_create).next, Next::denied);
+    policy_.grants[Capability::net_connect].scope.patterns = {"*"};
+    begin();
+    EXPECT_EQ(ask(udp_create).next, Next::denied) << "another grant";
+    policy_.grants[Capability::net_datagram].scope.patterns = {"93.184.216.34:53", "127.0.0.1:9000"};
+    begin();
+    denials_.told.clear();
+    const auto udp = ask(udp_create).answer.x;
+    ASSERT_NE(udp, 0u);
+    const auto send_to = [&](std::string_view address, unsigned port) { return ask(udp_send, std::string(address) + "hi", udp, port, address.size()); };
+    EXPECT_EQ(send_to(outside, 54).next, Next::denied);
+    EXPECT_EQ(send_to(loopback, 9001).next, Next::denied);
+    EXPECT_EQ(send_to(std::string_view("\xa9\xfe\xa9\xfe", 4), 53).next, Next::denied) << "metadata";
+    EXPECT_EQ(send_to(std::string_view("\xff\xff\xff\xff", 4), 53).next, Next::denied) << "broadcast";
+    EXPECT_EQ(send_to(std::string_view("\xe0\0\0\xfb", 4), 53).next, Next::denied) << "multicast";
+    EXPECT_THAT(network_.sent, ::testing::IsEmpty());
+    EXPECT_EQ(denials_.told.size(), 5u);
+    EXPECT_EQ(send_to(outside, 53).answer.status, 0);
+    EXPECT_EQ(send_to(loopback, 9000).answer.status, 0);
+    EXPECT_THAT(network_.sent, ::testing::ElementsAre("93.184.216.34:53 hi", "127.0.0.1:9000 hi"));
+    EXPECT_EQ(gate_->network_use().out, 4u);
+    EXPECT_EQ(ask(udp_stream, loopback, udp, 9001).next, Next::denied);
+    EXPECT_EQ(ask(udp_stream, loopback, udp, 9000).answer.status, 0);
+    EXPECT_EQ(ask(udp_send, "only", udp).answer.status, 0);
+    EXPECT_EQ(network_.sent.back(), "127.0.0.1:9000 only");
+    EXPECT_EQ(ask(udp_stream, {}, udp).answer.status, 0);
+    EXPECT_EQ(ask(udp_send, "nobody", udp).answer.status, 13);
+    EXPECT_EQ(ask(udp_send, "12", udp, 53, 2).answer.status, 13);
+    EXPECT_EQ(ask(udp_send, "12", udp, 53, 4).answer.status, 13) << "an address that is not there";
+}
+
+TEST_F(ComponentGateTest, EveryDatagramIsAskedOfItsClassAndOfNamesThatWereLookedUp) {
     policy_.grants[Capability::net_datagram].scope.patterns = {"*"};
     begin();
-    EXPECT_EQ(ask(socket_udp).next, Next::ends);
-    EXPECT_EQ(gate_->failure()->code(), Code::not_implemented);
+    auto udp = ask(udp_create).answer.x;
+    EXPECT_EQ(ask(udp_send, std::string(loopback) + "x", udp, 53, 4).next, Next::denied);
+    EXPECT_EQ(ask(udp_send, std::string("\0\0\0\0\0\0\0\0\0\0\xff\xff\x7f\0\0\1x", 17), udp, 53, 16).next, Next::denied);
+    EXPECT_EQ(ask(udp_send, std::string(outside) + "x", udp, 53, 4).answer.status, 0);
+    policy_.grants[Capability::net_datagram].scope.patterns = {"a.example:53"};
+    policy_.grants[Capability::net_connect].scope.patterns = {"a.example"};
+    begin();
+    udp = ask(udp_create).answer.x;
+    EXPECT_EQ(ask(udp_send, std::string(outside) + "x", udp, 53, 4).next, Next::denied) << "nobody has looked the name up";
+    const auto lookup = ask(name_lookup, "a.example").answer.x;
+    ask(name_addresses, {}, lookup);
+    ASSERT_EQ(ask(name_addresses, {}, lookup).answer.status, 0);
+    EXPECT_EQ(ask(udp_send, std::string(outside) + "x", udp, 53, 4).answer.status, 0);
+    EXPECT_EQ(ask(udp_send, std::string(outside) + "x", udp, 54, 4).next, Next::denied);
+}
+
+TEST_F(ComponentGateTest, DatagramsOfStrangersAreDropped) {
+    policy_.grants[Capability::net_datagram].scope.patterns = {"127.0.0.1:9000"};
+    begin();
+    const auto udp = ask(udp_create).answer.x;
+    EXPECT_EQ(ask(udp_receive, {}, udp).answer.status, component_pending);
+    const auto loop = IpAddress::v4({127, 0, 0, 1});
+    network_.arriving = {{{'a'}, {loop, 9001}}, {{'b'}, {IpAddress::v4({93, 184, 216, 34}), 9000}}, {{'c'}, {loop, 9000}}, {{'d'}, {loop, 9001}}};
+    denials_.told.clear();
+    const auto got = ask(udp_receive, {}, udp);
+    EXPECT_EQ(got.bytes, std::string(loopback) + "c");
+    EXPECT_EQ(got.answer.x, 9000u);
+    EXPECT_EQ(got.answer.y, 4u);
+    EXPECT_EQ(ask(udp_receive, {}, udp).answer.status, component_pending);
+    EXPECT_THAT(denials_.told, ::testing::IsEmpty()) << "the guest has asked for none of it";
+    EXPECT_EQ(gate_->network_use().in, 1u);
+}
+
+TEST_F(ComponentGateTest, AnAddressOfItsOwnThatADatagramSocketNamesIsGrantedLikeAnyOther) {
+    policy_.grants[Capability::net_datagram].scope.patterns = {"127.0.0.1:9000"};
+    begin();
+    const auto udp = ask(udp_create).answer.x;
+    EXPECT_EQ(ask(udp_bind, loopback, udp, 0).next, Next::denied);
+    EXPECT_EQ(ask(udp_bind, std::string_view("\0\0\0\0", 4), udp, 9000).next, Next::denied);
+    EXPECT_EQ(ask(udp_bind, loopback, udp, 9000).answer.status, 0);
+    const auto sends = ask(udp_create).answer.x;
+    EXPECT_EQ(ask(udp_bind, std::string_view("\0\0\0\0", 4), sends, 0).answer.status, 0) << "what who only sends has";
+    EXPECT_EQ(ask(udp_address, {}, udp).bytes, loopback);
+    EXPECT_EQ(ask(udp_address, {}, udp, 1).answer.status, 19);
+}
+
+TEST_F(ComponentGateTest, ARevokedGrantEndsWaitsForDatagrams) {
+    policy_.grants[Capability::net_datagram].scope.patterns = {"127.0.0.1:9000"};
+    begin();
+    const auto udp = ask(udp_create).answer.x;
+    EXPECT_EQ(ask(udp_ready, {}, udp).answer.status, component_pending);
+    EXPECT_EQ(network_.sockets, 1);
+    setup_->grants.revoke(Capability::net_datagram);
+    EXPECT_EQ(ask(udp_ready, {}, udp).next, Next::denied);
+    EXPECT_EQ(network_.sockets, 0);
+    for (const auto function : {udp_receive, udp_send, udp_bind, udp_stream, udp_address, socket_option, set_socket_option}) EXPECT_EQ(ask(function, loopback, udp, 9000, 4).next, Next::denied);
+    EXPECT_THAT(network_.sent, ::testing::IsEmpty());
+}
+
+TEST_F(ComponentGateTest, OptionsReachTheSocket) {
+    policy_.grants[Capability::net_connect].scope.patterns = {"*"};
+    begin();
+    const auto tcp = ask(tcp_create).answer.x;
+    EXPECT_EQ(ask(set_socket_option, {}, tcp, 4, 17).answer.status, 0);
+    EXPECT_EQ(network_.options[4], 17u);
+    EXPECT_EQ(ask(socket_option, {}, tcp, 4).answer.x, 17u);
+    EXPECT_EQ(ask(set_socket_option, {}, tcp, 4, 256).answer.status, 13);
+    EXPECT_EQ(ask(socket_option, {}, tcp, 7).answer.status, 12);
+    EXPECT_EQ(ask(socket_option, {}, 99, 4).answer.status, 19);
+    EXPECT_EQ(ask(udp_ready, {}, tcp).answer.status, 19) << "a socket of the other kind";
 }
 
 TEST_F(ComponentGateTest, WhatWasRecordedIsServedWithEverythingCut) {

@@ -16,6 +16,7 @@ public:
 
     Result<std::unique_ptr<HttpExchange>> open(OutgoingRequest request, std::shared_ptr<const NetworkGuard> guard, std::function<void()> waker) override;
     std::expected<std::unique_ptr<TcpSocket>, SocketError> open_tcp(bool v6, std::function<void()> waker) override { return inner_.open_tcp(v6, std::move(waker)); }
+    std::expected<std::unique_ptr<UdpSocket>, SocketError> open_udp(bool v6, UdpSocket::Accept accept, std::function<void()> waker) override { return inner_.open_udp(v6, std::move(accept), std::move(waker)); }
     std::expected<std::unique_ptr<NameLookup>, SocketError> look_up(std::string name, std::function<void()> waker) override { return inner_.look_up(std::move(name), std::move(waker)); }
 
 private:

@@ -72,13 +72,54 @@ def serve(host):
         return 502, f"refused: {problem!r}".encode()
 
 
-def datagram():
+def exchange(host, port, say, connect):
+    """Sends a datagram and gives what comes back for it."""
     try:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as out:
-            out.sendto(b"x", ("127.0.0.1", 9))
-        return 200, b"sent"
+            if connect:
+                out.connect((host, int(port)))
+                out.send(say.encode())
+                return 200, b"heard " + out.recv(65536)
+            out.sendto(say.encode(), (host, int(port)))
+            heard, sender = out.recvfrom(65536)
+            return 200, b"heard %s from %d" % (heard, sender[1])
     except OSError as problem:
         return 502, f"refused: {problem!r}".encode()
+
+
+def bind(host, port):
+    try:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as own:
+            own.bind((host, int(port)))
+            return 200, b"bound"
+    except OSError as problem:
+        return 502, f"refused: {problem!r}".encode()
+
+
+OPTIONS = {
+    "hops": (socket.IPPROTO_IP, socket.IP_TTL),
+    "receive": (socket.SOL_SOCKET, socket.SO_RCVBUF),
+    "send": (socket.SOL_SOCKET, socket.SO_SNDBUF),
+    "alive": (socket.SOL_SOCKET, socket.SO_KEEPALIVE),
+    "idle": (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE),
+    "interval": (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL),
+    "count": (socket.IPPROTO_TCP, socket.TCP_KEEPCNT),
+}
+
+
+def options(kind, asked):
+    """Sets the options that are asked for and gives what there is then, or what is said against it."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM if kind == "udp" else socket.SOCK_STREAM) as one:
+        there = {}
+        for name, place in OPTIONS.items():
+            if name not in asked:
+                continue
+            try:
+                one.setsockopt(*place, int(asked[name][0]))
+                there[name] = one.getsockopt(*place)
+            except OSError as problem:
+                there[name] = problem.strerror
+        return json.dumps(there).encode()
 
 
 class IncomingHandler(exports.IncomingHandler):
@@ -94,7 +135,14 @@ class IncomingHandler(exports.IncomingHandler):
         elif target.path.endswith("/listen"):
             status, reply = serve(parse_qs(target.query)["host"][0])
         elif target.path.endswith("/udp"):
-            status, reply = datagram()
+            asked = parse_qs(target.query)
+            status, reply = exchange(asked["host"][0], asked["port"][0], asked["say"][0], "connect" in asked)
+        elif target.path.endswith("/bind"):
+            asked = parse_qs(target.query)
+            status, reply = bind(asked["host"][0], asked["port"][0])
+        elif target.path.endswith("/options"):
+            asked = parse_qs(target.query)
+            reply = options(asked["kind"][0], asked)
         else:
             body = request.consume()
             with body.stream() as stream:

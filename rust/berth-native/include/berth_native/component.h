@@ -92,11 +92,30 @@ typedef enum berth_component_function {
     BERTH_TCP_SHUTDOWN,          /* a: 0 receiving, 1 sending, 2 both */
     BERTH_TCP_ADDRESS,           /* a: 1 of the other end; bytes: address, x: port */
     BERTH_TCP_CLOSE,             /* a socket or a look-up */
-    BERTH_SOCKET_UDP,            /* refused, and said why; never answered */
+    BERTH_UDP_CREATE,            /* a: 1 for IPv6; x: the object */
+    BERTH_UDP_BIND,              /* bytes: address, a: port */
+    BERTH_UDP_STREAM,            /* the only other end from now on; no bytes: any */
+    BERTH_UDP_READY,             /* a: 0 to receive, 1 to send */
+    BERTH_UDP_RECEIVE,           /* one datagram; bytes: address and what it carries, x: port, y: size of the address */
+    BERTH_UDP_SEND,              /* one datagram; bytes: address and what it carries, a: port, b: size of the address, 0: to the only other end */
+    BERTH_UDP_ADDRESS,           /* as BERTH_TCP_ADDRESS */
+    BERTH_SOCKET_OPTION,         /* of either kind; a: berth_socket_option; x: its value */
+    BERTH_SET_SOCKET_OPTION,     /* b: the value */
     BERTH_NAME_LOOKUP,           /* bytes: the name; x: the object */
     BERTH_NAME_ADDRESSES,        /* bytes: addresses, packed */
     BERTH_COMPONENT_FUNCTION_COUNT
 } berth_component_function;
+
+/* Times are in nanoseconds, sizes in bytes. */
+typedef enum berth_socket_option {
+    BERTH_KEEP_ALIVE,            /* 0 or 1; this and the next three of TCP sockets only */
+    BERTH_KEEP_ALIVE_IDLE,
+    BERTH_KEEP_ALIVE_INTERVAL,
+    BERTH_KEEP_ALIVE_COUNT,
+    BERTH_HOP_LIMIT,
+    BERTH_RECEIVE_BUFFER,
+    BERTH_SEND_BUFFER
+} berth_socket_option;
 
 /* Statuses. What comes in parts: 0 some, in bytes; 1 the end; 2 and more failed. */
 enum { BERTH_PENDING = 1000000 };

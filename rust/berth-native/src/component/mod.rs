@@ -5,6 +5,7 @@
 //! the thread that calls: futures of host functions are polled there, and when all wait, the table's `wait` sleeps.
 
 pub mod call;
+pub mod datagrams;
 pub mod files;
 pub mod host;
 pub mod http;

@@ -1,15 +1,14 @@
-//! TCP sockets and name look-up of wasi:sockets 0.2, answered from the host's table; UDP is refused there.
+//! TCP sockets and name look-up of wasi:sockets 0.2, answered from the host's table, and what UDP sockets share with them.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use wasmtime::component::{Lift, Linker, Lower, Resource, ResourceType};
+use wasmtime::component::{Lift, Linker, LinkerInstance, Lower, Resource, ResourceType};
 use wasmtime::{Error, Result, StoreContextMut};
 use wasmtime_wasi::p2::bindings::sockets::network::{ErrorCode, IpAddress, IpAddressFamily, IpSocketAddress, Ipv4SocketAddress, Ipv6SocketAddress, Network};
 use wasmtime_wasi::p2::bindings::sockets::tcp::ShutdownType;
-use wasmtime_wasi::p2::bindings::sockets::udp::UdpSocket;
 use wasmtime_wasi::p2::{DynInputStream, DynOutputStream, DynPollable, subscribe};
 use wasmtime_wasi_io::poll::Pollable;
 use wasmtime_wasi_io::streams::{InputStream, OutputStream, StreamError, StreamResult};
@@ -58,10 +57,10 @@ fn code(status: i32) -> ErrorCode {
     usize::try_from(status - FIRST_ERROR).ok().and_then(|at| CODES.get(at).copied()).unwrap_or(Unknown)
 }
 
-type Done<T> = std::result::Result<T, ErrorCode>;
+pub type Done<T> = std::result::Result<T, ErrorCode>;
 
 /// The answer, the guest's error, or the end of the call.
-fn ask(host: Host, function: Function, numbers: [u64; 4], bytes: &[u8]) -> Result<Done<Answer>> {
+pub fn ask(host: Host, function: Function, numbers: [u64; 4], bytes: &[u8]) -> Result<Done<Answer>> {
     match host.ask(function, numbers, bytes) {
         Ok(answer) if answer.status == PENDING => Ok(Err(ErrorCode::WouldBlock)),
         Ok(answer) if answer.status >= FIRST_ERROR => Ok(Err(code(answer.status))),
@@ -71,6 +70,7 @@ fn ask(host: Host, function: Function, numbers: [u64; 4], bytes: &[u8]) -> Resul
     }
 }
 
+/// The answer; the guest's error goes back to it.
 macro_rules! done {
     ($asked:expr) => {
         match $asked? {
@@ -80,8 +80,10 @@ macro_rules! done {
     };
 }
 
+pub(crate) use done;
+
 /// Address bytes and port for the host.
-fn pack(address: &IpSocketAddress) -> (Vec<u8>, u64) {
+pub fn pack(address: &IpSocketAddress) -> (Vec<u8>, u64) {
     match address {
         IpSocketAddress::Ipv4(v4) => {
             let (a, b, c, d) = v4.address;
@@ -94,6 +96,20 @@ fn pack(address: &IpSocketAddress) -> (Vec<u8>, u64) {
     }
 }
 
+/// Whether a socket of that family can have this address: one of the other family in disguise belongs to the other's sockets.
+pub fn is_of_family(v6: bool, address: &IpSocketAddress) -> bool {
+    let IpSocketAddress::Ipv6(Ipv6SocketAddress { address: (a, b, c, d, e, f, g, h), .. }) = *address else { return !v6 };
+    let address = Ipv6Addr::new(a, b, c, d, e, f, g, h);
+    let is_plain = address.to_bits() > u128::from(u32::MAX) || address == Ipv6Addr::LOCALHOST || address == Ipv6Addr::UNSPECIFIED;
+    v6 && is_plain && address.to_ipv4_mapped().is_none()
+}
+
+/// Whether packets can go there from a socket of that family.
+pub fn is_reachable(v6: bool, address: &IpSocketAddress) -> bool {
+    let (bytes, port) = pack(address);
+    is_of_family(v6, address) && port != 0 && bytes.iter().any(|&byte| byte != 0)
+}
+
 fn ip(bytes: &[u8]) -> Option<IpAddress> {
     if let Ok(four) = <[u8; 4]>::try_from(bytes) {
         let [a, b, c, d] = Ipv4Addr::from(four).octets();
@@ -103,9 +119,9 @@ fn ip(bytes: &[u8]) -> Option<IpAddress> {
     Some(IpAddress::Ipv6((a, b, c, d, e, f, g, h)))
 }
 
-fn socket_address(answer: &Answer) -> Done<IpSocketAddress> {
-    let port = answer.x as u16;
-    match ip(&answer.bytes) {
+pub fn socket_address(bytes: &[u8], port: u64) -> Done<IpSocketAddress> {
+    let port = port as u16;
+    match ip(bytes) {
         Some(IpAddress::Ipv4(address)) => Ok(IpSocketAddress::Ipv4(Ipv4SocketAddress { port, address })),
         Some(IpAddress::Ipv6(address)) => Ok(IpSocketAddress::Ipv6(Ipv6SocketAddress { port, flow_info: 0, address, scope_id: 0 })),
         None => Err(ErrorCode::InvalidState),
@@ -113,20 +129,21 @@ fn socket_address(answer: &Answer) -> Done<IpSocketAddress> {
 }
 
 /// Waits until the host would answer: it is asked whether it is ready, without taking anything.
-struct Ready<'a> {
-    host: Host,
-    waits: &'a Waits,
-    object: u64,
-    what: u64,
+pub struct Ready<'a> {
+    pub host: Host,
+    pub waits: &'a Waits,
+    pub function: Function,
+    pub object: u64,
+    pub what: u64,
 }
 
-const TO_READ: u64 = 0;
-const TO_WRITE: u64 = 1;
+pub const TO_READ: u64 = 0;
+pub const TO_WRITE: u64 = 1;
 
 impl Future for Ready<'_> {
     type Output = ();
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        match self.host.ask(Function::TcpReady, [self.object, self.what, 0, 0], &[]) {
+        match self.host.ask(self.function, [self.object, self.what, 0, 0], &[]) {
             Ok(answer) if answer.status == PENDING => {
                 self.waits.park(context);
                 Poll::Pending
@@ -144,7 +161,7 @@ impl Pollable for Tcp {
             Step::Listening => TO_READ,
             _ => return,
         };
-        Ready { host: self.host, waits: &self.waits, object: self.object, what }.await;
+        Ready { host: self.host, waits: &self.waits, function: Function::TcpReady, object: self.object, what }.await;
     }
 }
 
@@ -164,7 +181,7 @@ struct Incoming(Stream);
 #[async_trait::async_trait]
 impl Pollable for Incoming {
     async fn ready(&mut self) {
-        Ready { host: self.0.host, waits: &self.0.waits, object: self.0.object, what: TO_READ }.await;
+        Ready { host: self.0.host, waits: &self.0.waits, function: Function::TcpReady, object: self.0.object, what: TO_READ }.await;
     }
 }
 
@@ -214,7 +231,7 @@ impl Outgoing {
 impl Pollable for Outgoing {
     async fn ready(&mut self) {
         while let Ok(false) = self.push() {
-            Ready { host: self.stream.host, waits: &self.stream.waits, object: self.stream.object, what: TO_WRITE }.await;
+            Ready { host: self.stream.host, waits: &self.stream.waits, function: Function::TcpReady, object: self.stream.object, what: TO_WRITE }.await;
         }
     }
 }
@@ -248,9 +265,9 @@ fn streams(state: &mut State, socket: &Resource<Tcp>) -> Result<Streams> {
     Ok((state.table.push_child(input, socket)?, state.table.push_child(output, socket)?))
 }
 
-type Store<'a> = StoreContextMut<'a, State>;
+pub type Store<'a> = StoreContextMut<'a, State>;
 type This = Resource<Tcp>;
-type Socket<'a> = wasmtime::component::LinkerInstance<'a, State>;
+pub type Socket<'a> = LinkerInstance<'a, State>;
 
 fn create(linker: &mut Linker<State>) -> Result<()> {
     linker.instance("wasi:sockets/tcp-create-socket@0.2.12")?.func_wrap("create-tcp-socket", |mut store: Store<'_>, (family,): (IpAddressFamily,)| {
@@ -260,10 +277,6 @@ fn create(linker: &mut Linker<State>) -> Result<()> {
         let answer = done!(ask(host, Function::TcpCreate, [0, v6.into(), 0, 0], &[]));
         let socket = Tcp { host, waits, object: answer.x, v6, backlog: 128, step: Step::New };
         Ok((Ok::<This, ErrorCode>(state.table.push(socket)?),))
-    })?;
-    linker.instance("wasi:sockets/udp-create-socket@0.2.12")?.func_wrap("create-udp-socket", |store: Store<'_>, (_,): (IpAddressFamily,)| {
-        done!(ask(store.data().host, Function::SocketUdp, [0; 4], &[]));
-        Err::<(Done<Resource<UdpSocket>>,), _>(Error::new(EndedByHost)) // it is never answered
     })
 }
 
@@ -272,6 +285,9 @@ fn connect(tcp: &mut Socket<'_>) -> Result<()> {
         let socket = store.data_mut().table.get_mut(&this)?;
         if socket.step != Step::New {
             return Ok((Err(ErrorCode::InvalidState),));
+        }
+        if !is_of_family(socket.v6, &address) {
+            return Ok((Err(ErrorCode::InvalidArgument),));
         }
         let (bytes, port) = pack(&address);
         done!(ask(socket.host, Function::TcpBind, [socket.object, port, 0, 0], &bytes));
@@ -293,10 +309,10 @@ fn connect(tcp: &mut Socket<'_>) -> Result<()> {
             Step::Connecting | Step::Binding | Step::StartingToListen => return Ok((Err(ErrorCode::ConcurrencyConflict),)),
             _ => return Ok((Err(ErrorCode::InvalidState),)),
         }
-        let (bytes, port) = pack(&address);
-        if (bytes.len() == 16) != socket.v6 || port == 0 {
+        if !is_reachable(socket.v6, &address) {
             return Ok((Err(ErrorCode::InvalidArgument),));
         }
+        let (bytes, port) = pack(&address);
         done!(ask(socket.host, Function::TcpConnect, [socket.object, port, 0, 0], &bytes));
         socket.step = Step::Connecting;
         Ok((Ok::<(), ErrorCode>(()),))
@@ -354,18 +370,80 @@ fn listen(tcp: &mut Socket<'_>) -> Result<()> {
         if size == 0 {
             return Ok((Err(ErrorCode::InvalidArgument),));
         }
-        if !matches!(socket.step, Step::New | Step::Bound) {
-            return Ok((Err(ErrorCode::NotSupported),));
+        if matches!(socket.step, Step::Connecting | Step::Connected | Step::Closed) {
+            return Ok((Err(ErrorCode::InvalidState),));
         }
-        socket.backlog = size.min(4096);
+        let size = size.min(4096);
+        if matches!(socket.step, Step::StartingToListen | Step::Listening) {
+            done!(ask(socket.host, Function::TcpListen, [socket.object, size, 0, 0], &[]));
+        }
+        socket.backlog = size;
         Ok((Ok::<(), ErrorCode>(()),))
     })
 }
 
-/// Options that would have to reach the system's socket: refused, rather than taken and forgotten.
-fn refuse<T: Lift + Lower + Send + Sync + 'static>(tcp: &mut Socket<'_>, get: &str, set: &str) -> Result<()> {
-    tcp.func_wrap(get, |_: Store<'_>, (_,): (This,)| Ok((Err::<T, ErrorCode>(ErrorCode::NotSupported),)))?;
-    tcp.func_wrap(set, |_: Store<'_>, (_, _): (This, T)| Ok((Err::<(), ErrorCode>(ErrorCode::NotSupported),)))
+/// `berth_socket_option`
+#[derive(Clone, Copy)]
+#[repr(u64)]
+pub enum SocketOption {
+    KeepAlive,
+    KeepAliveIdle,
+    KeepAliveInterval,
+    KeepAliveCount,
+    HopLimit,
+    ReceiveBuffer,
+    SendBuffer,
+}
+
+/// A value of an option as the interface has it, and as the host has it.
+pub trait OptionValue: Lift + Lower + Send + Sync + 'static {
+    fn to_host(self) -> u64;
+    fn from_host(value: u64) -> Self;
+}
+impl OptionValue for bool {
+    fn to_host(self) -> u64 {
+        self.into()
+    }
+    fn from_host(value: u64) -> bool {
+        value != 0
+    }
+}
+macro_rules! number_option {
+    ($($number:ty),*) => {
+        $(impl OptionValue for $number {
+            fn to_host(self) -> u64 {
+                self.into()
+            }
+            fn from_host(value: u64) -> $number {
+                value.try_into().unwrap_or(<$number>::MAX)
+            }
+        })*
+    };
+}
+number_option!(u8, u32, u64);
+
+/// A socket of either kind, as the host knows it.
+pub trait HostSocket: Send + Sync + 'static {
+    fn at(&self) -> (Host, u64);
+}
+impl HostSocket for Tcp {
+    fn at(&self) -> (Host, u64) {
+        (self.host, self.object)
+    }
+}
+
+/// An option that is read with `get` and set with `set`. The host knows which values there are.
+pub fn option<S: HostSocket, T: OptionValue>(sockets: &mut Socket<'_>, name: SocketOption, get: &str, set: &str) -> Result<()> {
+    sockets.func_wrap(get, move |store: Store<'_>, (this,): (Resource<S>,)| {
+        let (host, object) = store.data().table.get(&this)?.at();
+        let answer = done!(ask(host, Function::SocketOption, [object, name as u64, 0, 0], &[]));
+        Ok((Ok::<T, ErrorCode>(T::from_host(answer.x)),))
+    })?;
+    sockets.func_wrap(set, move |store: Store<'_>, (this, value): (Resource<S>, T)| {
+        let (host, object) = store.data().table.get(&this)?.at();
+        done!(ask(host, Function::SetSocketOption, [object, name as u64, value.to_host(), 0], &[]));
+        Ok((Ok::<(), ErrorCode>(()),))
+    })
 }
 
 fn rest(tcp: &mut Socket<'_>) -> Result<()> {
@@ -373,7 +451,7 @@ fn rest(tcp: &mut Socket<'_>) -> Result<()> {
         tcp.func_wrap(name, move |store: Store<'_>, (this,): (This,)| {
             let socket = store.data().table.get(&this)?;
             let answer = done!(ask(socket.host, Function::TcpAddress, [socket.object, remote, 0, 0], &[]));
-            Ok((socket_address(&answer),))
+            Ok((socket_address(&answer.bytes, answer.x),))
         })?;
     }
     tcp.func_wrap("[method]tcp-socket.is-listening", |store: Store<'_>, (this,): (This,)| Ok((store.data().table.get(&this)?.step == Step::Listening,)))?;
@@ -394,13 +472,14 @@ fn rest(tcp: &mut Socket<'_>) -> Result<()> {
         Ok((Ok::<(), ErrorCode>(()),))
     })?;
     tcp.func_wrap("[method]tcp-socket.subscribe", |mut store: Store<'_>, (this,): (This,)| Ok((subscribe(&mut store.data_mut().table, this)?,)))?;
-    refuse::<bool>(tcp, "[method]tcp-socket.keep-alive-enabled", "[method]tcp-socket.set-keep-alive-enabled")?;
-    refuse::<u64>(tcp, "[method]tcp-socket.keep-alive-idle-time", "[method]tcp-socket.set-keep-alive-idle-time")?;
-    refuse::<u64>(tcp, "[method]tcp-socket.keep-alive-interval", "[method]tcp-socket.set-keep-alive-interval")?;
-    refuse::<u32>(tcp, "[method]tcp-socket.keep-alive-count", "[method]tcp-socket.set-keep-alive-count")?;
-    refuse::<u8>(tcp, "[method]tcp-socket.hop-limit", "[method]tcp-socket.set-hop-limit")?;
-    refuse::<u64>(tcp, "[method]tcp-socket.receive-buffer-size", "[method]tcp-socket.set-receive-buffer-size")?;
-    refuse::<u64>(tcp, "[method]tcp-socket.send-buffer-size", "[method]tcp-socket.set-send-buffer-size")
+    use SocketOption::*;
+    option::<Tcp, bool>(tcp, KeepAlive, "[method]tcp-socket.keep-alive-enabled", "[method]tcp-socket.set-keep-alive-enabled")?;
+    option::<Tcp, u64>(tcp, KeepAliveIdle, "[method]tcp-socket.keep-alive-idle-time", "[method]tcp-socket.set-keep-alive-idle-time")?;
+    option::<Tcp, u64>(tcp, KeepAliveInterval, "[method]tcp-socket.keep-alive-interval", "[method]tcp-socket.set-keep-alive-interval")?;
+    option::<Tcp, u32>(tcp, KeepAliveCount, "[method]tcp-socket.keep-alive-count", "[method]tcp-socket.set-keep-alive-count")?;
+    option::<Tcp, u8>(tcp, HopLimit, "[method]tcp-socket.hop-limit", "[method]tcp-socket.set-hop-limit")?;
+    option::<Tcp, u64>(tcp, ReceiveBuffer, "[method]tcp-socket.receive-buffer-size", "[method]tcp-socket.set-receive-buffer-size")?;
+    option::<Tcp, u64>(tcp, SendBuffer, "[method]tcp-socket.send-buffer-size", "[method]tcp-socket.set-send-buffer-size")
 }
 
 /// The addresses of a name, as they are asked for one after the other.

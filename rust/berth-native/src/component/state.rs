@@ -10,6 +10,7 @@ use wasmtime_wasi_http::p2::bindings as http;
 use wasmtime_wasi_http::{WasiHttp, WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 use wasmtime_wasi_io::IoView;
 
+use crate::component::datagrams;
 use crate::component::host::{Deadline, Function, Host, Input, Output, Unpack, Waits};
 use crate::component::http::{self as handler, Outgoing};
 use crate::component::limits::Limits;
@@ -23,7 +24,7 @@ pub struct State {
     pub table: ResourceTable,
     pub http: WasiHttpCtx,
     pub outgoing: Outgoing,
-    /// Denies every address.
+    /// Of the network handle alone: it denies every address.
     pub sockets: WasiSocketsCtx,
 }
 
@@ -64,10 +65,10 @@ pub fn add_to_linker(linker: &mut Linker<State>) -> Result<()> {
     cli::terminal_stderr::add_to_linker::<State, Own>(linker, |state| state)?;
     filesystem::preopens::add_to_linker::<State, Own>(linker, |state| state)?;
     filesystem::types::add_to_linker::<State, Own>(linker, |state| state)?;
-    sockets::udp::add_to_linker::<State, WasiSockets>(linker, network)?;
     sockets::instance_network::add_to_linker::<State, WasiSockets>(linker, network)?;
     sockets::network::add_to_linker::<State, WasiSockets>(linker, &Default::default(), network)?;
     own_sockets::add_to_linker(linker)?;
+    datagrams::add_to_linker(linker)?;
     handler::add_to_linker(linker)?;
     http::http::types::add_to_linker::<_, WasiHttp>(linker, &Default::default(), State::http)?;
     Ok(())

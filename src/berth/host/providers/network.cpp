@@ -46,6 +46,7 @@ Result<void> NetworkGuard::check(Capability capability, const Url& url, const Ip
 }
 
 std::expected<std::unique_ptr<TcpSocket>, SocketError> Network::open_tcp(bool, std::function<void()>) { return std::unexpected(SocketError::not_supported); }
+std::expected<std::unique_ptr<UdpSocket>, SocketError> Network::open_udp(bool, UdpSocket::Accept, std::function<void()>) { return std::unexpected(SocketError::not_supported); }
 std::expected<std::unique_ptr<NameLookup>, SocketError> Network::look_up(std::string, std::function<void()>) { return std::unexpected(SocketError::not_supported); }
 
 Result<std::unique_ptr<HttpExchange>> NoNetwork::open(OutgoingRequest request, std::shared_ptr<const NetworkGuard>, std::function<void()>) {

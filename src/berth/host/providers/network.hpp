@@ -89,6 +89,7 @@ public:
     virtual Result<std::unique_ptr<HttpExchange>> open(OutgoingRequest request, std::shared_ptr<const NetworkGuard> guard, std::function<void()> waker) = 0;
     /// A socket for IPv4 or IPv6. Who asks has settled that the guest may have one, and settles whom it reaches.
     virtual std::expected<std::unique_ptr<TcpSocket>, SocketError> open_tcp(bool v6, std::function<void()> waker);
+    virtual std::expected<std::unique_ptr<UdpSocket>, SocketError> open_udp(bool v6, UdpSocket::Accept accept, std::function<void()> waker);
     virtual std::expected<std::unique_ptr<NameLookup>, SocketError> look_up(std::string name, std::function<void()> waker);
 };
 
