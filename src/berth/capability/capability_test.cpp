@@ -42,6 +42,14 @@ TEST(Scope, PathsMatchByComponents) {
     EXPECT_FALSE(path_matches(stars + "b", path));
 }
 
+TEST(PathPattern, QuickAnswersAreThoseOfTheWholeWalk) {
+    for (const std::string_view pattern : {"data/**", "data/*", "data", "data/a/**", "d*/**", "**", "/**", "data//a/**", "./data/**", "data/**/z", "**/**", "a/./b/**", "data/./**", ".data/**", "*"}) {
+        for (const std::string path : {"data", "data/", "data/a", "data/a/", "data/a/b", "database", "d", "a/b", "a/b/c", "a/./b/c", "data//a/x", "data/./a", "data/..", "z", ".data", ".data/a", "data/.", "*", "**"}) {
+            EXPECT_EQ(path_matches(pattern, path), path_matches(pattern, "./" + path)) << pattern << " " << path;  // which no shortcut takes
+        }
+    }
+}
+
 TEST(Scope, OriginsAreExactOrSubdomains) {
     const Scope scope{{"https://api.example.com", "https://*.example.org"}, false, 5};
     EXPECT_TRUE(in_scope(ScopeKind::origins, scope, "https://api.example.com"));

@@ -116,6 +116,13 @@ bool origin_matches(std::string_view pattern, const Url* url) {
 }  // namespace
 
 bool path_matches(std::string_view pattern, std::string_view path) noexcept {
+    // What most patterns and paths are: a folder and all below it, or nothing in common from the first letter.
+    const auto begins_a_name = [](char c) { return c != '*' && c != '.' && c != '/'; };
+    if (!pattern.empty() && !path.empty() && pattern[0] != path[0] && begins_a_name(pattern[0]) && begins_a_name(path[0])) return false;
+    if (pattern.ends_with("/**") && pattern.find('*') == pattern.size() - 2) {
+        const auto folder = pattern.substr(0, pattern.size() - 3);
+        if (path.starts_with(folder) && (path.size() == folder.size() || path[folder.size()] == '/')) return true;
+    }
     // The same walk as for characters, with `**` as the star and components as the letters.
     Components p(pattern);
     Components t(path);
