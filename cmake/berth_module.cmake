@@ -14,6 +14,7 @@ function(berth_module name)
   add_library(berth_${flat} STATIC ${arg_SOURCES} ${arg_HEADERS})
   add_library(berth::${flat} ALIAS berth_${flat})
   target_link_libraries(berth_${flat} PUBLIC berth_flags ${arg_DEPENDS} PRIVATE ${arg_THIRD_PARTY})
+  berth_use_pch(berth_${flat})
   list(TRANSFORM arg_TESTS PREPEND "${CMAKE_CURRENT_SOURCE_DIR}/")
   set_property(GLOBAL APPEND PROPERTY BERTH_TEST_SOURCES ${arg_TESTS})
   set_property(GLOBAL APPEND PROPERTY BERTH_TEST_LIBRARIES berth_${flat})
@@ -31,6 +32,9 @@ function(berth_finish_tests)
   target_link_libraries(berth_test_support PUBLIC berth_flags)
   add_executable(berth_tests ${sources} "${CMAKE_SOURCE_DIR}/tests/support/main.cpp")
   target_link_libraries(berth_tests PRIVATE ${libraries} berth_test_support GTest::gmock)
+  # Compiling the tests is half of a build; what they test is compiled as it is used.
+  target_compile_options(berth_tests PRIVATE $<$<CONFIG:RelWithDebInfo>:-O1>)
+  berth_precompile(berth_tests ${BERTH_PCH_TEST_HEADERS})
 endfunction()
 
 # berth_take_archive(TARGET FILE): an imported library is taken from its archive where the system has one.

@@ -56,7 +56,7 @@ Result<AuthSettings> AuthSettings::from(const Config& config, const std::functio
     if (const auto& name = config.value("server.auth.hs_secret"); !name.empty()) {
         auto value = secret(name);
         if (!value || value->size() < least_secret) return fail(Code::secret_missing, format("server.auth.hs_secret names the secret {}, which is not there or shorter than {} bytes", name, least_secret));
-        keys->push_back(JoseKey::secret(std::move(*value)));
+        keys->push_back(JoseKey::secret(*value));
         has_secret = true;
     }
     if (const auto& file = config.value("server.auth.jwks_file"); !file.empty()) {

@@ -1,7 +1,5 @@
 #include "berth/cli/admin_client.hpp"
 
-#include <CLI/CLI.hpp>
-
 #include "berth/base/format.hpp"
 #include "berth/base/json.hpp"
 
@@ -36,7 +34,7 @@ Error told_error(const HttpAnswer& answer) {
 
 }  // namespace
 
-void add_host_flags(CLI::App& app, HostFlags& flags) {
+void add_host_flags(CommandLine& app, HostFlags& flags) {
     app.add_option("--url", flags.url, "address of the host (of the configuration)")->type_name("URL");
     app.add_option("--token", flags.token, "token of the administrator")->envname("BERTH_ADMIN_TOKEN")->type_name("TOKEN");
 }

@@ -16,7 +16,7 @@ struct HostFlags {
     std::string url, token;
 };
 /// --url and --token.
-void add_host_flags(CLI::App& app, HostFlags& flags);
+void add_host_flags(CommandLine& app, HostFlags& flags);
 
 /// The administrator's listener: --url, else admin.listen of the configuration, else where `berth dev` has it.
 Result<std::string> admin_url(const Context& context, const HostFlags& flags);

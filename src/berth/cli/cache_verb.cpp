@@ -1,5 +1,3 @@
-#include <CLI/CLI.hpp>
-
 #include "berth/base/format.hpp"
 #include "berth/base/json.hpp"
 #include "berth/base/units.hpp"
@@ -63,7 +61,7 @@ Result<int> clear(Context& context) {
     return 0;
 }
 
-void declare(CLI::App& app, Context& context, std::function<Result<int>()>& action) {
+void declare(CommandLine& app, Context& context, std::function<Result<int>()>& action) {
     auto files = std::make_shared<std::vector<std::string>>();
     auto* warm_app = app.add_subcommand("warm", "compile modules into the cache");
     warm_app->add_option("files", *files, "modules")->required()->type_name("FILE");

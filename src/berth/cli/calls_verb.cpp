@@ -1,5 +1,3 @@
-#include <CLI/CLI.hpp>
-
 #include "berth/base/format.hpp"
 #include "berth/base/json.hpp"
 #include "berth/base/utf8.hpp"
@@ -100,17 +98,17 @@ Result<void> check_id(const std::string& id) {
     return {};
 }
 
-void declare(CLI::App& app, Context& context, std::function<Result<int>()>& action) {
+void declare(CommandLine& app, Context& context, std::function<Result<int>()>& action) {
     auto arguments = std::make_shared<Arguments>();
-    const auto common = [&](CLI::App& sub) {
+    const auto common = [&](CommandLine& sub) {
         add_host_flags(sub, arguments->host);
         add_config_flags(sub, context);
         add_output_flags(sub, context);
     };
     auto* list_app = app.add_subcommand("list", "calls that wait or run, or with --all the newest");
     list_app->add_option("--function", arguments->function, "of one function")->type_name("NAME");
-    list_app->add_option("--status", arguments->status, "of one status")->check(CLI::IsMember({"pending", "running", "success", "failed", "timed_out", "canceled"}));
-    list_app->add_option("--limit", arguments->limit, "most that are shown (50)")->check(CLI::Range(1U, 1000U));
+    list_app->add_option("--status", arguments->status, "of one status")->one_of({"pending", "running", "success", "failed", "timed_out", "canceled"});
+    list_app->add_option("--limit", arguments->limit, "most that are shown (50)")->between(1, 1000);
     list_app->add_flag("--all", arguments->all, "also those that ended");
     common(*list_app);
     auto* show_app = app.add_subcommand("show", "one call: times, outcome, what it used");

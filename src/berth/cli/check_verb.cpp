@@ -1,4 +1,3 @@
-#include <CLI/CLI.hpp>
 #include <sched.h>
 #include <unistd.h>
 
@@ -207,7 +206,7 @@ Result<int> run(Context& context, const Arguments& arguments) {
     return 0;
 }
 
-void declare(CLI::App& app, Context& context, std::function<Result<int>()>& action) {
+void declare(CommandLine& app, Context& context, std::function<Result<int>()>& action) {
     auto arguments = std::make_shared<Arguments>();
     app.add_option("file", arguments->file, "a .wasm or .wat file")->required()->type_name("FILE");
     app.add_flag("--determinism", arguments->determinism, "run it under several circumstances");

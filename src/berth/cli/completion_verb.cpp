@@ -1,44 +1,33 @@
-#include <CLI/CLI.hpp>
-
 #include "berth/base/format.hpp"
 #include "berth/cli/verbs.hpp"
 
 namespace berth::cli {
 namespace {
 
-struct Flag {
-    std::string name;   // `--policy`
-    std::string about;
-    bool takes_value = false;
-};
-
 /// One place of the command line: the words that led there, and what may come next.
 struct Place {
     std::string path;   // `policy explain`; empty: nothing was typed yet
     std::vector<std::pair<std::string, std::string>> words;  // subverbs, each with its summary
-    std::vector<Flag> flags;
+    std::vector<FlagWords> flags;
 };
 
-void collect(const CLI::App& app, const std::string& path, std::vector<Place>& places) {
-    Place place{.path = path, .words = {}, .flags = {}};
-    for (const auto* option : app.get_options()) {
-        for (const auto& name : option->get_lnames()) place.flags.push_back({"--" + name, option->get_description(), option->get_expected_min() > 0});
-    }
+void collect(const CommandLine& app, const std::string& path, std::vector<Place>& places) {
+    Place place{.path = path, .words = {}, .flags = app.flags()};
     const auto at = places.size();
     places.emplace_back();
-    for (const auto* sub : app.get_subcommands([](const CLI::App*) { return true; })) {
-        place.words.emplace_back(sub->get_name(), sub->get_description());
-        collect(*sub, path.empty() ? sub->get_name() : path + " " + sub->get_name(), places);
+    for (const auto* sub : app.subcommands()) {
+        place.words.emplace_back(sub->name(), sub->about());
+        collect(*sub, path.empty() ? sub->name() : path + " " + sub->name(), places);
     }
     places[at] = std::move(place);
 }
 
 std::vector<Place> all_places() {
-    CLI::App app("", "berth");
+    CommandLine app("", "berth");
     Context unused;
     std::function<Result<int>()> action;
     for (const auto& verb : verbs()) {
-        auto* sub = app.add_subcommand(std::string(verb.name), std::string(verb.summary));
+        auto* sub = app.add_subcommand(verb.name, verb.summary);
         verb.declare(*sub, unused, action);
         add_output_flags(*sub, unused);
     }
@@ -132,9 +121,9 @@ std::string fish_script(const std::vector<Place>& places) {
     return text;
 }
 
-void declare(CLI::App& app, Context& context, std::function<Result<int>()>& action) {
+void declare(CommandLine& app, Context& context, std::function<Result<int>()>& action) {
     auto shell = std::make_shared<std::string>();
-    app.add_option("shell", *shell, "bash, zsh or fish")->required()->check(CLI::IsMember({"bash", "zsh", "fish"}))->type_name("SHELL");
+    app.add_option("shell", *shell, "bash, zsh or fish")->required()->one_of({"bash", "zsh", "fish"})->type_name("SHELL");
     action = [&context, shell]() -> Result<int> {
         const auto places = all_places();
         context.console.print(*shell == "bash" ? bash_script(places) : *shell == "zsh" ? zsh_script(places) : fish_script(places));

@@ -1,5 +1,3 @@
-#include <CLI/CLI.hpp>
-
 #include "berth/base/format.hpp"
 #include "berth/base/json.hpp"
 #include "berth/base/utf8.hpp"
@@ -41,7 +39,7 @@ Result<int> run(Context& context, const std::string& key, bool all) {
     return 0;
 }
 
-void declare(CLI::App& app, Context& context, std::function<Result<int>()>& action) {
+void declare(CommandLine& app, Context& context, std::function<Result<int>()>& action) {
     auto key = std::make_shared<std::string>();
     auto all = std::make_shared<bool>(false);
     app.add_option("key", *key, "one key, or check: report every problem")->type_name("KEY|check");

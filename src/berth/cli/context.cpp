@@ -1,4 +1,3 @@
-#include <CLI/CLI.hpp>
 #include <charconv>
 #include <cstdlib>
 #include <ctime>
@@ -12,20 +11,20 @@
 extern char** environ;
 
 namespace berth::cli {
-void add_output_flags(CLI::App& app, Context& context) {
-    app.add_option("--format", context.output_format, "text or json")->check(CLI::IsMember({"text", "json"}))->envname("BERTH_FORMAT");
+void add_output_flags(CommandLine& app, Context& context) {
+    app.add_option("--format", context.output_format, "text or json")->one_of({"text", "json"})->envname("BERTH_FORMAT");
     app.add_flag("--json", context.json, "same as --format json");
     app.add_flag("--quiet,-q", context.console.quiet, "only results and errors");
     app.add_flag("--verbose,-v", context.console.verbose, "say more on standard error");
     app.add_flag("--no-color", context.no_color, "no colour (NO_COLOR)");
 }
 
-void add_config_flags(CLI::App& app, Context& context) {
+void add_config_flags(CommandLine& app, Context& context) {
     app.add_option("--config", context.config, "configuration file instead of berth.yaml")->envname("BERTH_CONFIG")->type_name("F");
     app.add_option("--set", context.settings, "one configuration key")->type_name("K=V")->allow_extra_args(false);
 }
 
-void add_guest_flags(CLI::App& app, Context& context) {
+void add_guest_flags(CommandLine& app, Context& context) {
     app.add_option("--policy", context.policy_files, "policy file")->envname("BERTH_POLICY")->type_name("FILE")->allow_extra_args(false);
     app.add_option("--allow", context.allow, "grant CAP or CAP=SCOPE")->envname("BERTH_ALLOW")->type_name("CAP[=SCOPE]")->allow_extra_args(false);
     app.add_flag("--deny-all", context.deny_all, "no preset, no policy")->envname("BERTH_DENY_ALL");
@@ -39,13 +38,13 @@ void add_guest_flags(CLI::App& app, Context& context) {
     add_config_flags(app, context);
     app.add_option("--environment", context.environment_name, "production, development or testing")
         ->envname("BERTH_ENVIRONMENT")
-        ->check(CLI::IsMember({"production", "development", "testing"}));
+        ->one_of({"production", "development", "testing"});
     app.add_option("--state-dir", context.state_dir, "where keys and records are kept")->envname("BERTH_STATE_DIR")->type_name("D");
-    app.add_option("--isolation", context.isolation, "fresh")->check(CLI::IsMember({"fresh", "pooled"}))->envname("BERTH_ISOLATION");
-    app.add_option("--mode", context.mode, "wasm")->check(CLI::IsMember({"wasm", "native"}))->envname("BERTH_MODE");
+    app.add_option("--isolation", context.isolation, "fresh")->one_of({"fresh", "pooled"})->envname("BERTH_ISOLATION");
+    app.add_option("--mode", context.mode, "wasm")->one_of({"wasm", "native"})->envname("BERTH_MODE");
 }
 
-void add_call_flags(CLI::App& app, Context& context) {
+void add_call_flags(CommandLine& app, Context& context) {
     app.add_flag("--deterministic", context.deterministic, "virtual clock, seeded random, own files")->envname("BERTH_DETERMINISTIC");
     app.add_option("--seed", context.seed, "of deterministic randomness")->envname("BERTH_SEED")->type_name("N");
     app.add_option("--clock-start", context.clock_start, "virtual clock: ns since 1970, or RFC 3339")->envname("BERTH_CLOCK_START")->type_name("T");

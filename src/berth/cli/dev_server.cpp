@@ -1,7 +1,5 @@
 #include "berth/cli/dev_server.hpp"
 
-#include <CLI/CLI.hpp>
-
 #include <mutex>
 
 #include "berth/base/format.hpp"
@@ -90,7 +88,7 @@ std::function<Result<Reconfigured>()> reconfigure(const Context& context, Applic
     };
 }
 
-void add_dev_flags(CLI::App& app, Context& context, DevArguments& arguments) {
+void add_dev_flags(CommandLine& app, Context& context, DevArguments& arguments) {
     app.add_option("dir", arguments.root, "folder of functions (functions.path)")->type_name("DIR");
     app.add_option("--host", arguments.host, "address (127.0.0.1)")->type_name("ADDRESS");
     app.add_option("--port", arguments.port, "port; 0: a free one (8080)")->type_name("PORT");
@@ -143,7 +141,7 @@ Result<int> run_dev(Context& context, const DevArguments& arguments) {
 
 namespace {
 
-void declare(CLI::App& app, Context& context, std::function<Result<int>()>& run) {
+void declare(CommandLine& app, Context& context, std::function<Result<int>()>& run) {
     auto arguments = std::make_shared<DevArguments>();
     add_dev_flags(app, context, *arguments);
     run = [&context, arguments] { return run_dev(context, *arguments); };
@@ -153,6 +151,6 @@ void declare(CLI::App& app, Context& context, std::function<Result<int>()>& run)
 
 const Verb dev_verb{"dev", "Serve functions, watch them and say what changes", declare};
 
-void declare_fn_dev(CLI::App& app, Context& context, std::function<Result<int>()>& run) { declare(app, context, run); }
+void declare_fn_dev(CommandLine& app, Context& context, std::function<Result<int>()>& run) { declare(app, context, run); }
 
 }  // namespace berth::cli

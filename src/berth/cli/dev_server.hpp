@@ -17,7 +17,7 @@ struct DevArguments {
     std::string root, host, port;
     bool no_watch = false;
 };
-void add_dev_flags(CLI::App& app, Context& context, DevArguments& arguments);
+void add_dev_flags(CommandLine& app, Context& context, DevArguments& arguments);
 Result<int> run_dev(Context& context, const DevArguments& arguments);
 
 }  // namespace berth::cli

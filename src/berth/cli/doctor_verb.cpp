@@ -1,4 +1,3 @@
-#include <CLI/CLI.hpp>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -181,7 +180,7 @@ Result<int> run(Context& context, const std::string& runtime, bool fix) {
     return any ? 1 : 0;
 }
 
-void declare(CLI::App& app, Context& context, std::function<Result<int>()>& action) {
+void declare(CommandLine& app, Context& context, std::function<Result<int>()>& action) {
     auto runtime = std::make_shared<std::string>();
     auto fix = std::make_shared<bool>(false);
     app.add_flag("--fix", *fix, "mend what may be mended: own files and folders only");

@@ -1,4 +1,3 @@
-#include <CLI/CLI.hpp>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -280,7 +279,7 @@ Result<int> run(Context& context, const std::string& file) {
     return broken == 0 ? 0 : 1;
 }
 
-void declare(CLI::App& app, Context& context, std::function<Result<int>()>& action) {
+void declare(CommandLine& app, Context& context, std::function<Result<int>()>& action) {
     app.require_subcommand(1);
     auto* run_app = app.add_subcommand("run", "make things go wrong in a call, and say what held");
     auto file = std::make_shared<std::string>();

@@ -1,4 +1,3 @@
-#include <CLI/CLI.hpp>
 #include <unistd.h>
 
 #include <atomic>
@@ -207,7 +206,7 @@ Result<int> reload(Context& context, const HostFlags& host) {
 
 }  // namespace
 
-void declare_fn_invoke(CLI::App& app, Context& context, std::function<Result<int>()>& run) {
+void declare_fn_invoke(CommandLine& app, Context& context, std::function<Result<int>()>& run) {
     auto arguments = std::make_shared<Arguments>();
     app.add_option("name", arguments->name, "the function")->required()->type_name("NAME");
     app.add_option("-d,--data", arguments->data, "input: JSON, @FILE, or - for standard input")->type_name("JSON");
@@ -223,7 +222,7 @@ void declare_fn_invoke(CLI::App& app, Context& context, std::function<Result<int
     run = [&context, arguments] { return invoke(context, *arguments); };
 }
 
-void declare_fn_logs(CLI::App& app, Context& context, std::function<Result<int>()>& run) {
+void declare_fn_logs(CommandLine& app, Context& context, std::function<Result<int>()>& run) {
     auto query = std::make_shared<LogQuery>();
     app.add_option("name", query->function, "the function")->required()->type_name("NAME");
     add_log_flags(app, *query);
@@ -234,7 +233,7 @@ void declare_fn_logs(CLI::App& app, Context& context, std::function<Result<int>(
     };
 }
 
-void declare_fn_reload(CLI::App& app, Context& context, std::function<Result<int>()>& run) {
+void declare_fn_reload(CommandLine& app, Context& context, std::function<Result<int>()>& run) {
     auto host = std::make_shared<HostFlags>();
     add_host_flags(app, *host);
     add_config_flags(app, context);

@@ -1,4 +1,3 @@
-#include <CLI/CLI.hpp>
 #include <unistd.h>
 
 #include <algorithm>
@@ -260,7 +259,7 @@ std::string state_words(const std::vector<FunctionRef>& functions) {
     return text;
 }
 
-void declare_fn_list(CLI::App& app, Context& context, std::function<Result<int>()>& run) {
+void declare_fn_list(CommandLine& app, Context& context, std::function<Result<int>()>& run) {
     auto arguments = std::make_shared<Arguments>();
     app.add_option("--dir", arguments->root, "folder of functions (functions.path)")->type_name("DIR");
     app.add_option("--explain", arguments->explain, "show which rules chose the entry and runtime of NAME")->type_name("NAME");
@@ -268,7 +267,7 @@ void declare_fn_list(CLI::App& app, Context& context, std::function<Result<int>(
     run = [&context, arguments] { return list(context, arguments->root, arguments->explain); };
 }
 
-void declare_fn_check(CLI::App& app, Context& context, std::function<Result<int>()>& run) {
+void declare_fn_check(CommandLine& app, Context& context, std::function<Result<int>()>& run) {
     auto arguments = std::make_shared<Arguments>();
     app.add_option("names", arguments->names, "functions (all)")->type_name("NAME");
     app.add_option("--dir", arguments->root, "folder of functions (functions.path)")->type_name("DIR");
@@ -276,7 +275,7 @@ void declare_fn_check(CLI::App& app, Context& context, std::function<Result<int>
     run = [&context, arguments] { return check(context, arguments->root, arguments->names); };
 }
 
-void declare_fn_build(CLI::App& app, Context& context, std::function<Result<int>()>& run) {
+void declare_fn_build(CommandLine& app, Context& context, std::function<Result<int>()>& run) {
     auto arguments = std::make_shared<Arguments>();
     app.add_option("names", arguments->names, "functions (all that have a build step)")->type_name("NAME");
     app.add_option("--dir", arguments->root, "folder of functions (functions.path)")->type_name("DIR");
@@ -284,14 +283,14 @@ void declare_fn_build(CLI::App& app, Context& context, std::function<Result<int>
     run = [&context, arguments] { return build(context, arguments->root, arguments->names); };
 }
 
-void declare_fn_runtimes(CLI::App& app, Context& context, std::function<Result<int>()>& run) {
+void declare_fn_runtimes(CommandLine& app, Context& context, std::function<Result<int>()>& run) {
     auto arguments = std::make_shared<Arguments>();
     app.add_option("--dir", arguments->root, "folder of functions (functions.path)")->type_name("DIR");
     add_config_flags(app, context);
     run = [&context, arguments] { return runtimes(context, arguments->root); };
 }
 
-void declare_fn_doctor(CLI::App& app, Context& context, std::function<Result<int>()>& run) {
+void declare_fn_doctor(CommandLine& app, Context& context, std::function<Result<int>()>& run) {
     auto arguments = std::make_shared<Arguments>();
     app.add_option("--dir", arguments->root, "folder of functions (functions.path)")->type_name("DIR");
     add_config_flags(app, context);

@@ -1,4 +1,3 @@
-#include <CLI/CLI.hpp>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -154,7 +153,7 @@ Result<int> sdk(Context& context, const Arguments& arguments) {
 
 }  // namespace
 
-void declare_fn_new(CLI::App& app, Context& context, std::function<Result<int>()>& run) {
+void declare_fn_new(CommandLine& app, Context& context, std::function<Result<int>()>& run) {
     auto arguments = std::make_shared<Arguments>();
     app.add_option("name", arguments->name, "the function")->required()->type_name("NAME");
     app.add_option("--runtime", arguments->runtime, "bun, deno, go, node, python, ruby or rust")->type_name("R");
@@ -166,7 +165,7 @@ void declare_fn_new(CLI::App& app, Context& context, std::function<Result<int>()
     run = [&context, arguments] { return create(context, *arguments); };
 }
 
-void declare_fn_sdk(CLI::App& app, Context& context, std::function<Result<int>()>& run) {
+void declare_fn_sdk(CommandLine& app, Context& context, std::function<Result<int>()>& run) {
     auto arguments = std::make_shared<Arguments>();
     app.add_option("--lang", arguments->language, "js, python, go, ruby or rust")->required()->type_name("X");
     app.add_option("--out", arguments->out, "folder (.)")->type_name("DIR");

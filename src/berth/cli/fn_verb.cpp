@@ -1,7 +1,5 @@
 #include "berth/cli/fn_verb.hpp"
 
-#include <CLI/CLI.hpp>
-
 #include "berth/async/sync_wait.hpp"
 #include "berth/base/format.hpp"
 #include "berth/base/json.hpp"
@@ -34,18 +32,17 @@ constexpr Part parts[] = {
     {"sdk", "Copy an SDK file into a folder", declare_fn_sdk},
 };
 
-void declare(CLI::App& app, Context& context, std::function<Result<int>()>& action) {
-    auto actions = std::make_shared<std::vector<std::pair<CLI::App*, std::function<Result<int>()>>>>();
+void declare(CommandLine& app, Context& context, std::function<Result<int>()>& action) {
+    auto actions = std::make_shared<std::vector<std::pair<CommandLine*, std::function<Result<int>()>>>>();
     actions->reserve(std::size(parts));
     app.require_subcommand(1, 1);
     for (const auto& part : parts) {
         auto* sub = app.add_subcommand(part.name, part.summary);
-        sub->get_formatter()->column_width(30);
         actions->emplace_back(sub, std::function<Result<int>()>());
         part.declare(*sub, context, actions->back().second);
         add_output_flags(*sub, context);
     }
-    app.add_subcommand("bundle", "Not offered by this build")->callback([] {});
+    app.add_subcommand("bundle", "Not offered by this build");
     action = [actions]() -> Result<int> {
         for (const auto& [sub, run] : *actions) {
             if (sub->parsed()) return run();

@@ -12,18 +12,18 @@
 namespace berth::cli {
 
 /// Parts of `berth fn`, one each; they add their flags to the subcommand and give what it does.
-using FnPart = void (*)(CLI::App& app, Context& context, std::function<Result<int>()>& run);
-void declare_fn_new(CLI::App& app, Context& context, std::function<Result<int>()>& run);
-void declare_fn_list(CLI::App& app, Context& context, std::function<Result<int>()>& run);
-void declare_fn_invoke(CLI::App& app, Context& context, std::function<Result<int>()>& run);
-void declare_fn_dev(CLI::App& app, Context& context, std::function<Result<int>()>& run);
-void declare_fn_logs(CLI::App& app, Context& context, std::function<Result<int>()>& run);
-void declare_fn_check(CLI::App& app, Context& context, std::function<Result<int>()>& run);
-void declare_fn_build(CLI::App& app, Context& context, std::function<Result<int>()>& run);
-void declare_fn_reload(CLI::App& app, Context& context, std::function<Result<int>()>& run);
-void declare_fn_runtimes(CLI::App& app, Context& context, std::function<Result<int>()>& run);
-void declare_fn_doctor(CLI::App& app, Context& context, std::function<Result<int>()>& run);
-void declare_fn_sdk(CLI::App& app, Context& context, std::function<Result<int>()>& run);
+using FnPart = void (*)(CommandLine& app, Context& context, std::function<Result<int>()>& run);
+void declare_fn_new(CommandLine& app, Context& context, std::function<Result<int>()>& run);
+void declare_fn_list(CommandLine& app, Context& context, std::function<Result<int>()>& run);
+void declare_fn_invoke(CommandLine& app, Context& context, std::function<Result<int>()>& run);
+void declare_fn_dev(CommandLine& app, Context& context, std::function<Result<int>()>& run);
+void declare_fn_logs(CommandLine& app, Context& context, std::function<Result<int>()>& run);
+void declare_fn_check(CommandLine& app, Context& context, std::function<Result<int>()>& run);
+void declare_fn_build(CommandLine& app, Context& context, std::function<Result<int>()>& run);
+void declare_fn_reload(CommandLine& app, Context& context, std::function<Result<int>()>& run);
+void declare_fn_runtimes(CommandLine& app, Context& context, std::function<Result<int>()>& run);
+void declare_fn_doctor(CommandLine& app, Context& context, std::function<Result<int>()>& run);
+void declare_fn_sdk(CommandLine& app, Context& context, std::function<Result<int>()>& run);
 
 /// The functions of the configured folder, found and looked at but not served.
 struct FoundFunctions {

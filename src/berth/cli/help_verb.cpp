@@ -1,5 +1,3 @@
-#include <CLI/CLI.hpp>
-
 #include <algorithm>
 #include <filesystem>
 
@@ -109,7 +107,7 @@ Result<int> run(Context& context, const std::string& topic) {
     return fail(Code::not_found, format("there is no help on \"{}\"{}", topic, near.empty() ? "" : format("; did you mean {}?", near)));
 }
 
-void declare(CLI::App& app, Context& context, std::function<Result<int>()>& action) {
+void declare(CommandLine& app, Context& context, std::function<Result<int>()>& action) {
     auto topic = std::make_shared<std::string>();
     auto schema = std::make_shared<std::string>();
     auto* of_type = app.add_option("--schema", *schema, "the JSON Schema of a document of --format json")->type_name("TYPE");

@@ -1,6 +1,5 @@
 #include "berth/cli/host_logs.hpp"
 
-#include <CLI/CLI.hpp>
 #include <unistd.h>
 
 #include <algorithm>
@@ -41,10 +40,10 @@ std::uint64_t print_entry(Console& console, std::string_view raw, bool of_all) {
 
 }  // namespace
 
-void add_log_flags(CLI::App& app, LogQuery& query) {
+void add_log_flags(CommandLine& app, LogQuery& query) {
     app.add_flag("-f,--follow", query.follow, "go on as more comes");
     app.add_option("--since", query.since, "no older than")->type_name("D");
-    app.add_option("--level", query.level, "this level and above")->check(CLI::IsMember({"debug", "info", "warn", "error"}));
+    app.add_option("--level", query.level, "this level and above")->one_of({"debug", "info", "warn", "error"});
     app.add_option("--request", query.request_id, "of one call")->type_name("ID");
     add_host_flags(app, query.host);
 }

@@ -12,7 +12,7 @@ struct LogQuery {
     std::string function, since, level, request_id;
     bool follow = false;
 };
-void add_log_flags(CLI::App& app, LogQuery& query);
+void add_log_flags(CommandLine& app, LogQuery& query);
 
 /// Prints the entries that `address` (ending in `?` or `&`) gives; with `follow` goes on until it is interrupted.
 Result<int> print_logs(Context& context, const LogQuery& query, const std::string& address);

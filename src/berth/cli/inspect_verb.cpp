@@ -1,4 +1,3 @@
-#include <CLI/CLI.hpp>
 #include <array>
 
 #include "berth/base/cid.hpp"
@@ -80,7 +79,7 @@ void print_json(Console& console, const Report& report) {
     console.line(json.text());
 }
 
-void declare(CLI::App& app, Context& context, std::function<Result<int>()>& action) {
+void declare(CommandLine& app, Context& context, std::function<Result<int>()>& action) {
     auto file = std::make_shared<std::string>();
     app.add_option("file", *file, "a .wasm or .wat file")->required()->type_name("FILE");
     action = [&context, file]() -> Result<int> {

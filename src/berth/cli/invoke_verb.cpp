@@ -1,4 +1,3 @@
-#include <CLI/CLI.hpp>
 #include <unistd.h>
 
 #include <array>
@@ -124,7 +123,7 @@ Result<int> run(Context& context, const Arguments& arguments) {
     return outcome.error->exit_status();
 }
 
-void declare(CLI::App& app, Context& context, std::function<Result<int>()>& action) {
+void declare(CommandLine& app, Context& context, std::function<Result<int>()>& action) {
     auto arguments = std::make_shared<Arguments>();
     app.add_option("name", arguments->name, "a function, as serve would list it")->required()->type_name("NAME");
     app.add_option("paths", arguments->paths, "folders of functions or modules (functions)")->type_name("DIR|FILE");

@@ -1,5 +1,3 @@
-#include <CLI/CLI.hpp>
-
 #include <chrono>
 
 #include "berth/base/format.hpp"
@@ -41,7 +39,7 @@ Result<int> run(Context& context, const Arguments& arguments) {
     return 0;
 }
 
-void declare(CLI::App& app, Context& context, std::function<Result<int>()>& action) {
+void declare(CommandLine& app, Context& context, std::function<Result<int>()>& action) {
     auto arguments = std::make_shared<Arguments>();
     app.add_option("file", arguments->file, "where to; your own key if left out")->type_name("FILE");
     app.add_option("--label", arguments->label, "kept in the file")->type_name("TEXT");

@@ -1,5 +1,3 @@
-#include <CLI/CLI.hpp>
-
 #include <algorithm>
 #include <thread>
 
@@ -114,7 +112,7 @@ Result<int> run(Context& context, const Arguments& arguments) {
     return 0;
 }
 
-void declare(CLI::App& app, Context& context, std::function<Result<int>()>& action) {
+void declare(CommandLine& app, Context& context, std::function<Result<int>()>& action) {
     auto arguments = std::make_shared<Arguments>();
     app.add_option("file", arguments->file, "a module; without, the defaults of the world wasi")->type_name("FILE");
     app.add_option("--function", arguments->function, "a function instead of a file")->type_name("NAME");

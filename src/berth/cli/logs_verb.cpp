@@ -1,5 +1,3 @@
-#include <CLI/CLI.hpp>
-
 #include "berth/base/format.hpp"
 #include "berth/cli/host_logs.hpp"
 #include "berth/cli/verbs.hpp"
@@ -7,7 +5,7 @@
 namespace berth::cli {
 namespace {
 
-void declare(CLI::App& app, Context& context, std::function<Result<int>()>& action) {
+void declare(CommandLine& app, Context& context, std::function<Result<int>()>& action) {
     auto query = std::make_shared<LogQuery>();
     app.add_option("function", query->function, "of one function (all)")->type_name("NAME");
     add_log_flags(app, *query);

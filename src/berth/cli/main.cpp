@@ -1,4 +1,3 @@
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <array>
 #include <filesystem>
@@ -51,16 +50,14 @@ std::vector<std::string> words_of(int argc, char** argv) {
 }
 
 /// Cuts the guest's arguments off: all that follows the first word that is neither a flag nor the value of one.
-void split_guest_arguments(const CLI::App& verb, std::vector<std::string>& words, std::vector<std::string>& guest) {
+void split_guest_arguments(const CommandLine& verb, std::vector<std::string>& words, std::vector<std::string>& guest) {
     std::size_t at = 1;
     while (at < words.size() && words[at].starts_with('-') && words[at] != "-") {
         if (words[at] == "--") {
             words.erase(words.begin() + static_cast<std::ptrdiff_t>(at));
             break;
         }
-        const auto* option = verb.get_option_no_throw(words[at]);
-        const bool takes_value = option != nullptr && option->get_expected_min() > 0;
-        at += takes_value ? 2 : 1;
+        at += verb.takes_value(words[at]) ? 2 : 1;
     }
     if (at >= words.size()) return;
     auto first = words.begin() + static_cast<std::ptrdiff_t>(at) + 1;
@@ -81,10 +78,8 @@ int main(int argc, char** argv) {
     }
     auto words = words_of(argc, argv);
 
-    CLI::App app("Runs code you did not write, under one policy, one set of limits and one meter.", "berth");
-    app.set_help_flag("-h,--help", "this text");
+    CommandLine app("Runs code you did not write, under one policy, one set of limits and one meter.", "berth");
     app.require_subcommand(0, 1);
-    app.get_formatter()->column_width(30);
     // `berth FILE` has no verb of its own; a word that is none is reported with the nearest one.
     if (!words.empty() && !words[0].starts_with('-')) {
         if (std::find(later_verbs.begin(), later_verbs.end(), words[0]) != later_verbs.end()) return not_offered(context.console, words[0]);
@@ -100,37 +95,29 @@ int main(int argc, char** argv) {
     }
 
     std::vector<std::function<Result<int>()>> actions(verbs().size());
-    std::vector<std::pair<CLI::App*, std::size_t>> subcommands;  // with the verb's position
+    std::vector<std::pair<CommandLine*, std::size_t>> subcommands;  // with the verb's position
     for (std::size_t i = 0; i < verbs().size(); ++i) {
         const auto& verb = verbs()[i];
         // A line that names its verb needs no other: setting up all of them takes longer than starting a small guest.
         if (!words.empty() && !words[0].starts_with('-') && verb.name != words[0]) continue;
-        auto* sub = app.add_subcommand(std::string(verb.name), std::string(verb.summary));
-        sub->get_formatter()->column_width(30);
+        auto* sub = app.add_subcommand(verb.name, verb.summary);
         verb.declare(*sub, context, actions[i]);
         add_output_flags(*sub, context);
         subcommands.emplace_back(sub, i);
         if (verb.takes == Takes::guest_arguments && !words.empty() && words[0] == verb.name) split_guest_arguments(*sub, words, context.guest_arguments);
     }
-    try {
-        auto reversed = words;
-        std::reverse(reversed.begin(), reversed.end());
-        app.parse(std::move(reversed));
-    } catch (const CLI::CallForHelp& help) {
-        return app.exit(help);
-    } catch (const CLI::ParseError& problem) {
+    if (const auto end = app.parse(words)) {
+        if (end->problem.empty()) return end->status;
         if (std::find(words.begin(), words.end(), "json") != words.end() || std::find(words.begin(), words.end(), "--json") != words.end()) context.console.format = Format::json;
-        std::string message = problem.what();
+        std::string message = end->problem;
         std::string fix;
         // An unknown flag: name the nearest one of its verb.
         for (const auto& [sub, position] : subcommands) {
             if (!sub->parsed()) continue;
-            fix = format("berth {} --help", sub->get_name());
+            fix = format("berth {} --help", sub->name());
             for (const auto& word : sub->remaining()) {
                 std::vector<std::string> flags;
-                for (const auto* option : sub->get_options()) {
-                    for (const auto& name : option->get_lnames()) flags.push_back("--" + name);
-                }
+                for (const auto& flag : sub->flags()) flags.push_back(flag.name);
                 const auto near = nearest(word, flags);
                 message = near.empty() ? format("unknown argument \"{}\"", word) : format("unknown argument \"{}\"; did you mean {}?", word, near);
                 break;

@@ -1,4 +1,3 @@
-#include <CLI/CLI.hpp>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -73,7 +72,7 @@ Result<int> create(Context& context, const std::string& name, const std::string&
     return 0;
 }
 
-void declare(CLI::App& app, Context& context, std::function<Result<int>()>& action) {
+void declare(CommandLine& app, Context& context, std::function<Result<int>()>& action) {
     auto name = std::make_shared<std::string>();
     auto chosen = std::make_shared<std::string>("c");
     app.add_option("name", *name, "of the function, and of the folder that is made")->required()->type_name("NAME");

@@ -1,4 +1,3 @@
-#include <CLI/CLI.hpp>
 #include <algorithm>
 
 #include "berth/base/format.hpp"
@@ -220,7 +219,7 @@ Result<int> revoke(Context& context, const Revoked& revoked) {
     return 0;
 }
 
-void declare(CLI::App& app, Context& context, std::function<Result<int>()>& action) {
+void declare(CommandLine& app, Context& context, std::function<Result<int>()>& action) {
     auto files = std::make_shared<std::vector<std::string>>();
     auto file = std::make_shared<std::string>();
     auto* check_app = app.add_subcommand("check", "validate policy files; every problem at once");

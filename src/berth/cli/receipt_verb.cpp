@@ -1,4 +1,3 @@
-#include <CLI/CLI.hpp>
 #include <unistd.h>
 
 #include "berth/base/format.hpp"
@@ -110,7 +109,7 @@ Result<int> run(Context& context, const Arguments& arguments) {
     return 0;
 }
 
-void declare(CLI::App& app, Context& context, std::function<Result<int>()>& action) {
+void declare(CommandLine& app, Context& context, std::function<Result<int>()>& action) {
     auto arguments = std::make_shared<Arguments>();
     app.add_option("file", arguments->file, "a receipt that --receipt wrote")->required()->type_name("FILE");
     app.add_flag("--rerun", arguments->rerun, "run the call again from its journal and compare");

@@ -1,4 +1,3 @@
-#include <CLI/CLI.hpp>
 #include <unistd.h>
 
 #include <atomic>
@@ -140,12 +139,12 @@ Result<int> replay_journal(Context& context, const ReplayRequest& request) {
 
 namespace {
 
-void declare(CLI::App& app, Context& context, std::function<Result<int>()>& action) {
+void declare(CommandLine& app, Context& context, std::function<Result<int>()>& action) {
     auto request = std::make_shared<ReplayRequest>();
     app.add_option("file", request->journal, "a journal that --record wrote")->required()->type_name("FILE");
     auto* module = app.add_option("--module", request->module, "the recorded module, if not kept beside")->type_name("F");
     app.add_option("--against", request->against, "another build, over the recorded outcomes")->type_name("F")->excludes(module);
-    app.add_option("--until", request->until, "stop behind operation N")->type_name("N")->check(CLI::PositiveNumber);
+    app.add_option("--until", request->until, "stop behind operation N")->type_name("N")->positive();
     app.add_flag("--step", request->step, "print every operation on standard error");
     app.add_flag("--no-cache", context.no_cache, "no compiled-code cache")->envname("BERTH_NO_CACHE");
     add_config_flags(app, context);

@@ -1,4 +1,3 @@
-#include <CLI/CLI.hpp>
 #include <unistd.h>
 
 #include <algorithm>
@@ -148,7 +147,7 @@ Result<int> run(Context& context, const Arguments& arguments) {
     return outcome.error->exit_status();
 }
 
-void declare(CLI::App& app, Context& context, std::function<Result<int>()>& action) {
+void declare(CommandLine& app, Context& context, std::function<Result<int>()>& action) {
     auto arguments = std::make_shared<Arguments>();
     app.add_option("file", arguments->file, "a .wasm or .wat file")->required()->type_name("FILE");
     app.add_option("--call", arguments->entry, "export to call instead of _start")->type_name("NAME");

@@ -1,5 +1,3 @@
-#include <CLI/CLI.hpp>
-
 #include "berth/app/otlp_settings.hpp"
 #include "berth/base/format.hpp"
 #include "berth/base/json.hpp"
@@ -123,7 +121,7 @@ Result<int> run(Context& context, const Arguments& arguments) {
     return ServerSignals::status(serving->stop());
 }
 
-void declare(CLI::App& app, Context& context, std::function<Result<int>()>& action) {
+void declare(CommandLine& app, Context& context, std::function<Result<int>()>& action) {
     auto arguments = std::make_shared<Arguments>();
     app.add_option("paths", arguments->paths, "folders of functions or modules (functions)")->type_name("DIR|FILE");
     app.add_option("--host", arguments->host, "address (127.0.0.1)")->type_name("ADDRESS");

@@ -1,5 +1,3 @@
-#include <CLI/CLI.hpp>
-
 #include "berth/base/format.hpp"
 #include "berth/base/json.hpp"
 #include "berth/capability/policy_file.hpp"
@@ -62,7 +60,7 @@ Result<int> verify(Context& context, const Arguments& arguments) {
     return 0;
 }
 
-void declare_sign(CLI::App& app, Context& context, std::function<Result<int>()>& action) {
+void declare_sign(CommandLine& app, Context& context, std::function<Result<int>()>& action) {
     auto arguments = std::make_shared<Arguments>();
     app.add_option("file", arguments->file, "a module or a policy file")->required()->type_name("FILE");
     app.add_option("--signature", arguments->signature, "where to; FILE.sig if left out")->type_name("F");
@@ -71,7 +69,7 @@ void declare_sign(CLI::App& app, Context& context, std::function<Result<int>()>&
     action = [&context, arguments] { return sign(context, *arguments); };
 }
 
-void declare_verify(CLI::App& app, Context& context, std::function<Result<int>()>& action) {
+void declare_verify(CommandLine& app, Context& context, std::function<Result<int>()>& action) {
     auto arguments = std::make_shared<Arguments>();
     app.add_option("file", arguments->file, "a signed module or policy file")->required()->type_name("FILE");
     app.add_option("--signature", arguments->signature, "FILE.sig if left out")->type_name("F");

@@ -1,13 +1,12 @@
 #include "berth/cli/signing.hpp"
 
-#include <CLI/CLI.hpp>
 #include <cstdlib>
 
 #include "berth/crypto/key_file.hpp"
 
 namespace berth::cli {
 
-void add_key_flags(CLI::App& app, Context& context) {
+void add_key_flags(CommandLine& app, Context& context) {
     app.add_option("--key", context.key, "signing key (BERTH_KEY_PASSPHRASE)")->envname("BERTH_KEY")->type_name("F");
 }
 

@@ -1,5 +1,3 @@
-#include <CLI/CLI.hpp>
-
 #include "berth/base/format.hpp"
 #include "berth/base/json.hpp"
 #include "berth/base/utf8.hpp"
@@ -114,7 +112,7 @@ Result<int> diff(Context& context, const std::string& a_file, const std::string&
     return differences == 0 ? 0 : 1;
 }
 
-void declare(CLI::App& app, Context& context, std::function<Result<int>()>& action) {
+void declare(CommandLine& app, Context& context, std::function<Result<int>()>& action) {
     auto files = std::make_shared<std::array<std::string, 2>>();
     auto* show_app = app.add_subcommand("show", "entries as JSON lines, then the root");
     show_app->add_option("file", (*files)[0], "a journal")->required()->type_name("FILE");

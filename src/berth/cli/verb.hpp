@@ -8,10 +8,9 @@
 
 #include "berth/app/application.hpp"
 #include "berth/app/config.hpp"
+#include "berth/cli/command_line.hpp"
 #include "berth/cli/console.hpp"
 #include "berth/runtime/call_mode.hpp"
-
-namespace CLI { class App; }
 
 namespace berth::cli {
 
@@ -63,7 +62,7 @@ enum class Takes : std::uint8_t { own_arguments, guest_arguments };
 struct Verb {
     std::string_view name;
     std::string_view summary;
-    void (*declare)(CLI::App& app, Context& context, std::function<Result<int>()>& run);
+    void (*declare)(CommandLine& app, Context& context, std::function<Result<int>()>& run);
     Takes takes = Takes::own_arguments;
 };
 
@@ -71,13 +70,13 @@ struct Verb {
 const std::vector<Verb>& verbs();
 
 /// Flags of core 14.2 that this build gives meaning to; those it knows but cannot honour are refused by name.
-void add_guest_flags(CLI::App& app, Context& context);
+void add_guest_flags(CommandLine& app, Context& context);
 /// Those that a single call takes: deterministic mode, recording.
-void add_call_flags(CLI::App& app, Context& context);
+void add_call_flags(CommandLine& app, Context& context);
 /// Which signing key is used.
-void add_key_flags(CLI::App& app, Context& context);
-void add_output_flags(CLI::App& app, Context& context);
-void add_config_flags(CLI::App& app, Context& context);
+void add_key_flags(CommandLine& app, Context& context);
+void add_output_flags(CommandLine& app, Context& context);
+void add_config_flags(CommandLine& app, Context& context);
 
 /// The whole command line: argv[0] chooses a world's verbs. Returns the exit status.
 int main(int argc, char** argv);

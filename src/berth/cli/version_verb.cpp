@@ -1,4 +1,3 @@
-#include <CLI/CLI.hpp>
 #include <gnu/libc-version.h>
 
 #include "berth/base/format.hpp"
@@ -36,6 +35,6 @@ Result<int> run(Context& context) {
 }  // namespace
 
 const Verb version_verb{"version", "Versions of Berth, its engine and its formats",
-                        [](CLI::App&, Context& context, std::function<Result<int>()>& action) { action = [&context] { return run(context); }; }};
+                        [](CommandLine&, Context& context, std::function<Result<int>()>& action) { action = [&context] { return run(context); }; }};
 
 }  // namespace berth::cli

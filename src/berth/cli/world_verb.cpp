@@ -1,4 +1,3 @@
-#include <CLI/CLI.hpp>
 #include <array>
 #include <bit>
 
@@ -63,7 +62,7 @@ Result<int> show(Context& context, const std::string& name) {
     return fail(Code::not_found, format("this build has no world \"{}\"{}; it has bare, wasi and component", name, near.empty() ? "" : format(" (did you mean {}?)", near)));
 }
 
-void declare(CLI::App& app, Context& context, std::function<Result<int>()>& action) {
+void declare(CommandLine& app, Context& context, std::function<Result<int>()>& action) {
     auto name = std::make_shared<std::string>();
     auto* sub = app.add_subcommand("show", "host functions of a world with type, capability and effect");
     sub->add_option("name", *name, "bare, wasi or component")->type_name("NAME");

@@ -44,7 +44,8 @@ TEST(StderrLines, WhatDrivesTerminalsAndWhatIsNoTextIsMadeVisible) {
 }
 
 TEST(StderrLines, LongLinesAreSplitAndPartsMayArriveInAnySize) {
-    const auto long_line = std::string(70'000, 'x') + "\nshort\nlast";
+    std::string long_line(70'000, 'x');
+    long_line += "\nshort\nlast";
     const auto whole = lines_of(long_line);
     ASSERT_EQ(whole.size(), 4U);
     EXPECT_EQ(whole[0].size(), 65'536U + 5);

@@ -69,7 +69,7 @@ std::string gzipped(std::string_view body) {
     stream.next_out = reinterpret_cast<Bytef*>(out.data());
     stream.avail_out = static_cast<uInt>(out.size());
     if (deflate(&stream, Z_FINISH) != Z_STREAM_END || stream.avail_out == 0) return {};
-    out.resize(out.size() - stream.avail_out);
+    out.erase(out.size() - stream.avail_out);
     return out;
 }
 

@@ -1,0 +1,1 @@
+// The precompiled header that modules share belongs to a target, and a target needs a source.
