@@ -13,6 +13,7 @@ import tempfile
 import threading
 from pathlib import Path
 
+from certificates import certificate
 from harness import ask, binary, case, equal, post, root, serving
 from json_schema import problem_of
 
@@ -203,11 +204,6 @@ def a_drained_host_is_not_ready_and_takes_nothing_new():
         equal(post(server.url + "/api/functions/main", "{}")[0], 503)
         server.send_signal(signal.SIGTERM)
         equal(server.wait(timeout=60), 0)
-
-
-def certificate(folder, name):
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", f"/CN={name}", "-addext", "subjectAltName=IP:127.0.0.1",
-                    "-keyout", folder / f"{name}.key", "-out", folder / f"{name}.crt"], check=True, capture_output=True)
 
 
 @case

@@ -8,6 +8,7 @@ import http.server
 import json
 import os
 import queue
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -18,6 +19,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "support"))
 from berth_host import started  # noqa: E402
+from certificates import certificate  # noqa: E402
 
 from google.protobuf import json_format
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
@@ -59,10 +61,17 @@ def converted(signal_name, text):
     return json_format.ParseDict(fix(json.loads(text)), TYPES[signal_name]())  # an unknown or wrong field fails
 
 
-class Collector:
-    """Takes requests and keeps their messages; `status` is what it answers."""
+class Server(http.server.ThreadingHTTPServer):
+    """One whose clients may turn away before they have said anything: the handshake is the handler's."""
 
-    def __init__(self, status=200):
+    def handle_error(self, *_):
+        pass
+
+
+class Collector:
+    """Takes requests and keeps their messages; `status` is what it answers. With a certificate it speaks TLS alone."""
+
+    def __init__(self, status=200, certificate=None):
         self.arrived, self.problems = queue.Queue(), []
         outer = self
 
@@ -83,8 +92,12 @@ class Collector:
             def log_message(self, *_):
                 pass
 
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
+        self.server = Server(("127.0.0.1", 0), Handler)
+        self.url = f"{'https' if certificate else 'http'}://127.0.0.1:{self.server.server_address[1]}"
+        if certificate:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate.with_suffix(".crt"), certificate.with_suffix(".key"))
+            self.server.socket = context.wrap_socket(self.server.socket, server_side=True, do_handshake_on_connect=False)
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
     def close(self):
@@ -229,6 +242,20 @@ with tempfile.TemporaryDirectory(prefix="berth-telemetry-") as temporary:
 
     with serving(folder, "--set", "telemetry.otlp.endpoint=http://127.0.0.1:9") as host:
         check("a collector that is not there keeps no call from its answer", post(host.url + "/api/functions/inner")[0] == 200)
+
+    # Over TLS: nothing is told to a collector whose certificate nobody vouches for, or that is another one's.
+    certificate(folder, "collector")
+    certificate(folder, "elsewhere", "127.0.0.2")
+    for name, trusted, arrives in (("collector", "collector", True), ("collector", "elsewhere", False), ("collector", None, False), ("elsewhere", "elsewhere", False)):
+        collector = Collector(certificate=folder / name)
+        trust = ("--set", f"network.ca_file={folder / trusted}.crt") if trusted else ()
+        with serving(folder, "--set", f"telemetry.otlp.endpoint={collector.url}", *trust) as host:
+            answered = post(host.url + "/api/functions/inner")[0]
+        messages = collector.all()
+        collector.close()
+        told = {kind for kind, _, _ in messages}
+        what = f"a collector over TLS with the certificate of {name}, trusting {trusted or 'the system alone'}"
+        check(f"{what}, {'is told' if arrives else 'is told nothing'}", answered == 200 and (told >= {"traces", "metrics"} if arrives else not told) and not collector.problems, (answered, told, collector.problems, host.errors))
 
     with serving(folder, "--set", "telemetry.otlp.file=telemetry.jsonl", "--set", "telemetry.otlp.logs=false") as host:
         post(host.url + "/api/functions/inner")

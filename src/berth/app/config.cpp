@@ -86,7 +86,7 @@ constexpr std::array known_keys{
     ConfigKey{"functions.receipts", ConfigType::flag, "false", "", "a signed receipt of every call, not only where a manifest asks"},
     ConfigKey{"functions.receipts_dir", ConfigType::text, "", "", "folder that receipts are written to; empty: none are"},
     ConfigKey{"telemetry.service", ConfigType::text, "berth", "OTEL_SERVICE_NAME", "name of this service in exported telemetry"},
-    ConfigKey{"telemetry.otlp.endpoint", ConfigType::text, "", "OTEL_EXPORTER_OTLP_ENDPOINT", "http:// address of a collector; empty: none"},
+    ConfigKey{"telemetry.otlp.endpoint", ConfigType::text, "", "OTEL_EXPORTER_OTLP_ENDPOINT", "http:// or https:// address of a collector; empty: none"},
     ConfigKey{"telemetry.otlp.file", ConfigType::text, "", "", "file that telemetry is written to instead, one request a line"},
     ConfigKey{"telemetry.otlp.interval", ConfigType::duration, "10s", "", "time between exports of metrics"},
     ConfigKey{"telemetry.otlp.traces", ConfigType::flag, "true", "", "export a span of each call"},
