@@ -13,8 +13,8 @@ import tempfile
 import threading
 from pathlib import Path
 
+from harness import ask, binary, case, equal, post, root, serving  # first: it says where the others lie
 from certificates import certificate
-from harness import ask, binary, case, equal, post, root, serving
 from json_schema import problem_of
 
 hello = str(root / "examples/functions/hello-wasm/main.wat")
