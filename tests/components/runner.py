@@ -408,6 +408,28 @@ def a_client_that_goes_away_ends_the_call():
 
 
 @case
+def a_client_that_goes_away_while_nobody_reads_its_body_ends_the_call():
+    arrived, leave = threading.Event(), threading.Event()
+
+    class Holding(Peer):
+        def do_GET(self):
+            arrived.set()
+            leave.wait(300)
+            with contextlib.suppress(OSError):  # who asked has gone
+                super().do_GET()
+
+    with answering(http.server.ThreadingHTTPServer(("127.0.0.1", 0), Holding)) as other:
+        address = f"http://127.0.0.1:{other.port}"
+        with serving(("echo", guests / "hello-python.wasm"), flags=("--allow", f"net.fetch={address}", "--limit", "wall=5m")) as server:
+            with Wire(server) as wire:
+                # More of a body than is held for a guest that does not look at it; the guest waits for somebody else.
+                wire.send(b"POST /out?to=%s/ HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n" % urllib.parse.quote(address).encode(), b"x" * 300_000)
+                assert arrived.wait(300)
+            until_ended(server, "cancelled")
+            leave.set()
+
+
+@case
 def an_answer_may_come_before_the_end_of_the_request():
     # The handler by hand never looks at the body.
     with serving(("hello", root / "tests/components/hello_http.wat")) as server, Wire(server) as wire:

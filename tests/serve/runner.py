@@ -11,6 +11,7 @@ import tempfile
 from pathlib import Path
 
 import admin  # noqa: F401: their cases join the list
+import durable  # noqa: F401
 import front  # noqa: F401
 import rows  # noqa: F401
 import sockets  # noqa: F401

@@ -234,6 +234,7 @@ void FunctionSet::take_wasm(std::vector<DiscoveredFunction> found, Progress& pro
                                                            .log = application.log(),
                                                            .environment = application.environment(),
                                                            .record_folder = application.options().record_folder,
+                                                           .durable_folder = request_.settings.durable_calls,
                                                            .metrics = [&application](World world) { return application.host_metrics(world); },
                                                            .logs = logs_.get()},
                                                   std::move(served));

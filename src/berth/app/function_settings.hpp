@@ -45,6 +45,7 @@ struct FunctionSettings {
     Records records = Records::memory;
     bool records_in_memory_written = false;        // somebody asked for that, whatever the environment
     std::chrono::nanoseconds records_retention = std::chrono::hours(24 * 30);  // of the file
+    std::filesystem::path durable_calls;            // journals of asynchronous calls that the next host takes up; empty: none
     std::optional<std::string> public_url;
     std::uint32_t pooled = 0;                      // calls that one instance of a wasm function serves; 0: one each
     SubprocessOptions process;                     // environment, defaults, metrics and the like are set by who uses it

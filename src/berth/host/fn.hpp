@@ -132,7 +132,13 @@ private:
         switch (call.journal()->before(call.qualified_name(), call.function(), written, outcome)) {
             case HostJournal::Next::failed: return call.trap(call.journal()->failure());
             case HostJournal::Next::served: return serve(call, values, arguments, outcome);
-            case HostJournal::Next::unknown: status = call.lower(Error(Code::unknown_outcome, "the host stopped while this was under way; whether it happened is not known"), values); break;
+            case HostJournal::Next::unknown:
+                if (call.journal()->recovers() && call.function().row.repeats != nullptr && call.function().row.repeats(call, values)) {
+                    status = perform_granted(call, values, arguments);
+                    break;
+                }
+                status = call.lower(Error(Code::unknown_outcome, "the host stopped while this was under way; whether it happened is not known"), values);
+                break;
             case HostJournal::Next::execute: status = perform_granted(call, values, arguments); break;
         }
         // A body may end the call and still have to return something of its type.
@@ -157,6 +163,8 @@ private:
     static HostStatus serve(HostCall& call, RawValue* values, ArgumentTuple& arguments, ByteView outcome) {
         JournalGet in(outcome);
         OutcomeKind kind{};
+        std::array<RawValue, std::max<std::size_t>(1, params.size())> given{};
+        std::copy_n(values, params.size(), given.begin());
         if (!in.plain(kind)) return call.unreadable();
         if (kind != OutcomeKind::answered && kind != OutcomeKind::revoked) return call.restore_end(in);
         if (!call.restore_results(in, values)) return call.unreadable();
@@ -166,6 +174,7 @@ private:
             bool whole = true;
             std::apply([&](const auto&... each) { ((whole = whole && restore(in, call, each)), ...); }, arguments);
             if (!whole) return call.unreadable();
+            if (call.journal()->recovers() && call.function().row.restored != nullptr) call.function().row.restored(call, given.data());
         }
         if (!in.at_end()) return call.unreadable();
         std::apply([&](const auto&... each) { (replay_output(call, each), ...); }, arguments);

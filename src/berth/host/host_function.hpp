@@ -74,6 +74,9 @@ struct HostFunctionRow {
     Effect effect = Effect::none;
     OnError on_error = OnError::status;
     bool keyed = false;  // its effect happens once for each idempotency key, however often it is asked for: HostJournal::key
+    bool (*repeats)(const HostCall& call, const RawValue* params) noexcept = nullptr;  // whether doing it a second time changes nothing outside; null: it does
+    void (*restored)(HostCall& call, const RawValue* params) = nullptr;  // what its success did to the guest's own state beside its memory; done when a call that is
+                                                                         // taken up is served it. Null: nothing
     bool pure = false;  // looks at nothing but its arguments and the guest's own end: stands in no journal, runs again in a replay
 };
 

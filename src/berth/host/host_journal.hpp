@@ -30,6 +30,8 @@ public:
 
     /// Whether outcomes are served: then no grant is asked.
     virtual bool replays() const noexcept = 0;
+    /// Whether a call is taken up: what happens behind the served outcomes happens, so that the guest's own state must be there.
+    virtual bool recovers() const noexcept { return false; }
     /// Replaying: the capability for want of which the call that comes next was refused by the gate, as it was recorded.
     virtual std::optional<Capability> refusal(std::string_view function) = 0;
     /// Recording: the gate refused the call.

@@ -162,7 +162,7 @@ Result<std::unique_ptr<JournalWriter>> JournalWriter::create(const std::filesyst
         const Descriptor old(::open(file.c_str(), O_RDONLY | O_CLOEXEC));
         std::array<std::uint8_t, 4> head{};
         const auto got = old && std::filesystem::is_regular_file(file, error) ? ::read(old.get(), head.data(), head.size()) : -1;
-        const bool replaceable = got == 0 || (got == 4 && std::equal(head.begin(), head.end(), file_head.begin()));
+        const bool replaceable = got >= 0 && std::equal(head.begin(), head.begin() + got, file_head.begin());  // also one that was cut off in its first bytes
         if (!replaceable) {
             Error refused(Code::cannot_create, format("{} is there already and is no journal", file.string()));
             refused.set_fix("name another file");
@@ -177,6 +177,11 @@ Result<std::unique_ptr<JournalWriter>> JournalWriter::create(const std::filesyst
     writer->durability_ = durability;
     writer->blocks_ = journal_blocks_of(file);
     writer->buffer_.assign(file_head.begin(), file_head.end());
+    if (durability == JournalDurability::durable) {
+        // Its name as well: a file that nobody finds is none.
+        const Descriptor folder(::open(file.has_parent_path() ? file.parent_path().c_str() : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+        if (!folder || ::fsync(folder.get()) != 0) return fail(Code::io_error, format("the journal {} cannot be made durable: {}", file.string(), std::strerror(errno)));
+    }
     return writer;
 }
 
@@ -258,6 +263,19 @@ Result<Journal> Journal::read(const std::filesystem::path& file) {
     BERTH_TRY(const auto bytes, read_all(file, "journal"));
     const auto blocks = journal_blocks_of(file);
     return parse(bytes, blocks.get()) | note([&] { return "reading the journal " + file.string(); });
+}
+
+Result<bool> Journal::was_begun(const std::filesystem::path& file) {
+    std::error_code error;
+    if (!std::filesystem::exists(file, error)) return false;
+    BERTH_TRY(const auto bytes, read_all(file, "journal"));
+    if (bytes.size() < file_head.size() && std::equal(bytes.begin(), bytes.end(), file_head.begin())) return false;
+    bool begun = false;
+    BERTH_TRYV(each_frame(bytes, [&](ByteView, std::size_t) -> Result<void> {
+        begun = true;
+        return {};
+    }));
+    return begun;
 }
 
 Result<Journal> Journal::parse(ByteView bytes, JournalBlocks* blocks) {

@@ -152,6 +152,8 @@ struct Journal {
 
     /// Fails with file_not_found, or with journal_invalid for any damage but a torn last frame.
     static Result<Journal> read(const std::filesystem::path& file);
+    /// Whether a call has begun to be written there: false where there is no file, or its first entry was never whole.
+    static Result<bool> was_begun(const std::filesystem::path& file);
     static Result<Journal> parse(ByteView bytes, JournalBlocks* blocks);
 };
 

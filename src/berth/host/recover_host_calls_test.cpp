@@ -174,6 +174,97 @@ TEST(Recovery, NoEffectIsLostOrDoubledWhereAKeyExists) {
     for (const auto point : {RecordPoint::before_call, RecordPoint::call_written, RecordPoint::effect_done, RecordPoint::done_written, RecordPoint::seen_written}) EXPECT_GT(killed[point], 3);
 }
 
+TEST(Recovery, ARefusalOrARevocationIsNoEndOfWhatIsServed) {
+    const testing::TempDir folder;
+    const Outside outside(folder / "effects");
+    const auto file = folder / "call.bj";
+    {
+        const auto writer = JournalWriter::create(file, JournalDurability::durable).value();
+        ASSERT_TRUE(writer->append(opening()));
+        HostCallRecorder recorder(*writer, true);
+        EXPECT_FALSE(run_guest(recorder, {&send}, outside).failure);
+        recorder.refused("look", Capability::time_now);
+        ASSERT_TRUE(writer->sync());
+        // The next one was under way when a capability was taken away and the host ended.
+        ByteView outcome;
+        EXPECT_EQ(recorder.before("send", send, as_bytes("1"), outcome), HostJournal::Next::execute);
+        recorder.revoked(Capability::fs_read);
+        ASSERT_TRUE(writer->sync());
+    }
+    const auto journal = Journal::read(file).value();
+    const auto writer = JournalWriter::resume(file, JournalDurability::durable).value();
+    HostCallRecorder recorder(*writer, true);
+    HostCallRecovery recovery(journal, recorder);
+    EXPECT_TRUE(recovery.recovers());
+    EXPECT_EQ(run_guest(recovery, {&send}, outside).outcomes, (std::vector<std::string>{"outcome of 0"}));
+    EXPECT_EQ(recovery.refusal("look"), Capability::time_now);
+    EXPECT_FALSE(recovery.replays());
+    ByteView outcome;
+    EXPECT_EQ(recovery.before("send", send, as_bytes("1"), outcome), HostJournal::Next::unknown);
+    EXPECT_EQ(outside.lines(), (std::vector<std::string>{"send 0"}));
+}
+
+TEST(Recovery, WhatWentToAnOutputGoesThereAgainAlsoWhenItWasNotSeen) {
+    class Text final : public OutputStream {
+    public:
+        Written write(ByteView bytes) override {
+            text += as_text(bytes);
+            return Written::all;
+        }
+        std::string text;
+    };
+    const testing::TempDir folder;
+    const auto file = folder / "call.bj";
+    {
+        const auto writer = JournalWriter::create(file, JournalDurability::durable).value();
+        ASSERT_TRUE(writer->append(opening()));
+        HostCallRecorder recorder(*writer, true);
+        const Bytes answered{static_cast<std::uint8_t>(OutcomeKind::answered)};
+        for (const bool is_seen : {true, false}) {
+            ByteView outcome;
+            recorder.before("send", send, {}, outcome);
+            recorder.wrote(1, 3);
+            recorder.after(send, answered);
+            if (is_seen) recorder.seen(send);
+        }
+        ASSERT_TRUE(writer->sync());
+    }
+    const auto journal = Journal::read(file).value();
+    const auto writer = JournalWriter::resume(file, JournalDurability::durable).value();
+    HostCallRecorder recorder(*writer, true);
+    Text output;
+    HostCallRecovery recovery(journal, recorder, {.output = &output});
+    for (const std::string_view part : {"one", "two and more"}) {
+        ByteView outcome;
+        ASSERT_EQ(recovery.before("send", send, {}, outcome), HostJournal::Next::served);
+        recovery.output(as_bytes(part));
+        EXPECT_EQ(recovery.seen(send), HostJournal::Next::execute);
+    }
+    EXPECT_EQ(output.text, "onetwo");
+    EXPECT_FALSE(recovery.replays());
+}
+
+TEST(Recovery, AJournalThatWasNeverWholeIsOfNoCall) {
+    const testing::TempDir folder;
+    const auto file = folder / "call.bj";
+    EXPECT_FALSE(Journal::was_begun(file).value());
+    {
+        const auto writer = JournalWriter::create(file, JournalDurability::durable).value();
+        ASSERT_TRUE(writer->append(opening()));
+    }
+    EXPECT_TRUE(Journal::was_begun(file).value());
+    const auto size = std::filesystem::file_size(file);
+    for (std::uintmax_t left = 0; left < size; ++left) {
+        std::filesystem::resize_file(file, left);
+        EXPECT_FALSE(Journal::was_begun(file).value_or(true)) << left;
+        const auto again = JournalWriter::create(file, JournalDurability::durable).value();
+        ASSERT_TRUE(again->append(opening()));
+        ASSERT_TRUE(again->sync());
+    }
+    std::ofstream(file) << "something else that is no journal";
+    EXPECT_EQ(Journal::was_begun(file).error().code(), Code::journal_invalid);
+}
+
 TEST(Recovery, AnotherGuestIsNoticed) {
     const testing::TempDir folder;
     const Outside outside(folder / "effects");

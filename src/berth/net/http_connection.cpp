@@ -85,8 +85,30 @@ void HttpConnection::on_read(const boost::system::error_code& error, std::size_t
         cancel_.cancel(CancelCause::client_gone);
         break_parts(Error(Code::cancelled, "the client went away before the end of the body"));
     }
-    if (!error && (parts_coming_ || phase_ == Phase::handling) && read_wanted()) start_read();
+    if (!error && (parts_coming_ || phase_ == Phase::handling)) read_on();
     if (const auto waiting = std::exchange(waiting_, {})) resume_in_loop(waiting);
+}
+
+void HttpConnection::read_on() {
+    if (read_wanted()) return start_read();
+    if (!parts_coming_) return;
+    if (!watched_ && !hung_up_) {
+        watched_ = lane_.hang_ups.watch(socket_.native_handle(), [this] {
+            watched_ = false;
+            hung_up_ = true;
+            notice_hang_up();
+            if (!ended_) return;
+            if (const auto waiting = std::exchange(waiting_, {})) resume_in_loop(waiting);
+        });
+    }
+    notice_hang_up();
+}
+
+void HttpConnection::notice_hang_up() {
+    if (!hung_up_ || reading_ || ended_ || !parts_coming_) return;  // who reads comes to the end by himself
+    ended_ = true;
+    cancel_.cancel(CancelCause::client_gone);
+    break_parts(Error(Code::cancelled, "the client went away before the end of the body"));
 }
 
 void HttpConnection::take_sealed(std::size_t bytes) {
@@ -198,6 +220,7 @@ Task<void> HttpConnection::run(std::unique_ptr<HttpConnection> connection) {
         std::string_view nothing;
         connection->send_sealed(nothing);
     }
+    if (connection->watched_) lane.hang_ups.forget(connection->socket_.native_handle());
     boost::system::error_code ignored;
     connection->socket_.close(ignored);
     co_await connection->read_stopped();
@@ -237,7 +260,7 @@ Task<void> HttpConnection::serve() {
         const auto request_bytes = request_.body.size();
         phase_ = Phase::handling;
         deadline_ = SteadyTime::max();
-        if (read_wanted()) start_read();
+        read_on();
         auto response = co_await server.handler.handle(request_);
         now = std::chrono::steady_clock::now();
         const auto& series = lane_.series_of(request_.method, response.route, response.status);
@@ -398,7 +421,7 @@ void HttpConnection::wake_parts() {
         if (send_some(go_on) != Sent::all) return break_parts(Error(Code::cancelled, "the client does not read"));
     }
     feed_parts();
-    if (read_wanted()) start_read();
+    read_on();
 }
 
 void HttpConnection::break_parts(Error error) {
@@ -467,7 +490,7 @@ Task<bool> HttpConnection::send_source(HttpBodySource& source, bool head_only) {
         phase_ = Phase::handling;  // a client that goes away, or a server that closes, tells the source
         deadline_ = SteadyTime::max();
         if (ended_) cancel_.cancel(CancelCause::client_gone);
-        if (read_wanted()) start_read();
+        read_on();
         auto part = co_await source.next(cancel_.token());
         enter(Phase::writing, lane_.server.options.write_timeout);
         if (!part || ended_) co_return false;

@@ -20,7 +20,7 @@ namespace berth {
 /// Reads requests, has them handled one after the other, writes the answers. Lives in the loop of its lane.
 ///
 /// One read is outstanding all the time, also while a request is handled: that is how a client that went away is
-/// noticed at once, at no cost in system calls.
+/// noticed at once, at no cost in system calls. Where a body waits for room nothing is read, and the lane's watch tells.
 class HttpConnection {
 public:
     HttpConnection(HttpLane& lane, int descriptor, const PeerAddress& peer);
@@ -77,6 +77,9 @@ private:
     /// There is room again, or somebody waits for the first of it.
     void wake_parts();
     void break_parts(Error error);
+    /// Reads on, or has it noticed when the client goes while a body waits for room.
+    void read_on();
+    void notice_hang_up();
     bool read_wanted();  // while a request is handled: there is room for more of its body, or for requests behind it
     void take_sealed(std::size_t bytes);
     Task<bool> send_rest(std::string_view first, std::string_view second);
@@ -99,6 +102,8 @@ private:
     std::size_t chunk_size_ = 0;
     std::string arrived_;              // read, not taken yet
     bool reading_ = false;
+    bool watched_ = false;             // by the lane's watch
+    bool hung_up_ = false;             // which has told that the peer has closed
     bool ended_ = false;               // the peer has closed, or the connection broke
     bool timed_out_ = false;
     bool broken_ = false;              // writing makes no sense any more

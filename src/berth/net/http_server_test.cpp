@@ -46,6 +46,13 @@ public:
             ++cancelled;
             cancelled.notify_all();
             response.status = request.cancel.error().code() == Code::shutting_down ? 503 : 499;
+        } else if (request.path == "/unread") {
+            ++waiting;
+            waiting.notify_all();
+            co_await Reactor::current()->sleep_for(1h, request.cancel);
+            cause = request.cancel.cause();
+            ++cancelled;
+            cancelled.notify_all();
         } else if (request.path == "/endless") {
             response.source = std::make_unique<Endless>();
         } else if (request.path.starts_with("/status/")) {
@@ -57,6 +64,7 @@ public:
         }
         co_return response;
     }
+    bool takes_parts(const HttpRequest& request) const noexcept override { return request.path == "/unread"; }
     std::atomic<int> waiting = 0;
     std::atomic<int> cancelled = 0;
     std::atomic<CancelCause> cause = CancelCause::none;
@@ -256,6 +264,27 @@ TEST_F(HttpServerTest, AClientThatGoesAwayCancelsItsRequest) {
     }
     echo_.cancelled.wait(0);
     EXPECT_EQ(echo_.cause.load(), CancelCause::client_gone);
+}
+
+TEST_F(HttpServerTest, AClientThatGoesAwayWhileItsBodyWaitsForRoomCancelsItsRequest) {
+    start();
+    {
+        RawClient client(server_->port());
+        client.send("POST /unread HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n");
+        ASSERT_TRUE(client.send(std::string(300'000, 'x')));  // more than is held of it: nobody reads what still comes
+        echo_.waiting.wait(0);
+    }
+    echo_.cancelled.wait(0);
+    EXPECT_EQ(echo_.cause.load(), CancelCause::client_gone);
+    // The same for one that closed before its body came to that place, and with nothing after it.
+    for (int round = 1; round < 20; ++round) {
+        {
+            RawClient client(server_->port());
+            client.send("POST /unread HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n");
+            client.send(format("{:x}\r\n{}", 280'000, std::string(280'000, 'y')));
+        }
+        echo_.cancelled.wait(round);
+    }
 }
 
 TEST_F(HttpServerTest, AnAnswerInPartsIsCountedHoweverManyOthersWereCountedSince) {

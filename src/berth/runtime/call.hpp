@@ -68,7 +68,8 @@ class CallStart {
 public:
     virtual ~CallStart() = default;
     /// An error keeps the call from starting and is its outcome.
-    virtual Task<Result<void>> starting(std::string id) = 0;
+    /// `durable`: see Call::durable.
+    virtual Task<Result<void>> starting(std::string id, bool durable) = 0;
 };
 
 /// One invocation of a function, as it enters the runtime. Moved along, since it carries its place among the running ones.
@@ -98,6 +99,7 @@ struct Call {
     DenialListener* denials = nullptr; // told of denied calls of a wasm guest instead of the engine's listener; outlives the call
     CallStart* start = nullptr;        // null: nobody is asked; outlives the call
     bool receipt = false;              // Outcome::receipt is wanted
+    bool durable = false;              // its journal outlives the host, and the next one takes it up; settled by the runtime for calls with `start`
     CallObserver* operations = nullptr;  // told of its operations, where the runtime makes spans; outlives the call
     RunningCall* running = nullptr;    // its entry among the running ones, given by the runtime; outlives its run in the engine
     const Function* admitted = nullptr;  // the version found for it, given by the runtime; null before that. Outlives the steps of the call

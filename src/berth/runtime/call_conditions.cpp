@@ -58,8 +58,8 @@ private:
 /// The machine as it is. A replayed guest gets it too and never reaches it.
 class LiveConditions final : public CallConditions {
 public:
-    LiveConditions(const Clock& clock, bool reads_cpu, RandomSource& random, Network& network, const CallStreams& streams, std::unique_ptr<CallTape> tape)
-        : clock_(clock, reads_cpu), random_(random), network_(network), streams_(streams), tape_(std::move(tape)) {}
+    LiveConditions(const Clock& clock, bool reads_cpu, RandomSource& random, Network& network, const CallStreams& streams, std::unique_ptr<CallTape> tape, std::unique_ptr<const Journal> left_over = nullptr)
+        : clock_(clock, reads_cpu), random_(random), network_(network), streams_(streams), left_over_(std::move(left_over)), tape_(std::move(tape)) {}
 
     GuestClock& clock() override { return clock_; }
     FileProvider& files() override { return files_; }
@@ -75,8 +75,17 @@ private:
     RandomSource& random_;
     Network& network_;
     CallStreams streams_;
+    std::unique_ptr<const Journal> left_over_;  // the tape reads it
     std::unique_ptr<CallTape> tape_;
 };
+
+/// What a host before has recorded of a call; null: it had not begun.
+Result<std::unique_ptr<const Journal>> left_over_of(const std::filesystem::path& file) {
+    BERTH_TRY(const bool begun, Journal::was_begun(file));
+    if (!begun) return nullptr;
+    BERTH_TRY(auto journal, Journal::read(file));
+    return std::make_unique<const Journal>(std::move(journal));
+}
 
 class VirtualConditions final : public CallConditions {
 public:
@@ -128,6 +137,17 @@ Result<std::unique_ptr<CallConditions>> CallConditions::create(const WasmProgram
         return std::make_unique<LiveConditions>(clock, program.reads_clocks(), random, network, streams, std::make_unique<ReplayTape>(*mode.replay, std::move(setup), mode.trace));
     }
     const bool recorded = !mode.record.empty() || mode.trace != nullptr;
+    if (!mode.deterministic && mode.durable) {
+        BERTH_TRY(auto left_over, left_over_of(mode.record));
+        std::unique_ptr<CallTape> tape;
+        if (left_over && left_over->end() != nullptr) {
+            tape = std::make_unique<ReplayTape>(*left_over, HostCallReplayer::Setup{.output = &streams.output, .error = &streams.error}, mode.trace);
+        } else {
+            tape = std::make_unique<RecordTape>(program, mode, clock.wall().time_since_epoch().count(), nullptr, left_over.get(), &streams);
+        }
+        return std::make_unique<LiveConditions>(clock, program.reads_clocks(), random, network, streams, std::move(tape), std::move(left_over));
+    }
+    // A deterministic call has no effect outside: one that was cut off runs again from its beginning.
     if (!mode.deterministic) {
         std::unique_ptr<CallTape> tape;
         if (recorded) tape = std::make_unique<RecordTape>(program, mode, clock.wall().time_since_epoch().count());

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <optional>
 
 #include "berth/base/cid.hpp"
@@ -44,11 +45,13 @@ struct CallMode {
     std::filesystem::path save_files;  // deterministic: what the mounts hold after the call is written there; empty: not
 
     std::filesystem::path record;      // journal of the call; empty: none is kept
+    bool durable = false;              // what was acknowledged is on the medium, and a journal that lies there already is of a call that is taken up
     const Bytes* module = nullptr;     // the module's bytes, kept beside the journal so that it can be replayed; null: not
     CallTrace* trace = nullptr;        // filled in; a call with it has a journal even if none is kept
     const CallFaults* faults = nullptr;  // only of a recorded call, and jumps only of a deterministic one; outlives it. Null: none
     const Journal* replay = nullptr;   // serve the outcomes of this one instead of letting anything happen
     HostCallReplayer::Setup replay_setup;
+    std::function<void(RecordPoint, std::uint64_t)> at_point;  // of a durable call: told of every boundary, with the number of the operation; for tests that kill the process there
 };
 
 }  // namespace berth

@@ -49,18 +49,45 @@ Result<Limits> limits_of(const JournalOpen& open) {
     return limits;
 }
 
-RecordTape::RecordTape(const WasmProgram& program, const CallMode& mode, std::int64_t clock_start, VirtualClock* virtual_clock)
-    : program_(program), mode_(mode), clock_start_(clock_start), virtual_clock_(virtual_clock) {}
+RecordTape::RecordTape(const WasmProgram& program, const CallMode& mode, std::int64_t clock_start, VirtualClock* virtual_clock, const Journal* left_over, const CallStreams* streams)
+    : program_(program), mode_(mode), clock_start_(left_over != nullptr ? left_over->open().clock : clock_start), virtual_clock_(virtual_clock), left_over_(left_over), streams_(streams) {}
 
-Result<void> RecordTape::begin(std::string_view entry, const Bytes& args, const Limits& limits) {
+Result<void> RecordTape::open_file() {
+    const auto durability = mode_.durable ? JournalDurability::durable : JournalDurability::buffered;
     if (mode_.record.empty()) {
         writer_ = JournalWriter::in_memory();
+    } else if (left_over_ != nullptr) {
+        BERTH_TRY(writer_, JournalWriter::resume(mode_.record, durability));
     } else {
-        BERTH_TRY(writer_, JournalWriter::create(mode_.record));
+        BERTH_TRY(writer_, JournalWriter::create(mode_.record, durability));
         if (mode_.module != nullptr) BERTH_TRYV(writer_->blocks()->put(Cid(Cid::Codec::raw, program_.digest()), *mode_.module));
     }
+    return {};
+}
+
+HostJournal& RecordTape::host_calls() {
+    if (recovery_) return *recovery_;
+    return *recorder_;
+}
+
+std::uint64_t RecordTape::revoked() const {
+    std::uint64_t capabilities = 0;
+    if (left_over_ == nullptr) return capabilities;
+    for (const auto& entry : left_over_->entries) {
+        if (entry.kind != JournalKind::revoke) continue;
+        for (const auto& named : capabilities_named(entry.capability)) capabilities |= std::uint64_t{1} << static_cast<unsigned>(named.capability);
+    }
+    return capabilities;
+}
+
+Result<void> RecordTape::begin(std::string_view entry, const Bytes& args, const Limits& limits) {
+    BERTH_TRYV(open_file());
     // Where the process is killed on purpose, what was acknowledged has to be on the medium.
-    recorder_ = std::make_unique<HostCallRecorder>(*writer_, mode_.faults != nullptr && mode_.faults->kill_at != 0);
+    recorder_ = std::make_unique<HostCallRecorder>(*writer_, mode_.durable || (mode_.faults != nullptr && mode_.faults->kill_at != 0));
+    if (mode_.durable) {
+        recorder_->set_key_prefix(mode_.record.stem().string());
+        if (mode_.at_point) recorder_->at_point = mode_.at_point;
+    }
     if (mode_.faults != nullptr) {
         recorder_->fail_at(mode_.faults->fail_operation);
         recorder_->at_point = [this](RecordPoint point, std::uint64_t number) {
@@ -85,7 +112,20 @@ Result<void> RecordTape::begin(std::string_view entry, const Bytes& args, const 
                                .deterministic = mode_.deterministic,
                                .fuel_schedule = schedules_of(program_),
                                .limits = journal_limits(limits)};
-    return writer_->append(opening);
+    if (left_over_ == nullptr) {
+        BERTH_TRYV(writer_->append(opening));
+        return mode_.durable ? writer_->sync() : Result<void>();
+    }
+    if (*opening.open != left_over_->open()) {
+        return fail(Code::host_restarted, "the host ended while the call ran, and the function, its policy or its limits are others now; it was not run again");
+    }
+    HostCallReplayer::Setup setup;
+    if (streams_ != nullptr) {
+        setup.output = &streams_->output;
+        setup.error = &streams_->error;
+    }
+    recovery_ = std::make_unique<HostCallRecovery>(*left_over_, *recorder_, std::move(setup));
+    return {};
 }
 
 OutputStream& RecordTape::output(OutputStream& inner) {

@@ -8,12 +8,14 @@
 #include "berth/base/limits.hpp"
 #include "berth/host/journal.hpp"
 #include "berth/host/record_host_calls.hpp"
+#include "berth/host/recover_host_calls.hpp"
 #include "berth/host/replay_host_calls.hpp"
 #include "berth/runtime/call_mode.hpp"
 #include "berth/runtime/outcome.hpp"
 
 namespace berth {
 
+struct CallStreams;
 class VirtualClock;
 class WasmProgram;
 
@@ -33,6 +35,8 @@ public:
     virtual HostJournal& host_calls() = 0;
     /// The arguments to call with instead of the given ones, in the world's encoding; null: the given ones.
     virtual const Bytes* args() const { return nullptr; }
+    /// What was taken away in the part of the call that is served; bit n is Capability(n).
+    virtual std::uint64_t revoked() const { return 0; }
     /// The streams that the guest works on instead of the given ones.
     virtual OutputStream& output(OutputStream& inner) = 0;
     virtual OutputStream& error(OutputStream& inner) = 0;
@@ -45,22 +49,29 @@ public:
 /// Writes the journal of a call. Of a call without a file the root is known afterwards, and nothing is kept.
 class RecordTape final : public CallTape {
 public:
-    /// `virtual_clock` is the one that the guest has; null: the machine's.
-    RecordTape(const WasmProgram& program, const CallMode& mode, std::int64_t clock_start, VirtualClock* virtual_clock = nullptr);
+    /// `virtual_clock` is the one that the guest has; null: the machine's. `left_over` is what a host before has recorded of the
+    /// call, which is taken up; what it wrote goes to `streams` again.
+    RecordTape(const WasmProgram& program, const CallMode& mode, std::int64_t clock_start, VirtualClock* virtual_clock = nullptr, const Journal* left_over = nullptr, const CallStreams* streams = nullptr);
 
     Result<void> begin(std::string_view entry, const Bytes& args, const Limits& limits) override;
-    HostJournal& host_calls() override { return *recorder_; }
+    HostJournal& host_calls() override;
+    std::uint64_t revoked() const override;
     OutputStream& output(OutputStream& inner) override;
     OutputStream& error(OutputStream& inner) override;
     void end(Outcome& outcome, Bytes result) override;
 
 private:
+    Result<void> open_file();
+
     const WasmProgram& program_;
     const CallMode& mode_;
     std::int64_t clock_start_;
     VirtualClock* virtual_clock_;
+    const Journal* left_over_;
+    const CallStreams* streams_;
     std::unique_ptr<JournalWriter> writer_;
     std::unique_ptr<HostCallRecorder> recorder_;
+    std::unique_ptr<HostCallRecovery> recovery_;  // of a call that is taken up
     std::unique_ptr<RecordedOutput> output_;
     std::unique_ptr<RecordedOutput> error_;
 };

@@ -1,6 +1,7 @@
 #include "berth/runtime/component_call.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <array>
 #include <functional>
 
@@ -213,6 +214,7 @@ Outcome run_component(const WasmProgram& program, const Call& call, const WasmCa
             outcome.error = begun.error();
             return finish();
         }
+        for (auto rest = tape->revoked(); rest != 0; rest &= rest - 1) static_cast<void>(setup.grants.revoke(static_cast<Capability>(std::countr_zero(rest))));
     }
     const auto environment = granted_environment(program, setup.environment);
     WholeBody whole;

@@ -1,6 +1,7 @@
 #include "berth/runtime/component_gate.hpp"
 
 #include <algorithm>
+#include <array>
 
 #include "berth/base/format.hpp"
 #include "berth/engine/call_record.hpp"
@@ -166,6 +167,11 @@ std::int32_t ComponentGate::deny_origin(Capability capability, std::string_view 
 
 ComponentHost::Next ComponentGate::execute(const ComponentOp& op, const HostFunction& function, ComponentAnswer& answer) {
     const auto& needs = function.row.needs;
+    if (op.object != 0 && op.object < lost_below_ && !function.row.pure && op.function != ComponentFunction::file_close && !objects_.contains(op.object)) {
+        failure_ = Error(Code::host_restarted, "the host ended while the call ran, and what it had open ended with it; the call cannot go on");
+        failure_->set_where(component_table().qualified(function_));
+        return Next::ends;
+    }
     answer.status = needs.checked_by_gate() ? require(needs.capability()) : 0;
     if (answer.status == 0) answer.status = component_body(op.function)(*this, op, answer);
     if (answer.status == component_pending) return Next::proceed;
@@ -220,7 +226,11 @@ ComponentHost::Next ComponentGate::through_journal(const ComponentOp& op, const 
     switch (journal_->before(name, function, written, outcome)) {
         case HostJournal::Next::failed: return journal_failed();
         case HostJournal::Next::served: return serve(op, outcome, answer);
-        case HostJournal::Next::unknown: failure_ = Error(Code::unknown_outcome, "the host stopped while this was under way; whether it happened is not known"); return Next::ends;
+        case HostJournal::Next::unknown:
+            // The call's own outputs went with it.
+            if (journal_->recovers() && (op.function == ComponentFunction::stdout_write || op.function == ComponentFunction::stderr_write)) break;
+            failure_ = Error(Code::unknown_outcome, "the host stopped while this was under way; whether it happened is not known");
+            return Next::ends;
         case HostJournal::Next::execute: break;
     }
     auto next = execute(op, function, answer);
@@ -242,6 +252,40 @@ ComponentHost::Next ComponentGate::through_journal(const ComponentOp& op, const 
     return next;
 }
 
+void ComponentGate::restore(const ComponentOp& op, const ComponentAnswer& answer, std::size_t size) {
+    using enum ComponentFunction;
+    if (answer.status != 0) return;
+    switch (op.function) {
+        case file_preopens: {
+            ComponentAnswer again;
+            component_body(op.function)(*this, op, again);  // opens the mounted directories under the numbers that they had
+            return;
+        }
+        case stdin_read: {
+            std::array<std::uint8_t, 4096> part;
+            while (size > 0) {
+                const auto got = input().read(MutableBytes(part).first(std::min(size, part.size())));
+                if (got <= 0) return;
+                size -= static_cast<std::size_t>(got);
+            }
+            return;
+        }
+        case request_read: {
+            std::string_view part;
+            while (size > 0 && handler_.read_request(size, part) == 0 && !part.empty()) size -= std::min(size, part.size());
+            return;
+        }
+        case file_close: close(op.object); return;
+        case file_open:
+        case http_handle:
+        case tcp_create:
+        case tcp_accept:
+        case udp_create:
+        case name_lookup: lost_below_ = next_object_ = std::max(next_object_, answer.x + 1); return;
+        default: return;
+    }
+}
+
 ComponentHost::Next ComponentGate::serve(const ComponentOp& op, ByteView outcome, ComponentAnswer& answer) {
     JournalGet in(outcome);
     OutcomeKind kind{};
@@ -260,6 +304,7 @@ ComponentHost::Next ComponentGate::serve(const ComponentOp& op, ByteView outcome
     }
     ByteView bytes;
     if (kind != OutcomeKind::answered || !in.plain(answer.status) || !in.length(answer.x) || !in.length(answer.y) || !in.bytes(bytes) || !in.at_end()) return unreadable();
+    if (journal_->recovers()) restore(op, answer, bytes.size());
     scratch_.assign(as_text(bytes));
     answer.bytes = scratch_;
     count(op.function, answer.status == denied ? HostOutcome::denied : HostOutcome::ok);

@@ -124,6 +124,7 @@ private:
     Next through_journal(const ComponentOp& op, const HostFunction& function, ComponentAnswer& answer);
     Next serve(const ComponentOp& op, ByteView outcome, ComponentAnswer& answer);
     Next journal_failed();
+    void restore(const ComponentOp& op, const ComponentAnswer& answer, std::size_t size);
     void count(ComponentFunction function, HostOutcome outcome) noexcept;
 
     const WasmProgram& program_;
@@ -143,6 +144,7 @@ private:
     std::shared_ptr<const NetworkGuard> guard_;    // owners: this, and requests that are still being ended
     std::map<std::uint64_t, Object> objects_;
     std::uint64_t next_object_ = 1;
+    std::uint64_t lost_below_ = 0;                 // of a call that was taken up: numbers below were given out by the host before
     std::map<std::uint64_t, Capability> sent_;
     std::map<std::uint64_t, std::string> looked_up_;
     std::map<IpAddress, std::vector<std::string>> pinned_;

@@ -663,5 +663,45 @@ TEST_F(ComponentGateTest, WhatWasRecordedIsServedWithEverythingCut) {
     gate_.reset();
 }
 
+TEST_F(ComponentGateTest, ACallThatIsTakenUpHasItsMountsAndNothingElseThatWasOpen) {
+    grant(Capability::fs_read);
+    CallMode mode;
+    mode.record = folder_.path() / "call.bj";
+    mode.durable = true;
+    std::uint64_t held = 0, closed = 0;
+    const auto first_part = [&] {
+        ask(file_preopens);
+        closed = ask(file_open, "a.txt", 1, 1 << 4).answer.x;
+        EXPECT_EQ(ask(file_read, {}, closed, 0, 100).bytes, "content");
+        EXPECT_EQ(ask(file_close, {}, closed).answer.status, 0);
+        held = ask(file_open, "a.txt", 1, 1 << 4).answer.x;
+        EXPECT_EQ(ask(stdout_write, "told ").answer.status, 0);
+    };
+    begin();
+    {
+        RecordTape tape(*program_, mode, 0);
+        begin(&tape);
+        first_part();
+        gate_.reset();  // and the host ends
+    }
+    EXPECT_EQ(output_.take(), "told ");
+    std::filesystem::rename(folder_.path() / "a.txt", folder_.path() / "b.txt");
+    const auto journal = Journal::read(mode.record);
+    ASSERT_TRUE(journal) << journal.error().message();
+    const CallStreams streams{input_, output_, output_};
+    RecordTape tape(*program_, mode, 0, nullptr, &*journal, &streams);
+    begin(&tape);
+    first_part();
+    EXPECT_EQ(output_.text(), "told ") << "what it said is there again";
+    const auto other = ask(file_open, "b.txt", 1, 1 << 4);
+    ASSERT_EQ(other.answer.status, 0) << "the mount is open";
+    EXPECT_GT(other.answer.x, held) << "no number is given out twice";
+    EXPECT_EQ(ask(file_read, {}, other.answer.x, 0, 100).bytes, "content");
+    EXPECT_EQ(ask(file_read, {}, held, 0, 100).next, Next::ends);
+    ASSERT_TRUE(gate_->failure());
+    EXPECT_EQ(gate_->failure()->code(), Code::host_restarted);
+    gate_.reset();
+}
+
 }  // namespace
 }  // namespace berth

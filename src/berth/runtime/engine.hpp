@@ -27,6 +27,12 @@ public:
     /// names the call (ids, function, depth, trace) stays as it is, for those who watch it.
     virtual Task<Outcome> call(FunctionRef function, Call& call) = 0;
 
+    /// Whether a call of this function that was cut off with its host is taken up by the next one: Call::durable.
+    virtual bool resumes(const Function& function) const {
+        static_cast<void>(function);
+        return false;
+    }
+
     /// Ends what still runs after `grace`. Afterwards no guest and no process of it exists.
     virtual Task<void> close(std::chrono::milliseconds grace) = 0;
 };

@@ -110,7 +110,8 @@ void take_outcome(ExecutionRecord& record, const Outcome& outcome, WallTime ende
         json.end_object();
         record.error = json.take();
     } else if (payloads) {
-        record.output = shown_payload(outcome.output.empty() || !check_json(outcome.output.bytes) ? "null" : outcome.output.bytes);
+        const auto& output = outcome.output.bytes;
+        record.output = shown_payload(outcome.output.empty() ? "null" : check_json(output) ? output : is_utf8(output) ? json_quote(output) : "null");
     }
 }
 

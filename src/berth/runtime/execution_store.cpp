@@ -13,8 +13,8 @@ namespace {
 
 constexpr std::string_view record_prefix = "fn/record/";      // ‖ id upside down, so that the newest come first: the record
 constexpr std::string_view function_prefix = "fn/function/";  // ‖ name ‖ 0 ‖ id upside down: nothing; the records of one function
-constexpr std::string_view open_prefix = "fn/open/";          // ‖ id: p or r; records that are pending or running
-constexpr std::string_view call_prefix = "fn/call/";          // ‖ id: an accepted call; ‖ id ‖ / ‖ number: a part of its input
+constexpr std::string_view open_prefix = "fn/open/";          // ‖ id: p, r or d; records that are pending or running, running as durable calls
+constexpr std::string_view call_prefix = "fn/call/";          // ‖ id: an accepted call, until it begins, or ends when it is durable; ‖ id ‖ / ‖ number: a part of its input
 constexpr std::size_t input_part = 4 << 20;
 constexpr std::size_t most_looked_at = 20'000;   // records of the store, by one list
 constexpr std::size_t most_held = 50'000;        // records that wait for a store that fails
@@ -50,17 +50,6 @@ Result<void> erase_call(StoreTransaction& from, std::string_view id) {
         if (!there) return {};
         BERTH_TRYV(from.erase(as_bytes(key)));
     }
-}
-
-Result<void> put_record(StoreTransaction& to, const ExecutionRecord& record) {
-    BERTH_TRYV(to.put(as_bytes(record_key(record.id)), as_bytes(stored_record(record))));
-    BERTH_TRYV(to.put(as_bytes(function_key(record.function, record.id)), {}));
-    const auto open = open_key(record.id);
-    if (!has_ended(record.status)) return to.put(as_bytes(open), as_bytes(record.status == ExecutionRecord::Status::pending ? "p" : "r"));
-    BERTH_TRY(const auto was, to.get(as_bytes(open)));
-    if (!was) return {};
-    if (as_text(*was) == "p") BERTH_TRYV(erase_call(to, record.id));  // it ended without having begun
-    return to.erase(as_bytes(open));
 }
 
 Result<std::optional<ExecutionRecord>> read_record(StoreTransaction& from, std::string_view id) {
@@ -105,7 +94,8 @@ Result<void> ExecutionStore::settle() {
         BERTH_TRY(const auto look, options_.store.begin(StoreAccess::read));
         BERTH_TRYV(look->walk(as_bytes(open_prefix), as_bytes(behind(open_prefix)), [&](ByteView key, ByteView value) {
             auto id = std::string(as_text(key).substr(open_prefix.size()));
-            (as_text(value) == "p" ? left_over_ : begun).push_back(std::move(id));
+            const auto state = as_text(value);
+            (state == "p" ? left_over_ : state == "d" ? interrupted_ : begun).push_back(std::move(id));
             return true;
         }));
     }
@@ -126,6 +116,19 @@ Result<void> ExecutionStore::settle() {
         BERTH_TRYV(change->commit());
     }
     return {};
+}
+
+Result<void> ExecutionStore::put_record(StoreTransaction& to, const ExecutionRecord& record) {
+    BERTH_TRYV(to.put(as_bytes(record_key(record.id)), as_bytes(stored_record(record))));
+    BERTH_TRYV(to.put(as_bytes(function_key(record.function, record.id)), {}));
+    const auto open = open_key(record.id);
+    BERTH_TRY(const auto was, to.get(as_bytes(open)));
+    const bool durable = was && as_text(*was) == "d";
+    if (!has_ended(record.status)) return durable ? Result<void>() : to.put(as_bytes(open), as_bytes(record.status == ExecutionRecord::Status::pending ? "p" : "r"));
+    if (!was) return {};
+    if (durable) ended_.push_back(record.id);
+    if (durable || as_text(*was) == "p") BERTH_TRYV(erase_call(to, record.id));  // it ended without having begun, or needs to be known no more
+    return to.erase(as_bytes(open));
 }
 
 void ExecutionStore::ring() noexcept {
@@ -190,6 +193,7 @@ void ExecutionStore::collect() {
 }
 
 Result<void> ExecutionStore::write_all(const std::vector<Job*>& jobs) {
+    ended_.clear();
     BERTH_TRY(const auto change, options_.store.begin(StoreAccess::write));
     for (auto* job : jobs) BERTH_TRYV(job->apply(*change));
     for (const auto& record : records_) BERTH_TRYV(put_record(*change, record));
@@ -203,6 +207,7 @@ void ExecutionStore::write(std::vector<Job*>& jobs) {
     if (written) {
         records_.clear();
         failing_ = false;
+        if (options_.forget) std::ranges::for_each(ended_, options_.forget);
         return;
     }
     // Records wait for the next try; who was promised something is told.
@@ -300,18 +305,21 @@ Task<Result<std::optional<Call>>> ExecutionStore::load(std::string id) {
     co_return std::move(found);
 }
 
-Task<Result<void>> ExecutionStore::begin(std::string id) {
+Task<Result<void>> ExecutionStore::begin(std::string id, bool durable) {
     Result<void> begun;
     std::function<Result<void>(StoreTransaction&)> take = [&](StoreTransaction& from) -> Result<void> {
         begun = Result<void>();
         BERTH_TRY(const auto head, from.get(as_bytes(call_key(id))));
+        BERTH_TRY(const auto open, from.get(as_bytes(open_key(id))));
         auto record = read_record(from, id);
         if (!head) begun = fail(Code::conflict, format("the call {} has begun already", id));
         else if (!record || !*record) begun = record ? fail(Code::storage_error, format("the call {} has no record", id)) : std::unexpected(record.error());
+        else if (open && as_text(*open) == "d" && !durable) begun = fail(Code::host_restarted, "the host ended while the call ran, and its function is none that takes calls up; it was not run again");
         if (!begun) return {};
         (*record)->status = ExecutionRecord::Status::running;
-        BERTH_TRYV(erase_call(from, id));
-        return put_record(from, **record);
+        if (!durable) BERTH_TRYV(erase_call(from, id));
+        BERTH_TRYV(put_record(from, **record));
+        return durable ? from.put(as_bytes(open_key(id)), as_bytes("d")) : Result<void>();
     };
     const auto taken = co_await done(std::move(take));
     if (!taken) co_return taken;

@@ -45,9 +45,11 @@ public:
         MetricRegistry& metrics;
         std::chrono::nanoseconds retention = std::chrono::hours(24 * 30);  // records older than this go
         std::chrono::milliseconds batch{50};                               // how long records wait for others
+        std::function<void(std::string_view id)> forget = {};              // told of each durable call whose end is on the medium; on the writing thread
     };
 
-    /// Settles what the host before left: calls that had begun and not ended become failed with host_restarted.
+    /// Settles what the host before left: calls that had begun and not ended become failed with host_restarted, but for those that
+    /// are taken up: `interrupted`.
     static Result<std::unique_ptr<ExecutionStore>> open(Options options);
     /// Writes what waits.
     ~ExecutionStore();
@@ -56,14 +58,17 @@ public:
 
     /// The calls that the host before accepted and never began, oldest first.
     const std::vector<std::string>& left_over() const noexcept { return left_over_; }
+    /// The calls that had begun as durable ones and not ended, oldest first.
+    const std::vector<std::string>& interrupted() const noexcept { return interrupted_; }
 
     /// Takes over a call that nobody waits for, with its record. In a reactor.
     Task<Result<void>> accept(const Call& call, const ExecutionRecord& record);
-    /// An accepted call as it was; nothing when it is not there or has begun. In a reactor.
+    /// An accepted call as it was; nothing when it is not there or has begun, unless it is durable. In a reactor.
     Task<Result<std::optional<Call>>> load(std::string id);
-    /// From when this returns the call counts as begun and is never given out again. Fails with conflict when it has begun
-    /// already. In a reactor.
-    Task<Result<void>> begin(std::string id);
+    /// From when this returns the call counts as begun and is never given out again, unless it is durable: the next host takes it
+    /// up. Fails with conflict when it has begun already, with host_restarted when it was interrupted and is durable no more. In a
+    /// reactor.
+    Task<Result<void>> begin(std::string id, bool durable);
 
     /// Where the records to write come from: called on the writing thread after `wake`; what it returned is not returned again.
     using Source = std::function<std::vector<ExecutionRecord>()>;
@@ -95,6 +100,7 @@ private:
     void collect();
     void write(std::vector<Job*>& jobs);
     Result<void> write_all(const std::vector<Job*>& jobs);
+    Result<void> put_record(StoreTransaction& to, const ExecutionRecord& record);
     void sweep();
     Result<void> remove_old();
     Task<Result<void>> done(std::function<Result<void>(StoreTransaction&)> apply);
@@ -102,10 +108,12 @@ private:
     const Options options_;
     Counter& lost_;
     std::vector<std::string> left_over_;
+    std::vector<std::string> interrupted_;
     std::atomic<bool> awake_{false};
     std::mutex source_mutex_;
     Source source_;                        // guarded by source_mutex_
     std::vector<ExecutionRecord> records_;  // to be written; of the writing thread
+    std::vector<std::string> ended_;       // durable calls whose end is being written; of the writing thread
     bool failing_ = false;                 // of the writing thread: the last write failed
     std::mutex mutex_;
     std::condition_variable changed_;

@@ -86,7 +86,7 @@ TEST_F(ExecutionStoreTest, AnAcceptedCallIsThereAfterARestartAndIsGivenOutOnce) 
     const auto begun = wait(store->load(id)).value();
     ASSERT_TRUE(begun);
     EXPECT_EQ(store->find(id).value()->status, ExecutionRecord::Status::pending);
-    ASSERT_TRUE(wait(store->begin(id)));
+    ASSERT_TRUE(wait(store->begin(id, false)));
     EXPECT_EQ(begun->input.bytes, R"({"n":1.10})");
     EXPECT_EQ(begun->function, "f");
     EXPECT_EQ(begun->request_id, "asked");
@@ -98,7 +98,7 @@ TEST_F(ExecutionStoreTest, AnAcceptedCallIsThereAfterARestartAndIsGivenOutOnce) 
     EXPECT_EQ(begun->auth->metadata, R"({"team":1})");
     EXPECT_EQ(store->find(id).value()->status, ExecutionRecord::Status::running);
     EXPECT_FALSE(wait(store->load(id)).value());
-    EXPECT_EQ(wait(store->begin(id)).error().code(), Code::conflict);
+    EXPECT_EQ(wait(store->begin(id, false)).error().code(), Code::conflict);
 }
 
 TEST_F(ExecutionStoreTest, ALargeInputIsStoredInPartsAndLeavesNone) {
@@ -110,7 +110,7 @@ TEST_F(ExecutionStoreTest, ALargeInputIsStoredInPartsAndLeavesNone) {
     const auto made = call(input);
     ASSERT_TRUE(wait(store->accept(made, records.pending(made))));
     EXPECT_EQ(wait(store->load(made.id)).value()->input.bytes, input);
-    ASSERT_TRUE(wait(store->begin(made.id)));
+    ASSERT_TRUE(wait(store->begin(made.id, false)));
     std::size_t left = 0;
     const auto look = keys_.begin(StoreAccess::read).value();
     ASSERT_TRUE(look->walk(as_bytes("fn/call/"), as_bytes("fn/call0"), [&](ByteView, ByteView) { return ++left != 0; }));
@@ -127,7 +127,7 @@ TEST_F(ExecutionStoreTest, WhatRanWhenTheHostEndedHasFailedAndIsNotRunAgain) {
             *id = made.id;
             ASSERT_TRUE(wait(store->accept(made, records.pending(made))));
         }
-        ASSERT_TRUE(wait(store->begin(begun)));
+        ASSERT_TRUE(wait(store->begin(begun, false)));
     }
     clock_.advance(std::chrono::seconds(7));
     for (int restarts = 0; restarts < 2; ++restarts) {
@@ -140,6 +140,43 @@ TEST_F(ExecutionStoreTest, WhatRanWhenTheHostEndedHasFailedAndIsNotRunAgain) {
         EXPECT_EQ(record->duration, std::chrono::seconds(7));
         EXPECT_FALSE(wait(store->load(begun)).value());
     }
+}
+
+TEST_F(ExecutionStoreTest, ADurableCallIsGivenOutAgainUntilItsEndIsWritten) {
+    std::vector<std::string> forgotten;
+    const auto open_telling = [&] {
+        return ExecutionStore::open({.store = keys_, .clock = clock_, .log = log_, .metrics = metrics_, .batch = std::chrono::milliseconds(0), .forget = [&](std::string_view id) { forgotten.emplace_back(id); }}).value();
+    };
+    const auto made = call("[1]");
+    {
+        const auto store = open_telling();
+        ExecutionRecords records(clock_, false);
+        ASSERT_TRUE(wait(store->accept(made, records.pending(made))));
+        ASSERT_TRUE(wait(store->begin(made.id, true)));
+    }
+    {
+        const auto store = open_telling();
+        EXPECT_THAT(store->interrupted(), ElementsAre(made.id));
+        EXPECT_THAT(store->left_over(), IsEmpty());
+        EXPECT_EQ(store->find(made.id).value()->status, ExecutionRecord::Status::running);
+        EXPECT_EQ(wait(store->load(made.id)).value()->input.bytes, "[1]");
+        EXPECT_EQ(wait(store->begin(made.id, false)).error().code(), Code::host_restarted) << "its function takes no calls up any more";
+        ASSERT_TRUE(wait(store->begin(made.id, true)));
+    }
+    {
+        const auto store = open_telling();
+        ExecutionRecords records(clock_, false, store.get());
+        records.add_pending(*store->find(made.id).value(), CancelSource());
+        EXPECT_THAT(forgotten, IsEmpty());
+        Outcome outcome;
+        records.step(CallStep::received, made, nullptr);
+        records.step(CallStep::finished, made, &outcome);
+        records.close();
+        EXPECT_THAT(forgotten, ElementsAre(made.id));
+        EXPECT_EQ(store->find(made.id).value()->status, ExecutionRecord::Status::success);
+        EXPECT_FALSE(wait(store->load(made.id)).value());
+    }
+    EXPECT_THAT(open_telling()->interrupted(), IsEmpty());
 }
 
 TEST_F(ExecutionStoreTest, ACallThatEndsWithoutHavingBegunLeavesItsRecordOnly) {
@@ -289,7 +326,7 @@ TEST_F(ExecutionStoreTest, SeveralCallsShareACommitInOneFile) {
         co_return true;
     }(*store, records, calls));
     EXPECT_EQ(store->list({.status = "pending"}, none).value().size(), 20u);
-    EXPECT_TRUE(wait(store->begin(calls[3].id)));
+    EXPECT_TRUE(wait(store->begin(calls[3].id, false)));
     EXPECT_EQ(store->list({.status = "running"}, none).value().size(), 1u);
 }
 

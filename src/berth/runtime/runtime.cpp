@@ -256,7 +256,8 @@ Task<Outcome> Runtime::call(Call call) {
             }
         }
         if (!refused && call.start != nullptr) {
-            if (auto started = co_await call.start->starting(call.id); !started) refused = std::move(started.error());
+            call.durable = entry.engine->resumes(*entry.function);
+            if (auto started = co_await call.start->starting(call.id, call.durable); !started) refused = std::move(started.error());
         }
         if (refused) {
             outcome.error = std::move(refused);

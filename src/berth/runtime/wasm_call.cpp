@@ -1,6 +1,7 @@
 #include "berth/runtime/wasm_call.hpp"
 
 #include <algorithm>
+#include <bit>
 
 #include "berth/base/format.hpp"
 #include "berth/engine/call_record.hpp"
@@ -255,6 +256,7 @@ Outcome run_wasm(const WasmProgram& program, const Call& call, const WasmCallSet
             outcome.error = begun.error();
             return finish();
         }
+        for (auto rest = tape->revoked(); rest != 0; rest &= rest - 1) static_cast<void>(setup.grants.revoke(static_cast<Capability>(std::countr_zero(rest))));
     }
     const auto environment = granted_environment(program, setup.environment);
     const auto listeners = listening_addresses(program, setup.grants);

@@ -75,6 +75,18 @@ private:
     const Call& call_;
 };
 
+/// With the large values beside it.
+Result<void> copy_journal(const std::filesystem::path& from, const std::filesystem::path& to) {
+    std::error_code problem;
+    std::filesystem::copy_file(from, to, std::filesystem::copy_options::overwrite_existing, problem);
+    const auto blocks = from.string() + ".blocks";
+    if (std::error_code none; !problem && std::filesystem::exists(blocks, none)) {
+        std::filesystem::copy(blocks, to.string() + ".blocks", std::filesystem::copy_options::recursive | std::filesystem::copy_options::overwrite_existing, problem);
+    }
+    if (problem) return fail(Code::cannot_create, format("the journal {} cannot be written: {}", to.string(), problem.message()));
+    return {};
+}
+
 }  // namespace
 
 struct WasmFunctions::Slot {
@@ -194,7 +206,14 @@ Outcome WasmFunctions::run_fresh(Slot& slot, Call& call) {
     CallMode mode;
     if (call.mode != nullptr) mode = *call.mode;
     mode.deterministic = mode.deterministic || (program.deterministic() && mode.replay == nullptr);
-    if (!host_.record_folder.empty() && mode.replay == nullptr && mode.record.empty()) mode.record = host_.record_folder / (call.id + ".bj");
+    const auto kept = host_.record_folder.empty() ? std::filesystem::path() : host_.record_folder / (call.id + ".bj");
+    mode.durable = call.durable && mode.replay == nullptr && mode.record.empty();
+    if (mode.durable) {
+        mode.record = host_.durable_folder / (call.id + ".bj");
+        mode.at_point = host_.at_point;
+    } else if (mode.replay == nullptr && mode.record.empty()) {
+        mode.record = kept;
+    }
     auto limits = program.limits();
     limits.tighten(call.tighten);
     auto conditions = CallConditions::create(program, limits, mode, host_.clock, host_.random, host_.network, streams);
@@ -227,6 +246,9 @@ Outcome WasmFunctions::run_fresh(Slot& slot, Call& call) {
                              .is_virtual = mode.deterministic && mode.replay == nullptr},
                             record);
     if (const auto finished = (*conditions)->finish(); !finished && !outcome.error) outcome.error = finished.error();
+    if (mode.durable && !kept.empty()) {
+        if (const auto copied = copy_journal(mode.record, kept); !copied && !outcome.error) outcome.error = copied.error();
+    }
     error.flush();
     outcome.logs = std::move(logs.logs);
     if (outcome.output.bytes.empty() && !output.text().empty()) {
@@ -253,6 +275,11 @@ Task<Outcome> WasmFunctions::call(FunctionRef function, Call& call) {
     if (call.arguments.empty() && call.entry.empty()) call.arguments = slot.served.arguments;
     const auto start = call.body != nullptr && call.body->waits_for_others() ? RunGuest::on_worker : RunGuest::as_known;
     co_return co_await run_guest(slot.profile, [&] { return run(slot, call); }, start);
+}
+
+bool WasmFunctions::resumes(const Function& function) const {
+    const auto found = slots_.find(function.name);
+    return !host_.durable_folder.empty() && found != slots_.end() && found->second->served.pooled == 0;
 }
 
 Task<void> WasmFunctions::close(std::chrono::milliseconds) {

@@ -9,6 +9,7 @@
 #include "berth/async/offload.hpp"
 #include "berth/base/clock.hpp"
 #include "berth/host/gate.hpp"
+#include "berth/host/record_host_calls.hpp"
 #include "berth/host/providers/random_source.hpp"
 #include "berth/runtime/engine.hpp"
 #include "berth/runtime/wasm_program.hpp"
@@ -29,6 +30,8 @@ struct WasmHost {
     Log& log;
     const std::vector<std::string>& environment;
     std::filesystem::path record_folder;  // where the journal of each call is written, by its id; empty: not recorded
+    std::filesystem::path durable_folder = {};  // where the journals of durable calls are, until their records are written; empty: none are durable
+    std::function<void(RecordPoint, std::uint64_t)> at_point = {};  // CallMode::at_point of durable calls
     std::function<HostMetrics*(World)> metrics;
     DenialListener* denials = nullptr;  // told of denied calls; null: they go to the log
     FunctionLogs* logs = nullptr;       // what guests say on standard error, for those who look at the host; null: nobody
@@ -52,6 +55,7 @@ public:
 
     std::vector<FunctionRef> list() const override;
     Task<Outcome> call(FunctionRef function, Call& call) override;
+    bool resumes(const Function& function) const override;
     Task<void> close(std::chrono::milliseconds grace) override;
 
 private:

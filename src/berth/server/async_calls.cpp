@@ -1,5 +1,7 @@
 #include "berth/server/async_calls.hpp"
 
+#include <algorithm>
+
 #include "berth/base/format.hpp"
 
 namespace berth {
@@ -14,16 +16,18 @@ void AsyncCalls::add(Waiting waiting, std::unique_lock<std::mutex> lock) {
 
 void AsyncCalls::resume() {
     if (parts_.store == nullptr) return;
-    for (const auto& id : parts_.store->left_over()) {
+    const auto put_in_line = [this](const std::string& id) {
         auto record = parts_.store->find(id);
-        if (!record || !*record) continue;
+        if (!record || !*record) return;
         CancelSource cancel;
         Waiting waiting;
         waiting.call.id = id;
         waiting.cancel = cancel.token();
         parts_.records.add_pending(std::move(**record), std::move(cancel));
         add(std::move(waiting), std::unique_lock(mutex_));
-    }
+    };
+    std::ranges::for_each(parts_.store->interrupted(), put_in_line);
+    std::ranges::for_each(parts_.store->left_over(), put_in_line);
 }
 
 Task<Result<void>> AsyncCalls::accept(Call call) {
@@ -80,7 +84,7 @@ Task<void> AsyncCalls::work() {
     }
 }
 
-Task<Result<void>> AsyncCalls::starting(std::string id) { return parts_.store->begin(std::move(id)); }
+Task<Result<void>> AsyncCalls::starting(std::string id, bool durable) { return parts_.store->begin(std::move(id), durable); }
 
 void AsyncCalls::stop() {
     const std::lock_guard lock(mutex_);

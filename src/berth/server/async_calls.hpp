@@ -17,7 +17,8 @@ namespace berth {
 /// records. A place in line outlasts the limits of waiting for a process.
 ///
 /// With a store a call is durable when it is accepted, and lies there until it begins: what a host leaves behind is begun by the
-/// next one, and nothing is begun twice. Without, the line ends with the process. Any thread.
+/// next one, and nothing is begun twice; what had begun is taken up by the next one where its function can (Engine::resumes).
+/// Without, the line ends with the process. Any thread.
 class AsyncCalls final : private CallStart {
 public:
     struct Parts {
@@ -47,7 +48,7 @@ private:
     };
     void add(Waiting waiting, std::unique_lock<std::mutex> lock);
     Task<void> work();
-    Task<Result<void>> starting(std::string id) override;
+    Task<Result<void>> starting(std::string id, bool durable) override;
 
     const Parts parts_;
     std::mutex mutex_;

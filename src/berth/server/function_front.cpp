@@ -50,6 +50,12 @@ std::string problems_of(const Function& function) {
     return json.take();
 }
 
+/// Whether nobody waits for the answer. The query of a component's request is its own.
+bool asks_async(const HttpRequest& request, const Function& function) {
+    if (request.field("prefer").value_or("").find("respond-async") != std::string_view::npos) return true;
+    return function.engine != EngineKind::component && query_value(request.query, "async") == "1";
+}
+
 }  // namespace
 
 FunctionFront::FunctionFront(Invoker& invoker, FunctionFrontOptions options) : invoker_(invoker), options_(std::move(options)) { refresh(); }
@@ -216,7 +222,7 @@ bool FunctionFront::takes_parts(const HttpRequest& request) const {
     if (!segments) return false;
     if (is_below(path, functions_path)) {
         const auto function = segments->size() == 3 && request.method == "POST" ? invoker_.find((*segments)[2]) : nullptr;
-        return function && function->in_parts;
+        return function && function->in_parts && !asks_async(request, *function);
     }
     if (is_below(path, "/internal/v1") || is_below(path, "/api/executions") || is_below(path, "/api/runtimes")) return false;
     std::shared_ptr<const FunctionRoutes> routes;
@@ -273,9 +279,11 @@ Task<HttpResponse> FunctionFront::run(HttpRequest& request, FunctionRef function
             call.deadline = request.received + std::chrono::milliseconds(std::min<std::uint64_t>(milliseconds, 86'400'000));
         }
     }
-    if (function->engine == EngineKind::component) call.request = head_of(request);
+    // By its name alone: below a mount, and on a route, everything is the function's own.
+    const bool is_async = !route && call.trigger != Trigger::route && asks_async(request, *function);
+    if (function->engine == EngineKind::component && !is_async) call.request = head_of(request);
     std::shared_ptr<StreamedCall> streamed;
-    if (function->in_parts && !options_.whole_bodies && !route) {
+    if (!is_async && function->in_parts && !options_.whole_bodies && !route) {
         streamed = std::make_shared<StreamedCall>(request.parts, request.method == "HEAD" ? StreamedCall::Body::unwanted : StreamedCall::Body::wanted, request.cancel);
     } else if (request.parts && !refused) {
         refused = Error(Code::unavailable, format("the function {} was replaced while the request came; send it again", function->name));
@@ -293,19 +301,18 @@ Task<HttpResponse> FunctionFront::run(HttpRequest& request, FunctionRef function
             refused = std::move(input.error());
         }
     }
-    const bool asks_async = !raw && !route && (request.field("prefer").value_or("").find("respond-async") != std::string_view::npos || query_value(request.query, "async") == "1");
     Outcome outcome;
     if (refused) {
         outcome.error = std::move(refused);
-    } else if (asks_async && options_.async == nullptr) {
+    } else if (is_async && options_.async == nullptr) {
         outcome.error = Error(Code::not_implemented, "this host takes no asynchronous calls (functions.records is off)");
-    } else if (asks_async) {
+    } else if (is_async) {
         const auto id = call.id;
         Result<void> accepted = fail(Code::not_implemented, "files of an asynchronous call cannot be spooled; send uploads: inline");
         if (!spool) accepted = co_await options_.async->accept(std::move(call));
         if (accepted) {
             JsonWriter json;
-            json.begin_object().member("execution_id", std::string_view(id)).member("request_id", std::string_view(envelope_id)).member("status", "pending").end_object();
+            json.begin_object().member("execution_id", std::string_view(id)).member("request_id", std::string_view(raw ? request_id : envelope_id)).member("status", "pending").end_object();
             HttpResponse response;
             response.status = 202;
             response.content_type = "application/json";

@@ -41,6 +41,26 @@ std::string runtimes_json(const FunctionSet& set) {
     return json.take();
 }
 
+void remove_journal(const std::filesystem::path& file) {
+    std::error_code gone;
+    std::filesystem::remove(file, gone);
+    std::filesystem::remove_all(file.string() + ".blocks", gone);
+}
+
+/// The folder of durable calls, with the journals of these and no others: of the others the records are written.
+Result<void> keep_journals_of(const std::filesystem::path& folder, const std::vector<std::string>& calls) {
+    std::error_code problem;
+    std::filesystem::create_directories(folder, problem);
+    if (!problem) std::filesystem::permissions(folder, std::filesystem::perms::owner_all, problem);
+    if (problem) return fail(Code::cannot_create, format("the folder of durable calls {} cannot be made: {}", folder.string(), problem.message()));
+    std::vector<std::filesystem::path> others;
+    for (const auto& entry : std::filesystem::directory_iterator(folder, problem)) {
+        if (entry.path().extension() == ".bj" && std::ranges::find(calls, entry.path().stem().string()) == calls.end()) others.push_back(entry.path());
+    }
+    std::ranges::for_each(others, remove_journal);
+    return {};
+}
+
 /// Whether a file can be made and removed again in a folder.
 bool is_writable(const std::filesystem::path& folder) {
     const auto file = folder / format("health-{}", ::getpid());
@@ -81,7 +101,10 @@ Result<void> Serving::make_runtime() {
     if (functions.records == FunctionSettings::Records::file) {
         BERTH_TRY(auto* const store, application_.store());
         ExecutionStore::Options options{.store = *store, .clock = application_.clock(), .log = application_.log(), .metrics = application_.metrics(), .retention = functions.records_retention};
-        BERTH_TRY(store_, ExecutionStore::open(options));
+        const auto& journals = functions.durable_calls;
+        options.forget = [journals](std::string_view id) { remove_journal(journals / (std::string(id) + ".bj")); };
+        BERTH_TRY(store_, ExecutionStore::open(std::move(options)));
+        BERTH_TRYV(keep_journals_of(journals, store_->interrupted()));
     }
     records_ = std::make_unique<ExecutionRecords>(application_.clock(), functions.record_payloads, store_.get());
     const auto bounds = [functions](EngineKind kind) {

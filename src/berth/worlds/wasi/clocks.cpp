@@ -72,7 +72,7 @@ Awaited awaited(WasiCall& call, const Subscription& subscription) {
         case read_event:
         case write_event: {
             auto* descriptor = state.descriptor(subscription.clock_or_fd);
-            if (descriptor == nullptr) return {.error = state.missing(subscription.clock_or_fd)};
+            if (descriptor == nullptr) return {.error = state.missing(*call, subscription.clock_or_fd)};
             const bool reads = subscription.tag == read_event;
             switch (descriptor->kind) {
                 case Descriptor::Kind::input: return reads ? Awaited{.on = Awaited::On::input} : Awaited{.error = Errno::notcapable};
@@ -86,7 +86,8 @@ Awaited awaited(WasiCall& call, const Subscription& subscription) {
                     return {.on = Awaited::On::socket, .socket = descriptor->socket.get(), .what = reads ? TcpSocket::For::reading : TcpSocket::For::writing};
                 case Descriptor::Kind::directory:
                 case Descriptor::Kind::closed:
-                case Descriptor::Kind::revoked: break;
+                case Descriptor::Kind::revoked:
+                case Descriptor::Kind::lost: break;
             }
             return {.error = Errno::badf};
         }
@@ -178,6 +179,7 @@ constexpr std::array functions{
         .params = {"subscriptions", "count"},
         .needs = Needs::by_arguments(Capability::time_sleep),
         .effect = Effect::waits,
+        .repeats = [](const HostCall&, const RawValue*) noexcept { return true; },
     }),
 };
 

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <utility>
 
 #include "berth/worlds/wasi/boundary_types.hpp"
 #include "berth/worlds/wasi/groups.hpp"
@@ -33,7 +34,7 @@ namespace {
 /// opened still holds.
 std::expected<File*, Errno> file_for(WasiCall& call, std::uint32_t fd, std::uint64_t right, Capability capability) {
     auto* descriptor = call.state().descriptor(fd);
-    if (descriptor == nullptr) return std::unexpected(call.state().missing(fd));
+    if (descriptor == nullptr) return std::unexpected(call.state().missing(*call, fd));
     if (descriptor->kind == Descriptor::Kind::directory) return std::unexpected(Errno::isdir);
     if (descriptor->kind != Descriptor::Kind::file) return std::unexpected(Errno::spipe);
     if ((descriptor->rights_base & right) == 0) return std::unexpected(Errno::notcapable);
@@ -55,14 +56,14 @@ Errno fd_allocate(WasiCall& call, std::uint32_t fd, std::uint64_t offset, std::u
 Errno fd_close(WasiCall& call, std::uint32_t fd) {
     if (call.state().forget(fd)) return Errno::success;
     auto* descriptor = call.state().descriptor(fd);
-    if (descriptor == nullptr) return call.state().missing(fd);
+    if (descriptor == nullptr) return call.state().missing(*call, fd);
     call.state().close(*descriptor);
     return Errno::success;
 }
 
 Errno sync_descriptor(WasiCall& call, std::uint32_t fd, bool data_only) {
     auto* descriptor = call.state().descriptor(fd);
-    if (descriptor == nullptr) return call.state().missing(fd);
+    if (descriptor == nullptr) return call.state().missing(*call, fd);
     if (descriptor->kind == Descriptor::Kind::directory) return to_errno(descriptor->directory->sync());
     if (descriptor->kind != Descriptor::Kind::file) return Errno::inval;
     return to_errno(descriptor->file->sync(data_only));
@@ -77,7 +78,7 @@ FileType stream_type(const WasiState& state, Descriptor::Kind kind) {
 
 Errno fd_fdstat_get(WasiCall& call, std::uint32_t fd, GuestOut<Fdstat> out) {
     auto* descriptor = call.state().descriptor(fd);
-    if (descriptor == nullptr) return call.state().missing(fd);
+    if (descriptor == nullptr) return call.state().missing(*call, fd);
     FileType type = FileType::regular_file;
     if (descriptor->kind == Descriptor::Kind::directory) type = FileType::directory;
     if (descriptor->kind == Descriptor::Kind::socket) type = FileType::socket_stream;
@@ -88,7 +89,7 @@ Errno fd_fdstat_get(WasiCall& call, std::uint32_t fd, GuestOut<Fdstat> out) {
 
 Errno fd_fdstat_set_flags(WasiCall& call, std::uint32_t fd, std::uint32_t flags) {
     auto* descriptor = call.state().descriptor(fd);
-    if (descriptor == nullptr) return call.state().missing(fd);
+    if (descriptor == nullptr) return call.state().missing(*call, fd);
     if (flags > fdflags::all) return Errno::inval;
     if ((flags & (fdflags::dsync | fdflags::rsync | fdflags::sync)) != 0) return Errno::notsup;
     if (descriptor->kind == Descriptor::Kind::socket && (flags & fdflags::append) != 0) return Errno::notsup;
@@ -101,7 +102,7 @@ Errno fd_fdstat_set_flags(WasiCall& call, std::uint32_t fd, std::uint32_t flags)
 
 Errno fd_fdstat_set_rights(WasiCall& call, std::uint32_t fd, std::uint64_t base, std::uint64_t inheriting) {
     auto* descriptor = call.state().descriptor(fd);
-    if (descriptor == nullptr) return call.state().missing(fd);
+    if (descriptor == nullptr) return call.state().missing(*call, fd);
     if ((base & ~descriptor->rights_base) != 0 || (inheriting & ~descriptor->rights_inheriting) != 0) return Errno::notcapable;
     descriptor->rights_base = base;
     descriptor->rights_inheriting = inheriting;
@@ -110,7 +111,7 @@ Errno fd_fdstat_set_rights(WasiCall& call, std::uint32_t fd, std::uint64_t base,
 
 Errno fd_filestat_get(WasiCall& call, std::uint32_t fd, GuestOut<Filestat> out) {
     auto* descriptor = call.state().descriptor(fd);
-    if (descriptor == nullptr) return call.state().missing(fd);
+    if (descriptor == nullptr) return call.state().missing(*call, fd);
     if (descriptor->kind < Descriptor::Kind::file) {
         FileStat stream;
         auto record = to_filestat(stream);
@@ -189,7 +190,7 @@ Errno usable_connection(WasiCall& call, const Descriptor& descriptor, std::uint6
 
 Errno fd_read(WasiCall& call, std::uint32_t fd, GuestIncoming buffers, GuestOut<std::uint32_t> count) {
     auto* descriptor = call.state().descriptor(fd);
-    if (descriptor == nullptr) return call.state().missing(fd);
+    if (descriptor == nullptr) return call.state().missing(*call, fd);
     std::uint64_t total = 0;
     if (descriptor->kind == Descriptor::Kind::input) {
         for (const auto& part : buffers.parts()) {
@@ -221,7 +222,7 @@ Errno fd_read(WasiCall& call, std::uint32_t fd, GuestIncoming buffers, GuestOut<
 Result<Errno> fd_write(WasiCall& call, std::uint32_t fd, GuestOutgoing buffers, GuestOut<std::uint32_t> count) {
     auto& state = call.state();
     auto* descriptor = state.descriptor(fd);
-    if (descriptor == nullptr) return state.missing(fd);
+    if (descriptor == nullptr) return state.missing(*call, fd);
     std::uint64_t total = 0;
     if (descriptor->kind == Descriptor::Kind::output || descriptor->kind == Descriptor::Kind::error) {
         auto* stream = descriptor->kind == Descriptor::Kind::output ? state.setup().output : state.setup().error;
@@ -294,7 +295,7 @@ Errno fd_prestat_dir_name(WasiCall& call, std::uint32_t fd, GuestBuffer out) {
 
 Errno fd_readdir(WasiCall& call, std::uint32_t fd, GuestBuffer out, std::uint64_t cookie, GuestOut<std::uint32_t> count) {
     auto* descriptor = call.state().descriptor(fd);
-    if (descriptor == nullptr) return call.state().missing(fd);
+    if (descriptor == nullptr) return call.state().missing(*call, fd);
     // Not notdir: programs tell by this answer of the other hosts that what they opened is no directory.
     if (descriptor->kind != Descriptor::Kind::directory) return Errno::badf;
     if ((descriptor->rights_base & rights::fd_readdir) == 0) return Errno::notcapable;
@@ -359,10 +360,45 @@ Errno fd_tell(WasiCall& call, std::uint32_t fd, GuestOut<std::uint64_t> out) { r
 
 constexpr auto on_file = Needs::by_descriptor(Capability::fs_read, Capability::fs_write);
 
+// What a call that is taken up was told before: its own part of it is done again.
+void fd_close_restored(HostCall& call, const RawValue* params) {
+    auto& descriptors = WasiCall(call).state().descriptors();
+    if (params[0].u32 < descriptors.size()) WasiCall(call).state().close(descriptors[params[0].u32]);
+}
+
+void fd_renumber_restored(HostCall& call, const RawValue* params) {
+    auto& state = WasiCall(call).state();
+    auto& descriptors = state.descriptors();
+    const auto from = params[0].u32, to = params[1].u32;
+    if (from == to || from >= descriptors.size() || to >= descriptors.size()) return;
+    state.close(descriptors[to]);
+    descriptors[to] = std::exchange(descriptors[from], Descriptor{});
+}
+
+void fd_read_restored(HostCall& call, const RawValue* params) {
+    auto& state = WasiCall(call).state();
+    const auto* descriptor = state.descriptor(params[0].u32);
+    if (descriptor == nullptr || descriptor->kind != Descriptor::Kind::input) return;
+    std::array<std::uint8_t, 4096> part;
+    std::uint32_t left = 0;
+    if (!call.memory().load(params[3].u32, left)) return;
+    while (left > 0) {
+        const auto got = state.setup().input->read(MutableBytes(part).first(std::min<std::size_t>(left, part.size())));
+        if (got <= 0) return;
+        left -= static_cast<std::uint32_t>(got);
+    }
+}
+
+/// What goes to the call's own outputs is kept by the call, and went with it.
+bool writes_to_outputs(const HostCall& call, const RawValue* params) noexcept {
+    const auto* descriptor = static_cast<WasiState*>(call.state())->descriptor(params[0].u32);
+    return descriptor != nullptr && (descriptor->kind == Descriptor::Kind::output || descriptor->kind == Descriptor::Kind::error);
+}
+
 constexpr std::array functions{
     fn<"fd_advise", fd_advise>({.doc = "Advice on how a file will be used; checked and not needed.", .params = {"fd", "offset", "length", "advice"}, .needs = on_file}),
     fn<"fd_allocate", fd_allocate>({.doc = "Makes sure that a range of a file has space.", .params = {"fd", "offset", "length"}, .needs = on_file, .effect = Effect::writes}),
-    fn<"fd_close", fd_close>({.doc = "Closes a descriptor.", .params = {"fd"}, .needs = Needs::nothing()}),
+    fn<"fd_close", fd_close>({.doc = "Closes a descriptor.", .params = {"fd"}, .needs = Needs::nothing(), .restored = fd_close_restored}),
     fn<"fd_datasync", fd_datasync>({.doc = "Makes the content of a file durable.", .params = {"fd"}, .needs = on_file, .effect = Effect::writes}),
     fn<"fd_fdstat_get", fd_fdstat_get>({.doc = "Kind, flags and rights of a descriptor.", .params = {"fd", "out"}, .needs = Needs::nothing()}),
     fn<"fd_fdstat_set_flags", fd_fdstat_set_flags>({.doc = "Sets append and nonblock of a descriptor.", .params = {"fd", "flags"}, .needs = Needs::nothing()}),
@@ -375,13 +411,13 @@ constexpr std::array functions{
     fn<"fd_prestat_get", fd_prestat_get>({.doc = "Describes a mounted directory; badf after the last.", .params = {"fd", "out"}, .needs = Needs::nothing()}),
     fn<"fd_prestat_dir_name", fd_prestat_dir_name>({.doc = "The name of a mounted directory.", .params = {"fd", "out"}, .needs = Needs::nothing()}),
     fn<"fd_pwrite", fd_pwrite>({.doc = "Writes to a place in a file.", .params = {"fd", "buffers", "offset", "count"}, .needs = on_file, .effect = Effect::writes}),
-    fn<"fd_read", fd_read>({.doc = "Reads from a file, from standard input or from a connection.", .params = {"fd", "buffers", "count"}, .needs = on_file, .effect = Effect::reads}),
+    fn<"fd_read", fd_read>({.doc = "Reads from a file, from standard input or from a connection.", .params = {"fd", "buffers", "count"}, .needs = on_file, .effect = Effect::reads, .restored = fd_read_restored}),
     fn<"fd_readdir", fd_readdir>({.doc = "Lists a directory from an entry on.", .params = {"fd", "out", "cookie", "count"}, .needs = on_file, .effect = Effect::reads}),
-    fn<"fd_renumber", fd_renumber>({.doc = "Moves a descriptor over another one.", .params = {"from", "to"}, .needs = Needs::nothing()}),
+    fn<"fd_renumber", fd_renumber>({.doc = "Moves a descriptor over another one.", .params = {"from", "to"}, .needs = Needs::nothing(), .restored = fd_renumber_restored}),
     fn<"fd_seek", fd_seek>({.doc = "Moves the position of a file.", .params = {"fd", "offset", "whence", "position"}, .needs = on_file}),
     fn<"fd_sync", fd_sync>({.doc = "Makes content and attributes of a file durable.", .params = {"fd"}, .needs = on_file, .effect = Effect::writes}),
     fn<"fd_tell", fd_tell>({.doc = "The position of a file.", .params = {"fd", "position"}, .needs = on_file}),
-    fn<"fd_write", fd_write>({.doc = "Writes to a file, to standard output or error or over a connection.", .params = {"fd", "buffers", "count"}, .needs = on_file, .effect = Effect::writes}),
+    fn<"fd_write", fd_write>({.doc = "Writes to a file, to standard output or error or over a connection.", .params = {"fd", "buffers", "count"}, .needs = on_file, .effect = Effect::writes, .repeats = writes_to_outputs}),
 };
 
 }  // namespace

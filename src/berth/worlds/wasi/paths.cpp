@@ -12,7 +12,7 @@ namespace {
 
 std::expected<Directory*, Errno> directory_of(WasiCall& call, std::uint32_t fd) {
     auto* descriptor = call.state().descriptor(fd);
-    if (descriptor == nullptr) return std::unexpected(call.state().missing(fd));
+    if (descriptor == nullptr) return std::unexpected(call.state().missing(*call, fd));
     if (descriptor->kind != Descriptor::Kind::directory) return std::unexpected(Errno::notdir);
     return descriptor->directory.get();
 }
@@ -56,7 +56,7 @@ Errno path_link(WasiCall& call, std::uint32_t from_fd, std::uint32_t flags, Gues
 Errno path_open(WasiCall& call, std::uint32_t fd, std::uint32_t lookup, GuestText path, std::uint32_t open_flags, std::uint64_t rights_base, std::uint64_t rights_inheriting,
                 std::uint32_t flags, GuestOut<std::uint32_t> out) {
     auto* parent = call.state().descriptor(fd);
-    if (parent == nullptr) return call.state().missing(fd);
+    if (parent == nullptr) return call.state().missing(*call, fd);
     if (parent->kind != Descriptor::Kind::directory) return Errno::notdir;
     if (open_flags > oflags::all || flags > fdflags::all) return Errno::inval;
     OpenOptions options;
@@ -127,6 +127,11 @@ Errno path_unlink_file(WasiCall& call, std::uint32_t fd, GuestText path) {
     return in_directory(call, fd, [&](Directory& directory, PathGuard& guard) { return directory.remove_file(path, guard); });
 }
 
+void path_open_restored(HostCall& call, const RawValue* params) {
+    std::uint32_t fd = 0;
+    if (call.memory().load(params[8].u32, fd)) WasiCall(call).state().lose(fd);
+}
+
 constexpr std::array functions{
     fn<"path_create_directory", path_create_directory>(
         {.doc = "Makes a directory.", .params = {"fd", "path"}, .needs = Needs::by_arguments(Capability::fs_write), .effect = Effect::writes}),
@@ -143,7 +148,8 @@ constexpr std::array functions{
     fn<"path_open", path_open>({.doc = "Opens a file or directory below a mounted one. Reading needs fs.read, creating and writing fs.write.",
                                 .params = {"fd", "lookup", "path", "open_flags", "rights_base", "rights_inheriting", "flags", "out"},
                                 .needs = Needs::by_arguments(Capability::fs_read, Capability::fs_write),
-                                .effect = Effect::writes}),
+                                .effect = Effect::writes,
+                                .restored = path_open_restored}),
     fn<"path_readlink", path_readlink>(
         {.doc = "The target of a link.", .params = {"fd", "path", "out", "count"}, .needs = Needs::by_arguments(Capability::fs_read), .effect = Effect::reads}),
     fn<"path_remove_directory", path_remove_directory>(

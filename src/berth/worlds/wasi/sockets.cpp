@@ -30,7 +30,7 @@ Errno to_errno(SocketError error) noexcept {
 /// An open socket that takes connections (or is one), and that may be used.
 std::expected<Descriptor*, Errno> socket_for(WasiCall& call, std::uint32_t fd, bool listens) {
     auto* descriptor = call.state().descriptor(fd);
-    if (descriptor == nullptr) return std::unexpected(call.state().missing(fd));
+    if (descriptor == nullptr) return std::unexpected(call.state().missing(*call, fd));
     if (descriptor->kind != Descriptor::Kind::socket) return std::unexpected(Errno::notsock);
     if (descriptor->listens != listens) return std::unexpected(listens ? Errno::inval : Errno::notconn);
     if (!may_use(call, *descriptor)) return std::unexpected(Errno::notcapable);
@@ -118,13 +118,19 @@ Errno sock_shutdown(WasiCall& call, std::uint32_t fd, std::uint32_t how) {
     return done ? Errno::success : to_errno(done.error());
 }
 
+void sock_accept_restored(HostCall& call, const RawValue* params) {
+    std::uint32_t fd = 0;
+    if (call.memory().load(params[2].u32, fd)) WasiCall(call).state().lose(fd);
+}
+
 constexpr auto on_socket = Needs::by_descriptor(Capability::net_listen);
 
 constexpr std::array functions{
     fn<"sock_accept", sock_accept>({.doc = "Takes a connection of a socket that listens, waiting for one unless the socket does not block.",
                                     .params = {"fd", "flags", "out"},
                                     .needs = on_socket,
-                                    .effect = Effect::waits}),
+                                    .effect = Effect::waits,
+                                    .restored = sock_accept_restored}),
     fn<"sock_recv", sock_recv>({.doc = "Receives from a connection. Of the flags, waitall is known; peek is not supported.",
                                 .params = {"fd", "buffers", "flags", "count", "out_flags"},
                                 .needs = on_socket,

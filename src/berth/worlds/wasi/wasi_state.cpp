@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "berth/base/format.hpp"
 #include "berth/engine/call_record.hpp"
 
 namespace berth::worlds::wasi {
@@ -57,16 +58,29 @@ void SocketWaker::set(CallRecord* record) noexcept {
 }
 
 Descriptor* WasiState::descriptor(std::uint32_t fd) noexcept {
-    if (fd >= descriptors_.size() || descriptors_[fd].kind == Descriptor::Kind::closed || descriptors_[fd].kind == Descriptor::Kind::revoked) return nullptr;
-    return &descriptors_[fd];
+    if (fd >= descriptors_.size()) return nullptr;
+    const auto kind = descriptors_[fd].kind;
+    return kind == Descriptor::Kind::closed || kind == Descriptor::Kind::revoked || kind == Descriptor::Kind::lost ? nullptr : &descriptors_[fd];
 }
 
-Errno WasiState::missing(std::uint32_t fd) const noexcept {
-    return fd < descriptors_.size() && descriptors_[fd].kind == Descriptor::Kind::revoked ? Errno::notcapable : Errno::badf;
+Errno WasiState::missing(HostCall& call, std::uint32_t fd) const {
+    if (fd >= descriptors_.size()) return Errno::badf;
+    if (descriptors_[fd].kind == Descriptor::Kind::lost) {
+        call.trap(Error(Code::host_restarted, format("the host ended while the call ran, and what was open as descriptor {} ended with it; the call cannot go on", fd)));
+        return Errno::io;
+    }
+    return descriptors_[fd].kind == Descriptor::Kind::revoked ? Errno::notcapable : Errno::badf;
+}
+
+void WasiState::lose(std::uint32_t fd) {
+    if (fd >= max_descriptors_) return;
+    if (fd >= descriptors_.size()) descriptors_.resize(std::size_t{fd} + 1);
+    close(descriptors_[fd]);
+    descriptors_[fd].kind = Descriptor::Kind::lost;
 }
 
 bool WasiState::forget(std::uint32_t fd) noexcept {
-    if (fd >= descriptors_.size() || descriptors_[fd].kind != Descriptor::Kind::revoked) return false;
+    if (fd >= descriptors_.size() || (descriptors_[fd].kind != Descriptor::Kind::revoked && descriptors_[fd].kind != Descriptor::Kind::lost)) return false;
     descriptors_[fd].kind = Descriptor::Kind::closed;
     return true;
 }

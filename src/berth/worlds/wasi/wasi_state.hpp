@@ -26,9 +26,9 @@ namespace berth::worlds::wasi {
 
 /// One open descriptor of a guest.
 struct Descriptor {
-    enum class Kind : std::uint8_t { closed, input, output, error, file, directory, socket, revoked };
+    enum class Kind : std::uint8_t { closed, input, output, error, file, directory, socket, revoked, lost };
 
-    Kind kind = Kind::closed;
+    Kind kind = Kind::closed;               // lost: it was open when the host ended, and the call was taken up by another
     std::unique_ptr<File> file;
     std::unique_ptr<Directory> directory;
     std::unique_ptr<TcpSocket> socket;      // null for a socket: the call has no network
@@ -93,9 +93,11 @@ public:
     SocketWaker& waiting() noexcept { return *waker_; }
 
     const Setup& setup() const noexcept { return setup_; }
-    /// Null when it is not open, or was closed by a revocation; `missing` says which.
+    /// Null when it is not open, or was closed by a revocation, or was lost; `missing` says which, and ends the call for what was lost.
     Descriptor* descriptor(std::uint32_t fd) noexcept;
-    Errno missing(std::uint32_t fd) const noexcept;
+    Errno missing(HostCall& call, std::uint32_t fd) const;
+    /// The number belongs to something that is there no more.
+    void lose(std::uint32_t fd);
     /// The lowest free number, or nothing when the limit `handles` is reached.
     std::optional<std::uint32_t> add(Descriptor descriptor);
     /// Frees the number, and what is held for it.
@@ -103,7 +105,7 @@ public:
     /// Closes what was opened under these capabilities. The numbers stay taken, and answer notcapable, until the guest closes
     /// them.
     void revoke(std::uint64_t capabilities) noexcept;
-    /// Frees the number of a descriptor that a revocation closed; false when it is none.
+    /// Frees the number of a descriptor that a revocation closed, or that was lost; false when it is none.
     bool forget(std::uint32_t fd) noexcept;
     std::vector<Descriptor>& descriptors() noexcept { return descriptors_; }
 
