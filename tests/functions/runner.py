@@ -17,12 +17,13 @@ import faults
 import front
 import keys
 import languages
+import payloads
 import reload
 import verbs
 
 passed = failed = 0
 outcomes = {}
-for suite in (verbs, codes, faults, edges, front, languages, reload, keys):
+for suite in (verbs, codes, faults, edges, front, languages, reload, keys, payloads):
     for name, case in suite.cases.items():
         if only and only not in name:
             continue

@@ -54,6 +54,7 @@ constexpr std::array known_keys{
     ConfigKey{"functions.max_body", ConfigType::size, "10mb", "", "largest request body of a function"},
     ConfigKey{"functions.max_input", ConfigType::size, "256mb", "", "largest input of a call"},
     ConfigKey{"functions.max_output", ConfigType::size, "256mb", "", "largest output of a call"},
+    ConfigKey{"functions.payload_memory", ConfigType::size, "1gb", "", "inputs and outputs of calls in memory together; beyond it clients and programs are read more slowly, and what is larger than 8 MiB goes to a file in the state folder"},
     ConfigKey{"functions.max_functions", ConfigType::count, "10000", "", "most functions in a folder"},
     ConfigKey{"functions.max_concurrency", ConfigType::count, "0", "", "process trees at once; 0: 8 a processor, at least 32"},
     ConfigKey{"functions.queue_depth", ConfigType::count, "1024", "", "calls that wait for a process"},

@@ -191,6 +191,7 @@ Result<void> FunctionSet::scan(Progress& progress, Change* change, HalfWritten p
             add(change->changed, programs_change.changed);
             add(change->removed, programs_change.removed);
             add(change->invalid, programs_change.invalid);
+            change->reasons.merge(programs_change.reasons);
         }
     } else if (!programs.empty() || request_.settings.development) {
         adopt_orphans();  // so that what leaves a function's process tree is found and ended
@@ -241,10 +242,14 @@ void FunctionSet::take_wasm(std::vector<DiscoveredFunction> found, Progress& pro
     if (change && !wasm_.empty()) {
         std::map<std::string, std::string> before, after;
         for (const auto& one : wasm_.back()->list()) before[one->name] = one->version;
-        for (const auto& one : engine->list()) after[one->name] = one->version;
-        for (const auto& [name, version] : after) {
-            if (!before.contains(name)) change->added.push_back(name);
-            else if (before[name] != version) change->changed.push_back(name);
+        for (const auto& one : engine->list()) {
+            after[one->name] = one->version;
+            if (!before.contains(one->name)) {
+                change->added.push_back(one->name);
+            } else if (before[one->name] != one->version) {
+                change->changed.push_back(one->name);
+                change->reasons[one->name] = {one->entry.filename().string()};
+            }
         }
         for (const auto& [name, version] : before) {
             if (!after.contains(name)) change->removed.push_back(name);

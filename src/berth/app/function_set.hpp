@@ -39,6 +39,7 @@ public:
     struct Change {
         std::size_t count = 0;
         std::vector<std::string> added, changed, removed, invalid;
+        std::map<std::string, std::vector<std::string>> reasons;  // of each that changed: its files that did, or what else
         bool half_written = false;              // something may be being saved right now: nothing was changed, look again
     };
     /// Whether a manifest that makes no sense yet is taken for wrong and an entry that is not there for removed, or both for

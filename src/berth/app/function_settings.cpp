@@ -165,6 +165,9 @@ Result<FunctionSettings> FunctionSettings::from(const Config& config, Applicatio
     BERTH_TRY(const auto max_input, parse_size(config.value("functions.max_input")));
     BERTH_TRY(const auto max_output, parse_size(config.value("functions.max_output")));
     if (settings.max_body > max_input) return fail(Code::config_error, format("functions.max_body ({}) is larger than functions.max_input ({})", size_text(settings.max_body), size_text(max_input)));
+    BERTH_TRY(const auto payloads_in_memory, parse_size(config.value("functions.payload_memory")));
+    if (payloads_in_memory < (1 << 20)) return fail(Code::config_error, format("functions.payload_memory is {}; it is at least 1mb", config.value("functions.payload_memory")));
+    process.payloads = std::make_shared<PayloadMemory>(PayloadMemory::Options{.most = payloads_in_memory, .folder = folders.state});
     settings.max_depth = number_of(config.value("functions.max_call_depth"));
     if (settings.max_depth > 64) return fail(Code::config_error, "functions.max_call_depth is a number from 0 to 64");
     settings.max_concurrency = number_of(config.value("functions.max_concurrency"));

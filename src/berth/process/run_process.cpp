@@ -65,6 +65,7 @@ struct Run : std::enable_shared_from_this<Run> {
           output(io_context_of(reactor), process.output.release()),
           errors(io_context_of(reactor), process.errors.release()),
           timer(io_context_of(reactor)),
+          out(this->plan.payloads, PayloadBuffer::Kind::output),
           kept_output(this->plan.output_kept),
           kept(this->plan.errors_kept) {}
 
@@ -74,12 +75,15 @@ struct Run : std::enable_shared_from_this<Run> {
     PipeEnd handle, input, output, errors;
     LoopTimer timer;
     SteadyTime launched = std::chrono::steady_clock::now();
-    std::string out;
+    PayloadBuffer out;
     Excerpt kept_output, kept;
     bool exited = false;         // ended, not reaped
     bool output_ended = false;
     bool errors_ended = false;
     bool output_over = false;    // passed its limit
+    bool output_dropped = false; // nobody wants more of it
+    bool output_paused = false;  // nothing is read for want of memory
+    std::optional<Error> problem;  // in keeping the output
     bool cancelled = false;
     ProcessEnd limit_hit = ProcessEnd::by_itself;  // what the watch of its limits found
     std::unique_ptr<TreeGroup> group;  // null: session and /proc
@@ -114,72 +118,97 @@ void close_end(PipeEnd& end) {
     if (end.is_open()) end.close(ignored);
 }
 
-Task<void> write_input(RunRef run) {
-    std::string_view rest = run->plan.input ? std::string_view(*run->plan.input) : std::string_view();
-    if (rest.size() > 256 * 1024) ::fcntl(run->input.native_handle(), F_SETPIPE_SZ, large_pipe);
-    while (!rest.empty() && run->input.is_open()) {
+/// Reads output that nobody wants any more; false at its end. Like take_errors, a function of its own.
+[[gnu::noinline]] bool drop_output(Run& run) {
+    char buffer[first_chunk];
+    const auto got = ::read(run.output.native_handle(), buffer, sizeof buffer);
+    return got > 0 || (got < 0 && (errno == EAGAIN || errno == EINTR));
+}
+
+/// Writes a text, and leaves it empty. False: it does not read, which is no error: its exit and output decide.
+Task<bool> write_text(RunRef run, std::string_view& rest) {
+    while (!rest.empty()) {
+        if (!run->input.is_open()) co_return false;
         const auto written = ::write(run->input.native_handle(), rest.data(), std::min(rest.size(), largest_chunk));
         if (written > 0) {
             rest.remove_prefix(static_cast<std::size_t>(written));
             continue;
         }
         if (errno == EINTR) continue;
-        if (errno != EAGAIN) break;  // it does not read: no error, its exit and output decide
+        if (errno != EAGAIN) co_return false;
         const auto writable = co_await asio_op([&run](auto handler) { run->input.async_wait(PipeEnd::wait_write, handler); });
-        if (writable.error) break;
+        if (writable.error) co_return false;
+    }
+    co_return true;
+}
+
+Task<void> write_input(RunRef run) {
+    if (const auto input = run->plan.input) {
+        if (input->size() > 256 * 1024) ::fcntl(run->input.native_handle(), F_SETPIPE_SZ, large_pipe);
+        std::string_view text = input->text;
+        bool reads = co_await write_text(run, text);
+        if (input->large) {
+            const auto& large = *input->large;
+            for (std::size_t at = 0; reads && at < large.size(); at += largest_chunk) {
+                text = large.text().substr(at, largest_chunk);
+                reads = co_await write_text(run, text);
+                large.seen(at + largest_chunk);
+            }
+            text = input->after;
+            if (reads) co_await write_text(run, text);
+        }
+        *input = {};
     }
     close_end(run->input);
     run->plan.input.reset();
 }
 
-/// Reads a small answer without setting memory aside for a large one. Like take_errors, a function of its own.
-[[gnu::noinline]] ssize_t take_first_output(Run& run) {
-    char buffer[first_chunk];
-    const auto got = ::read(run.output.native_handle(), buffer, static_cast<std::size_t>(std::min<std::uint64_t>(sizeof buffer, run.plan.output_limit + 1)));
-    if (got > 0) run.out.append(buffer, static_cast<std::size_t>(got));
-    return got;
-}
-
 Task<void> read_output(RunRef run) {
     std::size_t chunk = first_chunk;
     const auto limit = run->plan.output_limit;
+    auto& out = run->out;
     bool enlarged = false;
     while (run->output.is_open()) {
-        const auto before = run->out.size();
-        const auto room = static_cast<std::size_t>(std::min<std::uint64_t>(chunk, limit + 1 - before));
+        auto room = static_cast<std::size_t>(std::min<std::uint64_t>(chunk, limit + 1 - out.size()));
+        if (out.size() < first_chunk) room = std::min(room, first_chunk - out.size());
         // Waiting first keeps memory from being set aside for a process that says nothing.
         const auto ready = co_await asio_op([&run](auto handler) { run->output.async_wait(PipeEnd::wait_read, handler); });
         if (ready.error) break;
-        ssize_t got = 0;
-        if (before == 0) {
-            got = take_first_output(*run);
-        } else {
-            run->out.resize_and_overwrite(before + room, [&](char* data, std::size_t) {
-                got = ::read(run->output.native_handle(), data + before, room);
-                return before + static_cast<std::size_t>(std::max<ssize_t>(got, 0));
-            });
+        if (run->output_dropped) {
+            if (!drop_output(*run)) break;
+            continue;
+        }
+        const auto fits = out.reserve(room);
+        if (fits && !*fits) {
+            run->output_paused = true;
+            co_await out.room();
+            run->output_paused = false;
+            run->changed();
+            continue;
+        }
+        const auto got = fits ? out.read_from(run->output.native_handle(), room) : 0;
+        if (!fits || out.failed()) {
+            run->problem = fits ? Error(Code::io_error, "the output could not be kept in a file") : fits.error();
+            break;
         }
         if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR)) break;
         if (run->plan.output_kept > 0) {
-            run->kept_output.add(run->out);
-            run->out.clear();
+            run->kept_output.add(out.text());
+            out.clear();
             continue;
         }
-        if (run->out.size() > limit) {
+        if (out.size() > limit) {
             run->output_over = true;
-            run->out.resize(static_cast<std::size_t>(limit));
+            out.clear();
             break;
         }
-        if (static_cast<std::size_t>(std::max<ssize_t>(got, 0)) == room) chunk = std::min(2 * chunk, largest_chunk);
-        if (!enlarged && run->out.size() > (1 << 20)) {
+        if (static_cast<std::size_t>(std::max<std::int64_t>(got, 0)) == room && out.size() >= first_chunk) chunk = std::min(2 * chunk, largest_chunk);
+        if (!enlarged && out.size() > (1 << 20)) {
             enlarged = true;
             ::fcntl(run->output.native_handle(), F_SETPIPE_SZ, large_pipe);
         }
     }
-    if (run->plan.output_kept > 0) {
-        std::uint64_t dropped = 0;
-        run->out = run->kept_output.take(dropped);
-    }
+    if (const auto whole = out.finish(); !whole && !run->problem) run->problem = whole.error();
     run->output_ended = true;
     run->changed();
 }
@@ -267,6 +296,18 @@ Task<void> sweep(Run& run, std::vector<pid_t> killed) {
     }
 }
 
+/// What it has written so far becomes the result's.
+void take_output(Run& run, ProcessResult& result) {
+    if (run.plan.output_kept > 0) {
+        std::uint64_t dropped = 0;
+        result.output = run.kept_output.take(dropped);
+    } else if (run.out.is_large() && run.out.finish()) {
+        result.large = run.out.share();
+    } else {
+        result.output = run.out.take();
+    }
+}
+
 struct Decision {
     ProcessEnd end = ProcessEnd::by_itself;
     bool drained = true;
@@ -278,9 +319,18 @@ Task<Decision> decide(RunRef run) {
     while (true) {
         const auto now = std::chrono::steady_clock::now();
         if (run->output_over) co_return Decision{ProcessEnd::output_limit, false};
+        if (run->problem) co_return Decision{ProcessEnd::host_problem, false};
         if (run->limit_hit != ProcessEnd::by_itself) co_return Decision{run->limit_hit, false};
         if (run->exited) {
             if (run->output_ended && run->errors_ended) co_return Decision{};
+            if (run->output_paused) {
+                // What it wrote is still in the pipe, for want of memory here; that does not stop the clock of the call.
+                if (run->cancelled) co_return Decision{ProcessEnd::cancelled, false};
+                if (now >= deadline) co_return Decision{ProcessEnd::timeout, false};
+                co_await run->change_until(deadline);
+                drain_end = SteadyTime::max();
+                continue;
+            }
             if (drain_end == SteadyTime::max()) drain_end = now + run->plan.drain;
             if (now >= drain_end) co_return Decision{ProcessEnd::by_itself, false};
         } else {
@@ -345,6 +395,7 @@ Task<std::vector<pid_t>> end_tree(RunRef run, Decision decision, ProcessResult* 
     close_end(run->input);
     close_end(run->output);
     close_end(run->errors);
+    if (run->output_paused) run->out.stop();
     co_return killed;
 }
 
@@ -421,10 +472,15 @@ Task<std::expected<ProcessResult, LaunchFailure>> run_process(Spawner& spawner, 
     if (decision.end == ProcessEnd::by_itself) {
         result.left_something = !decision.drained;
         auto killed = co_await end_tree(run, decision, &result);
-        result.output = std::move(run->out);
+        take_output(*run, result);
         // The answer does not wait for the look at what else may be left; the place of the call does.
         background.spawn(*reactor, clear(run, std::move(killed), std::move(cleaned)));
     } else {
+        run->output_dropped = true;
+        if (run->output_paused) run->out.stop();
+        if (decision.end == ProcessEnd::timeout) take_output(*run, result);
+        else run->out.clear();
+        result.problem = std::move(run->problem);
         background.spawn(*reactor, clean(run, decision, std::move(cleaned)));
     }
     result.errors = run->kept.take(result.errors_dropped);

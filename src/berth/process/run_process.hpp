@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "berth/async/cancel.hpp"
+#include "berth/async/payload_memory.hpp"
 #include "berth/async/task.hpp"
 #include "berth/async/task_scope.hpp"
 #include "berth/base/clock.hpp"
@@ -18,10 +19,20 @@
 
 namespace berth {
 
+/// What is written to the standard input of a process, which then ends: a text, and where it is large in three pieces, of which
+/// the middle is not copied. Emptied when it has been written.
+struct ProcessInput {
+    std::string text;
+    std::shared_ptr<PayloadBuffer> large;  // null: the text is all; with the call it came with
+    std::string after;
+    std::size_t size() const noexcept { return text.size() + (large ? large->size() : 0) + after.size(); }
+};
+
 /// One process from launch to the last trace of its tree.
 struct ProcessPlan {
     LaunchPlan launch;
-    std::shared_ptr<const std::string> input;           // written to its standard input, which then ends; shared with further attempts. Null: nothing
+    std::shared_ptr<ProcessInput> input;                // shared with further attempts. Null: nothing
+    std::shared_ptr<PayloadMemory> payloads;            // that its output counts in; null: no bound but the limit
     std::string mark;                                   // NAME=VALUE in its environment that no other process has
     std::chrono::nanoseconds timeout{std::chrono::seconds(30)};  // from the launch
     SteadyTime deadline = SteadyTime::max();            // the caller's; the earlier one holds
@@ -38,13 +49,14 @@ struct ProcessPlan {
     std::function<void(pid_t)> on_stuck;                // told when it is still there five seconds after the kill
 };
 
-enum class ProcessEnd : std::uint8_t { by_itself, timeout, cancelled, output_limit, memory_limit, cpu_limit, process_limit };
+enum class ProcessEnd : std::uint8_t { by_itself, timeout, cancelled, output_limit, memory_limit, cpu_limit, process_limit, host_problem };
 
 struct ProcessResult {
     ProcessEnd end = ProcessEnd::by_itself;
     int exit_status = 0;         // of one that ended by itself and by no signal
     int signal = 0;
     std::string output;
+    std::shared_ptr<PayloadBuffer> large;  // the output instead of `output`, where it counts in the memory of payloads; null: it does not
     std::string errors;          // what was kept
     std::uint64_t errors_dropped = 0;  // bytes left out of `errors`
     bool left_something = false;  // processes were still there after the main one had ended
@@ -53,6 +65,9 @@ struct ProcessResult {
     std::chrono::nanoseconds cpu{0};     // of the main process and what it waited for, when it has ended
     std::uint64_t peak_memory = 0;       // bytes: of the tree where that is known, else of the main process
     std::string_view memory_by;          // cgroup2, cgroup1 or sampler: who bounds its memory; empty: nobody
+    std::optional<Error> problem;        // of the host, for which the output is not whole
+
+    std::string_view text() const noexcept { return large ? large->text() : std::string_view(output); }
 };
 
 /// Launches the process and moves its three streams at the same time, so that none can block another. The answer is

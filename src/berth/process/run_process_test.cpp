@@ -30,7 +30,7 @@ protected:
         plan.mark = "BERTH_TEST_MARK=" + std::to_string(++marks_);
         plan.launch.environment = {"PATH=/usr/bin:/bin", plan.mark};
         plan.launch.directory = "/tmp";
-        plan.input = std::make_shared<const std::string>(std::move(input));
+        plan.input = std::make_shared<ProcessInput>(ProcessInput{.text = std::move(input), .large = {}, .after = {}});
         plan.timeout = 1h;
         return plan;
     }

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "berth/async/cancel.hpp"
+#include "berth/async/payload_memory.hpp"
 #include "berth/async/task.hpp"
 #include "berth/base/bytes.hpp"
 #include "berth/base/clock.hpp"
@@ -31,8 +32,10 @@ class WasmInstance;
 struct Payload {
     std::string bytes;
     std::string media_type;  // empty when unknown
+    std::shared_ptr<PayloadBuffer> large = {};  // instead of `bytes`, where it counts in the memory of payloads or lies in a file; with copies of the call
 
-    bool empty() const noexcept { return bytes.empty(); }
+    std::string_view text() const noexcept { return large ? large->text() : std::string_view(bytes); }
+    bool empty() const noexcept { return text().empty(); }
 };
 
 /// Streams that a command works on directly, instead of Call::input and Outcome::output; they outlive the call.
@@ -100,6 +103,7 @@ struct Call {
     CallStart* start = nullptr;        // null: nobody is asked; outlives the call
     bool receipt = false;              // Outcome::receipt is wanted
     bool durable = false;              // its journal outlives the host, and the next one takes it up; settled by the runtime for calls with `start`
+    bool takes_large = false;          // the output may be Payload::large
     CallObserver* operations = nullptr;  // told of its operations, where the runtime makes spans; outlives the call
     RunningCall* running = nullptr;    // its entry among the running ones, given by the runtime; outlives its run in the engine
     const Function* admitted = nullptr;  // the version found for it, given by the runtime; null before that. Outlives the steps of the call

@@ -15,8 +15,8 @@ namespace {
 constexpr std::size_t longest_payload = 64 << 10;
 
 /// A payload as JSON: whole, or its beginning as a string.
-std::string shown_payload(const std::string& json) {
-    if (json.size() <= longest_payload) return json;
+std::string shown_payload(std::string_view json) {
+    if (json.size() <= longest_payload) return std::string(json);
     return json_quote(json.substr(0, longest_payload));
 }
 
@@ -110,8 +110,8 @@ void take_outcome(ExecutionRecord& record, const Outcome& outcome, WallTime ende
         json.end_object();
         record.error = json.take();
     } else if (payloads) {
-        const auto& output = outcome.output.bytes;
-        record.output = shown_payload(outcome.output.empty() ? "null" : check_json(output) ? output : is_utf8(output) ? json_quote(output) : "null");
+        const auto output = outcome.output.text();
+        record.output = outcome.output.empty() ? "null" : check_json(output) ? shown_payload(output) : is_utf8(output) ? shown_payload(json_quote(output)) : "null";
     }
 }
 
@@ -166,7 +166,7 @@ void ExecutionRecords::take_input(ExecutionRecord& record, const Call& call) con
     record.request_id = call.request_id;
     record.trigger = trigger_word(call.trigger);
     if (call.auth) record.subject = call.auth->id;
-    if (payloads_ && !call.input.empty() && check_json(call.input.bytes)) record.input = shown_payload(call.input.bytes);
+    if (payloads_ && !call.input.empty() && check_json(call.input.text())) record.input = shown_payload(call.input.text());
 }
 
 ExecutionRecord ExecutionRecords::pending(const Call& call) const {

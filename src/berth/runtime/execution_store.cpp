@@ -268,7 +268,7 @@ Task<Result<void>> ExecutionStore::done(std::function<Result<void>(StoreTransact
 }
 
 Task<Result<void>> ExecutionStore::accept(const Call& call, const ExecutionRecord& record) {
-    const std::string_view input = call.input.bytes;
+    const auto input = call.input.text();
     const auto head = stored_call(call, options_.clock);
     std::function<Result<void>(StoreTransaction&)> put = [&](StoreTransaction& to) -> Result<void> {
         BERTH_TRYV(to.put(as_bytes(call_key(call.id)), as_bytes(head)));

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstddef>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -26,6 +28,7 @@ struct ProcessFunction final : Function {
     std::optional<Error> refused;           // every call answers this
     std::string refused_details;
     std::string content;                    // hash of what it is made of, the copied files included
+    std::map<std::string, std::size_t> files;  // what it is made of, each with a mark that changes with it
 };
 
 }  // namespace berth

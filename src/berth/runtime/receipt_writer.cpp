@@ -13,7 +13,7 @@ Receipt receipt_of(const CallTrace& trace, const Outcome& outcome, std::optional
     receipt.policy = trace.policy;
     receipt.input = input;
     receipt.output = output;
-    if (!output && !outcome.error) receipt.output = Cid::of(Cid::Codec::raw, as_bytes(outcome.output.bytes));
+    if (!output && !outcome.error) receipt.output = Cid::of(Cid::Codec::raw, as_bytes(outcome.output.text()));
     receipt.journal = trace.root;
     receipt.fuel = outcome.usage.fuel;
     receipt.fuel_schedule = trace.schedule;
@@ -39,7 +39,7 @@ Result<void> write_file(const std::filesystem::path& file, ByteView bytes) {
 
 Result<std::string> ReceiptWriter::write(const std::string& call, const CallTrace& trace, const Outcome& outcome, const Cid& input) const {
     // A command has written what it wrote, whether it failed afterwards or not.
-    const auto output = trace.is_command ? std::optional(Cid::of(Cid::Codec::raw, as_bytes(outcome.output.bytes))) : std::nullopt;
+    const auto output = trace.is_command ? std::optional(Cid::of(Cid::Codec::raw, as_bytes(outcome.output.text()))) : std::nullopt;
     const auto receipt = SignedReceipt::sign(receipt_of(trace, outcome, input, output), key_);
     BERTH_TRYV(write_file(folder_ / (call + ".receipt"), receipt.block()));
     return receipt.cid().text();

@@ -74,7 +74,7 @@ Result<ProcessRecorder> ProcessRecorder::start(const CallMode& mode, const Funct
 
 Result<void> ProcessRecorder::received(const ProcessResult& result) {
     reach(RecordPoint::effect_done);
-    BERTH_TRYV(writer_->append(stream(JournalKind::out, 1, result.output)));
+    BERTH_TRYV(writer_->append(stream(JournalKind::out, 1, result.text())));
     BERTH_TRYV(writer_->append(stream(JournalKind::out, 2, result.errors)));
     auto exit = JournalEntry::of(JournalKind::exit);
     if (result.signal != 0) {
@@ -92,7 +92,7 @@ Result<void> ProcessRecorder::received(const ProcessResult& result) {
 Result<void> ProcessRecorder::finish(const Outcome& outcome) {
     auto end = JournalEntry::of(JournalKind::end);
     end.code = name(outcome.error ? outcome.error->code() : Code::ok);
-    end.result = bytes_of(outcome.output.bytes);
+    end.result = bytes_of(outcome.output.text());
     end.peak = outcome.usage.peak_memory;
     BERTH_TRYV(writer_->append(end));
     if (trace_ != nullptr) trace_->root = writer_->root();
@@ -124,7 +124,7 @@ Result<PlayedProcess> play_process(const Journal& journal, std::string_view func
             case JournalKind::mark:
                 if (entry.label == request_label && entry.state) played.request_id = as_text(*entry.state);
                 if (entry.label == end_label && entry.state) {
-                    if (entry.state->size() != 1 || (*entry.state)[0] > static_cast<std::uint8_t>(ProcessEnd::output_limit)) return none_of_a_process("how it ended cannot be read");
+                    if (entry.state->size() != 1 || (*entry.state)[0] > static_cast<std::uint8_t>(ProcessEnd::process_limit)) return none_of_a_process("how it ended cannot be read");
                     played.result.end = static_cast<ProcessEnd>((*entry.state)[0]);
                 }
                 break;
@@ -141,7 +141,7 @@ Result<void> compare_process_end(const Journal& journal, const Outcome& outcome,
     if (end == nullptr) return {};
     const auto code = name(outcome.error ? outcome.error->code() : Code::ok);
     if (end->code != code) return fail(Code::replay_diverged, format("the end: the recording has {}, this run has {}", end->code, code));
-    if (as_text(end->result) != outcome.output.bytes) return fail(Code::replay_diverged, "the end: the result is another one than the recorded");
+    if (as_text(end->result) != outcome.output.text()) return fail(Code::replay_diverged, "the end: the result is another one than the recorded");
     return {};
 }
 

@@ -188,7 +188,7 @@ Task<Outcome> Runtime::call_with_receipt(FunctionTable::Entry entry, Call& call)
         outcome.error->set_fix("serve --receipt DIR, with a key that berth keygen made");
         co_return outcome;
     }
-    const auto input = Cid::of(Cid::Codec::raw, as_bytes(call.input.bytes));
+    const auto input = Cid::of(Cid::Codec::raw, as_bytes(call.input.text()));
     CallTrace trace;
     CallMode mode;
     if (call.mode != nullptr) mode = *call.mode;

@@ -29,6 +29,7 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr auto trace_join_time = std::chrono::milliseconds(50);
+constexpr std::size_t checked_in_the_loop = 512 * 1024;  // about a millisecond
 
 bool is_uuid(std::string_view text) {
     if (text.size() != 36) return false;
@@ -225,20 +226,50 @@ Outcome SubprocessEngine::replay(const ProcessFunction& function, const CallMode
     return outcome;
 }
 
+Task<Result<std::optional<EnvelopeProblem>>> SubprocessEngine::check_large(PayloadBuffer& input) {
+    std::expected<void, EnvelopeProblem> good;
+    Result<void> shorter;
+    const auto look = [&] {
+        // Of texts that lie in files little is resident: one at a time is looked at.
+        std::unique_lock<std::mutex> one;
+        if (input.is_in_file()) one = std::unique_lock(file_checks_);
+        good = check_input(input.text());
+        if (good && !is_compact(input.text())) {
+            JsonShortener shortener;
+            shorter = input.rewrite([&shortener](std::string_view part, char* to) { return shortener.shorten(part, to); });
+        }
+        input.seen(input.size());
+    };
+    if (input.size() > checked_in_the_loop) co_await run_guest(checks_, look);
+    else look();
+    if (!shorter) co_return std::unexpected(std::move(shorter.error()));
+    co_return good ? std::nullopt : std::optional(std::move(good.error()));
+}
+
 Task<Outcome> SubprocessEngine::run(std::shared_ptr<const ProcessFunction> version, Call& call) {
     const auto& function = *version;
     const auto input_limit = std::min(function.limits[Limit::input], call.tighten[Limit::input]);
-    if (call.input.bytes.size() > input_limit) {
-        co_return failed(Error(Code::payload_too_large, format("the input is {} bytes; function \"{}\" takes at most {}", call.input.bytes.size(), function.name, input_limit)));
+    if (call.input.text().size() > input_limit) {
+        co_return failed(Error(Code::payload_too_large, format("the input is {} bytes; function \"{}\" takes at most {}", call.input.text().size(), function.name, input_limit)));
     }
-    auto input = minify_input(call.input.bytes.empty() ? std::string_view("{}") : std::string_view(call.input.bytes));
+    CallMode mode;
+    if (call.mode != nullptr) mode = *call.mode;
+    const bool is_written_down = mode.replay != nullptr || mode.trace != nullptr || !mode.record.empty() || !options_.record_folder.empty();
+    std::expected<std::string, EnvelopeProblem> input;
+    std::shared_ptr<PayloadBuffer> large;  // instead of it
+    if (call.input.text().size() > PayloadBuffer::uncounted && !is_written_down) {
+        large = call.input.large ? std::move(call.input.large) : std::make_shared<PayloadBuffer>(options_.payloads, PayloadBuffer::Kind::input, std::move(call.input.bytes));
+        if (auto problem = co_await check_large(*large); !problem) co_return failed(std::move(problem.error()));
+        else if (*problem) input = std::unexpected(std::move(**problem));
+    } else {
+        input = minify_input(call.input.empty() ? std::string_view("{}") : call.input.text());
+    }
     if (!input) {
         auto& problem = input.error();
         co_return failed(Error(Code::bad_input, problem.message), format("{{\"reason\":\"{}\",\"offset\":{}}}", problem.reason, problem.offset));
     }
     call.input.bytes = {};
-    CallMode mode;
-    if (call.mode != nullptr) mode = *call.mode;
+    call.input.large.reset();
     if (mode.deterministic) co_return failed(Error(Code::config_error, format("function \"{}\" is a program: what it does outside cannot be made deterministic; record it instead", function.name)));
     if (mode.replay != nullptr) co_return replay(function, mode, *input);
     if (!options_.record_folder.empty() && mode.record.empty()) mode.record = options_.record_folder / (call.id + ".bj");
@@ -289,7 +320,7 @@ Task<Outcome> SubprocessEngine::run(std::shared_ptr<const ProcessFunction> versi
         token = std::move(*issued);
         token_text = token.text();
     }
-    auto plan = plan_of(function, call, request_id, *prepared, token_text, *input);
+    auto plan = plan_of(function, call, request_id, *prepared, token_text, *input, std::move(large));
     const auto payload = recorded ? *input : std::string();
     input->clear();
     input->shrink_to_fit();
@@ -329,7 +360,7 @@ Task<Outcome> SubprocessEngine::run(std::shared_ptr<const ProcessFunction> versi
     const auto bytes_in = plan.input->size();
     std::optional<ProcessRecorder> recorder;
     if (recorded) {
-        const auto shown = hide(*plan.input);
+        const auto shown = hide(plan.input->text);
         auto started = ProcessRecorder::start(mode, function, payload, request_id, shown);
         if (!started) co_return failed(std::move(started.error()));
         recorder.emplace(std::move(*started));
@@ -353,7 +384,18 @@ Task<Outcome> SubprocessEngine::run(std::shared_ptr<const ProcessFunction> versi
         co_return launch_failure(function, *prepared, result.error());
     }
     const auto taken_down = recorder ? recorder->received(*result) : Result<void>();  // the outcome takes the output over
-    auto outcome = outcome_of(function, request_id, plan, *result);
+    Outcome outcome;
+    const auto judge = [&] {
+        std::unique_lock<std::mutex> one;
+        if (result->large && result->large->is_in_file()) one = std::unique_lock(file_checks_);
+        outcome = outcome_of(function, request_id, plan, *result);
+    };
+    if (result->text().size() > checked_in_the_loop) co_await run_guest(checks_, judge);
+    else outcome = outcome_of(function, request_id, plan, *result);
+    if (outcome.output.large && !call.takes_large) {
+        outcome.output.bytes = outcome.output.large->take();
+        outcome.output.large.reset();
+    }
     if (recorder) {
         const auto written = taken_down ? recorder->finish(outcome) : taken_down;
         if (!written && !outcome.error) outcome.error = written.error();

@@ -12,6 +12,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "berth/async/offload.hpp"
 #include "berth/async/reactor.hpp"
 #include "berth/async/task_scope.hpp"
 #include "berth/base/clock.hpp"
@@ -29,6 +30,7 @@
 namespace berth {
 
 class CallTrail;
+struct EnvelopeProblem;
 struct ProcessFunction;
 
 /// What the engine of subprocess functions needs of its host.
@@ -55,6 +57,7 @@ struct SubprocessOptions {
     bool ok_for_failures = false;                // error_status of functions that do not say
     TreeLevel tree = TreeLevel::automatic;
     std::chrono::nanoseconds drain{std::chrono::milliseconds(250)};
+    std::shared_ptr<PayloadMemory> payloads;     // that inputs and outputs count in; null: no bound but their limits. With those who read and send them
     bool no_new_privileges = true;
     std::shared_ptr<const LaunchUser> run_as;    // of functions and builds; null: the host's. With every launch
     /// The value of a secret; empty: there is none. Called when a version of a function is made.
@@ -87,6 +90,7 @@ public:
     /// `create`; one at a time.
     struct Change {
         std::vector<std::string> added, changed, removed, invalid;
+        std::map<std::string, std::vector<std::string>> reasons;  // of each that changed: its files that did, or what else
     };
     Change replace(std::vector<DiscoveredFunction> functions);
     /// The runtimes of versions that are made from now on. Like `replace`, before it.
@@ -139,7 +143,9 @@ private:
     Outcome replay(const ProcessFunction& function, const CallMode& mode, std::string_view input) const;
     struct Prepared;
     Task<Result<Prepared>> prepare(std::shared_ptr<const ProcessFunction> function, CancelToken cancel, std::string& details);
-    ProcessPlan plan_of(const ProcessFunction& function, const Call& call, const std::string& request_id, const Prepared& prepared, const std::string& token, std::string_view input) const;
+    ProcessPlan plan_of(const ProcessFunction& function, const Call& call, const std::string& request_id, const Prepared& prepared, const std::string& token, std::string_view input,
+                        std::shared_ptr<PayloadBuffer> large) const;
+    Task<Result<std::optional<EnvelopeProblem>>> check_large(PayloadBuffer& input);
     Outcome outcome_of(const ProcessFunction& function, const std::string& request_id, const ProcessPlan& plan, ProcessResult& result) const;
     Outcome launch_failure(const ProcessFunction& function, const Prepared& prepared, const LaunchFailure& failure) const;
     void count(const ProcessResult& result, std::uint64_t bytes_in, std::uint64_t bytes_out);
@@ -161,6 +167,8 @@ private:
     CancelSource closing_;
     CancelSource closed_;
     TaskScope background_;
+    GuestProfile checks_;                      // of large inputs and outputs
+    std::mutex file_checks_;                   // held while one of them is looked at that lies in a file
     std::unique_ptr<Spawner> spawner_;
     std::unique_ptr<RuntimeFinder> finder_;
     std::unique_ptr<FunctionBuilder> builder_;

@@ -192,10 +192,11 @@ bool read_error(std::string_view raw, std::string_view top_level_code, EnvelopeA
 
 }  // namespace
 
-std::string envelope_request(const EnvelopeRequest& request) {
+std::string envelope_request(const EnvelopeRequest& request, std::size_t* input_at) {
     JsonWriter json;
     json.begin_object().member("request_id", request.request_id).member("function_name", request.function);
     json.key("input").raw(request.input);
+    if (input_at != nullptr) *input_at = json.text().size() - request.input.size();
     json.key("context").begin_object().key("auth");
     if (request.auth) {
         const auto& auth = *request.auth;
@@ -228,7 +229,7 @@ std::string envelope_request(const EnvelopeRequest& request) {
     return text;
 }
 
-std::expected<std::string, EnvelopeProblem> minify_input(std::string_view text) {
+std::expected<void, EnvelopeProblem> check_input(std::string_view text) {
     const auto refuse = [](std::string reason, std::uint64_t offset, std::string message) {
         return std::unexpected(EnvelopeProblem{std::move(reason), offset, std::move(message)});
     };
@@ -246,7 +247,36 @@ std::expected<std::string, EnvelopeProblem> minify_input(std::string_view text) 
     const auto start = text.find_first_not_of(" \t\r\n");
     if (text[start] != '{') return refuse("not_object", start, "the input is not a JSON object");
     if (const auto at = lone_surrogate(text); at != std::string_view::npos) return refuse("surrogate", at, format("an unpaired surrogate at byte {}", at));
+    return {};
+}
 
+bool is_compact(std::string_view text) {
+    for (std::size_t i = 0; i < text.size();) {
+        if (is_space(text[i])) return false;
+        i = text[i] == '"' ? json_string_end(text, i) : i + 1;
+    }
+    return true;
+}
+
+std::size_t JsonShortener::shorten(std::string_view part, char* to) noexcept {
+    auto* end = to;
+    for (const char c : part) {
+        if (in_string_) {
+            if (escaped_) escaped_ = false;
+            else if (c == '\\') escaped_ = true;
+            else if (c == '"') in_string_ = false;
+        } else if (is_space(c)) {
+            continue;
+        } else if (c == '"') {
+            in_string_ = true;
+        }
+        *end++ = c;
+    }
+    return static_cast<std::size_t>(end - to);
+}
+
+std::expected<std::string, EnvelopeProblem> minify_input(std::string_view text) {
+    if (auto good = check_input(text); !good) return std::unexpected(std::move(good.error()));
     std::string compact;
     compact.reserve(text.size());
     std::size_t i = 0;

@@ -29,8 +29,9 @@ struct EnvelopeRequest {
     std::string_view trace_parent;    // empty: left out
 };
 
-/// The request object on one line with its line feed; `input` is put in byte for byte.
-std::string envelope_request(const EnvelopeRequest& request);
+/// The request object on one line with its line feed; `input` is put in byte for byte. `input_at`, where wanted, is set to the place
+/// of the input: an empty one can be put there by whoever writes the request.
+std::string envelope_request(const EnvelopeRequest& request, std::size_t* input_at = nullptr);
 
 /// The reason why a text is no input or no envelope, in the words of the error's details.
 struct EnvelopeProblem {
@@ -42,6 +43,20 @@ struct EnvelopeProblem {
 /// Checks that `text` is one JSON object as functions take it (strict UTF-8, no lone surrogates, at most 512 levels),
 /// and removes white space outside strings.
 std::expected<std::string, EnvelopeProblem> minify_input(std::string_view text);
+
+/// The check alone, and how a text that passed it is shortened: the same, where it already is.
+std::expected<void, EnvelopeProblem> check_input(std::string_view text);
+bool is_compact(std::string_view text);
+/// Removes white space outside strings from a checked text that comes in parts.
+class JsonShortener {
+public:
+    /// `to` has room for the part, and may be where it lies. Returns how much was written.
+    std::size_t shorten(std::string_view part, char* to) noexcept;
+
+private:
+    bool in_string_ = false;
+    bool escaped_ = false;
+};
 
 /// One of debug, info, warn and error for a level as functions spell it; `original` is set to one that is unknown.
 std::string function_log_level(std::string_view raw, std::string& original);

@@ -99,7 +99,7 @@ Outcome SubprocessEngine::outcome_of(const ProcessFunction& function, const std:
     Outcome outcome;
     outcome.timing.start = result.start;
     outcome.timing.run = result.run;
-    outcome.usage.bytes_out = result.output.size();
+    outcome.usage.bytes_out = result.text().size();
     outcome.usage.cpu = result.cpu;
     outcome.usage.peak_memory = result.peak_memory;
     const auto fail_with = [&](Code code, Origin origin, std::string message, std::string details = {}) {
@@ -111,8 +111,8 @@ Outcome SubprocessEngine::outcome_of(const ProcessFunction& function, const std:
     switch (result.end) {
         case ProcessEnd::timeout:
             fail_with(Code::timeout, Origin::host, format("function \"{}\" exceeded its time limit of {}", name, duration_text(plan.timeout)), format("{{\"timeout_ms\":{}}}", milliseconds(plan.timeout)));
-            if (auto answer = read_envelope(result.output)) outcome.logs = std::move(answer->logs);
-            if (!result.output.empty()) captured = format("\"stdout_excerpt\":{}", json_quote(excerpt(result.output, options_.capture_all)));
+            if (auto answer = read_envelope(result.text())) outcome.logs = std::move(answer->logs);
+            if (!result.text().empty()) captured = format("\"stdout_excerpt\":{}", json_quote(excerpt(result.text(), options_.capture_all)));
             return outcome;
         case ProcessEnd::cancelled: fail_with(Code::cancelled, Origin::caller, "stopped on request"); return outcome;
         case ProcessEnd::output_limit:
@@ -126,6 +126,9 @@ Outcome SubprocessEngine::outcome_of(const ProcessFunction& function, const std:
             fail_with(Code::cpu_limit, Origin::host, format("function \"{}\" used up its processor time of {}", name, duration_text(plan.cpu.value_or(std::chrono::nanoseconds(0)))));
             return outcome;
         case ProcessEnd::process_limit: fail_with(Code::quota_exceeded, Origin::host, format("function \"{}\" had more than {} processes", name, plan.processes.value_or(0))); return outcome;
+        case ProcessEnd::host_problem:
+            outcome.error = result.problem ? std::move(*result.problem) : Error(Code::io_error, "the output could not be kept");
+            return outcome;
         case ProcessEnd::by_itself: break;
     }
     const bool via_go = function.run_with->name == "go" && !function.run_with->prepare && unwrap_go_run(result);
@@ -139,7 +142,7 @@ Outcome SubprocessEngine::outcome_of(const ProcessFunction& function, const std:
         }
         return outcome;
     }
-    auto answer = read_envelope(result.output);
+    auto answer = read_envelope(result.text());
     if (answer) {
         outcome.logs = std::move(answer->logs);
         if (!answer->request_id.empty() && answer->request_id != request_id && answer->request_id != "unknown") {
@@ -163,8 +166,8 @@ Outcome SubprocessEngine::outcome_of(const ProcessFunction& function, const std:
     }
     details.end_object();
     if (result.exit_status != 0 || !answer) {
-        captured = format("\"stdout_excerpt\":{},\"stderr_excerpt\":{},\"stdout_bytes\":{},\"stderr_bytes\":{}", json_quote(excerpt(result.output, options_.capture_all)),
-                          json_quote(excerpt(result.errors, options_.capture_all)), result.output.size(), result.errors.size() + result.errors_dropped);
+        captured = format("\"stdout_excerpt\":{},\"stderr_excerpt\":{},\"stdout_bytes\":{},\"stderr_bytes\":{}", json_quote(excerpt(result.text(), options_.capture_all)),
+                          json_quote(excerpt(result.errors, options_.capture_all)), result.text().size(), result.errors.size() + result.errors_dropped);
     }
     if (result.exit_status != 0) {
         std::string message = format("function \"{}\" exited with code {}", name, result.exit_status);
@@ -183,14 +186,21 @@ Outcome SubprocessEngine::outcome_of(const ProcessFunction& function, const std:
         fail_with(Code::bad_output, Origin::guest, quotes ? "stdout is not JSON; print debug text to stderr" : answer.error().message, details.take());
         return outcome;
     }
-    const auto at = static_cast<std::size_t>(answer->output.data() - result.output.data());
-    if (answer->output == "null" && (answer->output.data() < result.output.data() || at >= result.output.size())) {
+    const auto text = result.text();
+    const auto at = static_cast<std::size_t>(answer->output.data() - text.data());
+    if (answer->output == "null" && (answer->output.data() < text.data() || at >= text.size())) {
         outcome.output.bytes = "null";
     } else {
         const auto size = answer->output.size();
-        outcome.output.bytes = std::move(result.output);
-        outcome.output.bytes.resize(at + size);
-        outcome.output.bytes.erase(0, at);
+        if (result.large) {
+            result.large->keep(at, size);
+            result.large->seen(size);
+            outcome.output.large = std::move(result.large);
+        } else {
+            outcome.output.bytes = std::move(result.output);
+            outcome.output.bytes.resize(at + size);
+            outcome.output.bytes.erase(0, at);
+        }
     }
     outcome.output.media_type = "application/json";
     return outcome;
@@ -240,6 +250,7 @@ void SubprocessEngine::count(const ProcessResult& result, std::uint64_t bytes_in
         case ProcessEnd::memory_limit: reason = "memory_limit"; break;
         case ProcessEnd::cpu_limit: reason = "cpu_limit"; break;
         case ProcessEnd::process_limit: reason = "process_limit"; break;
+        case ProcessEnd::host_problem: reason = "host_problem"; break;
     }
     if (*reason != '\0') metrics.counters("berth_process_killed_total", "Process trees that were ended by Berth.", {"reason"}).at({reason}).add();
     if (result.left_something) metrics.counters("berth_process_leftover_total", "Calls whose main process left others behind.").at({}).add();

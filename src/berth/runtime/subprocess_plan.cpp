@@ -43,12 +43,14 @@ std::vector<std::string> arguments_of(const ProcessFunction& function, const std
 
 }  // namespace
 
-ProcessPlan SubprocessEngine::plan_of(const ProcessFunction& function, const Call& call, const std::string& request_id, const Prepared& prepared, const std::string& token, std::string_view input) const {
+ProcessPlan SubprocessEngine::plan_of(const ProcessFunction& function, const Call& call, const std::string& request_id, const Prepared& prepared, const std::string& token, std::string_view input,
+                                      std::shared_ptr<PayloadBuffer> large) const {
     const auto& manifest = function.found.manifest;
     const auto& limits = function.limits;
     ProcessPlan plan;
     plan.groups = groups_;
     plan.drain = options_.drain;
+    plan.payloads = options_.payloads;
     plan.timeout = std::chrono::nanoseconds(std::min({limits[Limit::wall], call.tighten[Limit::wall], std::uint64_t{900'000'000'000}}));
     plan.deadline = call.deadline.value_or(SteadyTime::max());
     plan.kill_grace = manifest.kill_grace;
@@ -141,7 +143,14 @@ ProcessPlan SubprocessEngine::plan_of(const ProcessFunction& function, const Cal
     };
     for (const auto& extra : options_.request_extras) add_extra(extra);
     for (const auto& extra : manifest.request_extras) add_extra(extra);
-    plan.input = std::make_shared<const std::string>(envelope_request(request));
+    plan.input = std::make_shared<ProcessInput>();
+    std::size_t input_at = 0;
+    plan.input->text = envelope_request(request, &input_at);
+    if (large) {
+        plan.input->after = plan.input->text.substr(input_at);
+        plan.input->text.resize(input_at);
+        plan.input->large = std::move(large);
+    }
     return plan;
 }
 

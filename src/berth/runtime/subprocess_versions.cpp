@@ -1,8 +1,10 @@
 // How the engine of subprocess functions makes versions of what was found on disk: what is built, what runs it, what is
 // copied, and which of the versions there are is still the right one.
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <functional>
 
 #include "berth/base/format.hpp"
 #include "berth/base/hash.hpp"
@@ -20,6 +22,7 @@ namespace {
 
 constexpr std::uint64_t largest_automatic_copy = 16 << 20;
 constexpr std::string_view node_with_types = "22.18";
+constexpr std::size_t most_reasons = 10;
 
 constexpr auto by_name = [](const auto& version, const std::string& name) { return version->name < name; };
 
@@ -32,6 +35,38 @@ bool same_settings(const ProcessFunction& a, const ProcessFunction& b) {
     const auto same_runtime = [](const RuntimeRef& one, const RuntimeRef& other) { return one == other || (one && other && *one == *other); };
     if (!same_runtime(a.run_with, b.run_with) || !same_runtime(a.found.runtime, b.found.runtime)) return false;
     return a.directory == b.directory && a.state == b.state && same_texts(a.diagnostics, b.diagnostics) && a.secrets == b.secrets && a.run_entry == b.run_entry && a.env == b.env;
+}
+
+/// A mark of a file that changes when it is saved, without reading it.
+std::size_t mark_of(const fs::path& file) {
+    struct stat found{};
+    if (::stat(file.c_str(), &found) != 0) return 0;
+    const std::hash<std::uint64_t> hash;
+    return hash(found.st_ino) ^ hash(static_cast<std::uint64_t>(found.st_size)) * 3 ^ hash(static_cast<std::uint64_t>(found.st_mtim.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(found.st_mtim.tv_nsec)) * 7;
+}
+
+/// Why one version is another than the one before.
+std::vector<std::string> reasons_between(const ProcessFunction& old, const ProcessFunction& made) {
+    std::vector<std::string> reasons;
+    for (const auto& [name, mark] : made.files) {
+        const auto before = old.files.find(name);
+        if (before == old.files.end() || before->second != mark) reasons.push_back(name);
+    }
+    for (const auto& [name, mark] : old.files) {
+        if (!made.files.contains(name)) reasons.push_back(name);
+    }
+    if (reasons.size() > most_reasons) {
+        const auto more = reasons.size() - most_reasons;
+        reasons.resize(most_reasons);
+        reasons.push_back(format("{} more files", more));
+    }
+    const auto name_of = [](const RuntimeRef& runtime) { return runtime ? runtime->name : std::string(); };
+    if (name_of(old.run_with) != name_of(made.run_with) || (old.run_with && made.run_with && !(*old.run_with == *made.run_with))) reasons.emplace_back("runtime");
+    if (old.secrets != made.secrets) reasons.emplace_back("secrets");
+    if (old.directory != made.directory) reasons.emplace_back("folder");
+    if (old.state != made.state) reasons.push_back(format("{}", name(made.state)));
+    if (reasons.empty()) reasons.emplace_back(old.env != made.env ? "environment" : "definition");
+    return reasons;
 }
 
 }  // namespace
@@ -83,7 +118,10 @@ SubprocessEngine::Change SubprocessEngine::replace(std::vector<DiscoveredFunctio
     for (const auto& one : after) {
         const auto old = named(before, one->name);
         if (!old) change.added.push_back(one->name);
-        else if (old != one && !(old->version == one->version && same_settings(*old, *one))) change.changed.push_back(one->name);
+        else if (old != one && !(old->version == one->version && same_settings(*old, *one))) {
+            change.changed.push_back(one->name);
+            change.reasons[one->name] = reasons_between(*old, *one);
+        }
         if (one->state == FunctionState::invalid && old != one) change.invalid.push_back(one->name);
     }
     for (const auto& one : before) {
@@ -162,12 +200,19 @@ std::shared_ptr<const ProcessFunction> SubprocessEngine::make(DiscoveredFunction
 /// Digests of what a function is made of: `version`, which is told, and `content`, by which a version is known again.
 void SubprocessEngine::settle_content(ProcessFunction& made, Roots& roots) const {
     made.content = made.version;
+    const auto mark = [&](const fs::path& file) { made.files[file.lexically_relative(made.directory).string()] = mark_of(file); };
+    if (!made.entry.empty()) mark(made.entry);
+    if (!made.found.manifest.file.empty()) mark(made.found.manifest.file);
+    if (const auto& build = made.found.manifest.build; build && !build->output.empty()) mark(made.directory / build->output);
     if (!options_.development || made.state == FunctionState::invalid) return;
     Sha256 hash;
     hash.update(as_bytes(made.version));
-    const auto add_file = [](Sha256& sum, const std::string& name, const fs::path& file) {
+    const auto add_file = [&made](Sha256& sum, const std::string& name, const fs::path& file, bool own = true) {
+        const auto text = read_text_file(file, 64 << 20);
         sum.update(as_bytes(name + '\0'));
-        sum.update(as_bytes(read_text_file(file, 64 << 20) + '\0'));
+        sum.update(as_bytes(text));
+        sum.update(as_bytes(std::string_view("\0", 1)));
+        if (own) made.files[name] = std::hash<std::string_view>()(text);
     };
     const auto& rule = made.found.manifest.reload;
     for (const auto& extra : rule.watch) {
@@ -192,8 +237,8 @@ void SubprocessEngine::settle_content(ProcessFunction& made, Roots& roots) const
                 root->second.large = total > largest_automatic_copy;
                 if (root->second.large) break;
                 const bool no_function = file.starts_with('_') || file.starts_with('.') || (extension != ".yaml" && extension != ".yml" && !options_.runtimes->claiming(extension) && !is_wasm_ending(extension) && !looks_executable(path));
-                add_file(all, file, path);
-                if (no_function) add_file(shared, file, path);
+                add_file(all, file, path, false);
+                if (no_function) add_file(shared, file, path, false);
             }
             root->second.all = to_hex(all.finish());
             root->second.shared = to_hex(shared.finish());

@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <utility>
 
 #include "berth/base/json.hpp"
 #include "berth/net/http_head.hpp"
+#include "berth/server/large_payload.hpp"
 #include "berth/server/request_body.hpp"
 
 namespace berth {
@@ -89,12 +91,20 @@ std::string envelope_code(Code code) {
 
 HttpResponse envelope_response(const Outcome& outcome, std::string_view request_id, std::chrono::nanoseconds duration, Captured captured) {
     if (outcome.error) return failure(*outcome.error, outcome.guest_code, captured == Captured::shown ? whole_details(outcome) : outcome.details, outcome.logs, request_id, duration);
+    const auto& large = outcome.output.large;
     JsonWriter json;
     json.begin_object().member("request_id", request_id).member("success", true);
-    json.key("output").raw(outcome.output.empty() ? std::string_view("null") : std::string_view(outcome.output.bytes));
+    json.key("output").raw(large ? std::string_view() : outcome.output.empty() ? std::string_view("null") : outcome.output.text());
+    const auto output_end = json.text().size();
     write_logs(json, outcome.logs);
     json.member("duration_ms", milliseconds(duration)).end_object();
-    return json_response(200, json);
+    auto response = json_response(200, json);
+    if (large) {
+        auto after = response.body.substr(output_end);
+        response.body.resize(output_end);
+        response.source = std::make_unique<LargeAnswer>(std::exchange(response.body, {}), large, std::move(after));
+    }
+    return response;
 }
 
 HttpResponse envelope_error(const Error& error, std::string_view request_id, std::chrono::nanoseconds duration, std::string details) {

@@ -17,7 +17,7 @@ namespace berth {
 std::string envelope_code(Code code);
 
 /// `{"request_id","success":true,"output":…,"logs":[…],"duration_ms":N}`, or the failure; `output` is spliced in as it
-/// came. Used for subprocess functions, and for every refusal below /api/functions that no raw function answers.
+/// came, without a copy where it is large. Used for subprocess functions, and for every refusal below /api/functions that no raw function answers.
 enum class Captured : std::uint8_t { withheld, shown };  // what the program of a failed call wrote
 HttpResponse envelope_response(const Outcome& outcome, std::string_view request_id, std::chrono::nanoseconds duration, Captured captured = Captured::withheld);
 

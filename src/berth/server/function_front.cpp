@@ -6,7 +6,9 @@
 #include "berth/base/format.hpp"
 #include "berth/base/ids.hpp"
 #include "berth/base/json.hpp"
+#include "berth/net/http_head.hpp"
 #include "berth/runtime/manifest.hpp"
+#include "berth/server/compress.hpp"
 #include "berth/server/envelope.hpp"
 #include "berth/server/multipart.hpp"
 #include "berth/server/request_body.hpp"
@@ -215,7 +217,42 @@ std::optional<Task<HttpResponse>> FunctionFront::handle_mounted(HttpRequest& req
     return mounted(request, std::move(longest), draining);
 }
 
+bool FunctionFront::comes_in_parts(const HttpRequest& request) const {
+    if (!options_.payloads || request.method == "GET" || request.method == "HEAD") return false;
+    if (!request.field("transfer-encoding") && parse_length(request.field("content-length").value_or("")).value_or(0) <= PayloadBuffer::uncounted) return false;
+    const auto segments = path_segments(request.path);
+    if (!segments) return false;
+    FunctionRef function;
+    if (is_below(request.path, "/internal/v1")) {
+        if (options_.tokens && segments->size() == 4 && (*segments)[2] == "invoke" && request.method == "POST") function = invoker_.find((*segments)[3]);
+    } else if (internal_only_) {
+        return false;
+    } else if (is_below(request.path, functions_path)) {
+        if (segments->size() == 3 && request.method == "POST") function = invoker_.find((*segments)[2]);
+    } else {
+        std::shared_ptr<const FunctionRoutes> routes;
+        {
+            const std::lock_guard lock(mutex_);
+            routes = routes_;
+        }
+        if (routes->empty()) return false;
+        if (const auto match = routes->find(request.method, *segments); match && !match->function.empty()) function = invoker_.find(match->function);
+    }
+    return function && function->engine == EngineKind::subprocess;
+}
+
+/// Takes a body that comes in parts: into the input, or where that is not the body itself, whole into the request. What is
+/// returned counts as long as it lives; null when the body had come.
+Task<Result<std::shared_ptr<PayloadBuffer>>> FunctionFront::take_large(HttpRequest& request, Payload& input, BodyAs as) {
+    if (!request.parts) co_return nullptr;
+    BERTH_CO_TRY(auto body, co_await collect_body(request, options_.payloads, as, options_.body_timeout));
+    if (as == BodyAs::payload && body->is_large()) input = Payload{{}, "application/json", body};
+    else request.body = body->take();
+    co_return body;
+}
+
 bool FunctionFront::takes_parts(const HttpRequest& request) const {
+    if (comes_in_parts(request)) return true;
     if (!any_in_parts_.load(std::memory_order_relaxed) || internal_only_) return false;
     const auto path = request.path;
     const auto segments = path_segments(path);
@@ -285,12 +322,18 @@ Task<HttpResponse> FunctionFront::run(HttpRequest& request, FunctionRef function
     std::shared_ptr<StreamedCall> streamed;
     if (!is_async && function->in_parts && !options_.whole_bodies && !route) {
         streamed = std::make_shared<StreamedCall>(request.parts, request.method == "HEAD" ? StreamedCall::Body::unwanted : StreamedCall::Body::wanted, request.cancel);
-    } else if (request.parts && !refused) {
+    } else if (request.parts && !refused && raw) {
         refused = Error(Code::unavailable, format("the function {} was replaced while the request came; send it again", function->name));
     }
     std::optional<SpooledFiles> spool;
     if (manifest && manifest->spool_uploads && !options_.spool.empty()) spool.emplace(options_.spool / call.id, options_.run_as);
-    if (!refused) {
+    std::shared_ptr<PayloadBuffer> body;  // counts until the call has it
+    if (!refused && !raw) {
+        auto taken = co_await take_large(request, call.input, route || !is_json_as_sent(request) ? BodyAs::text : BodyAs::payload);
+        if (taken) body = std::move(*taken);
+        else refused = std::move(taken.error());
+    }
+    if (!refused && !call.input.large) {
         if (auto input = route ? [&]() -> Result<Payload> {
                 BERTH_TRYV(decode_body(request, options_.max_body));
                 BERTH_TRY(auto text, route_input(request, *route));
@@ -329,6 +372,11 @@ Task<HttpResponse> FunctionFront::run(HttpRequest& request, FunctionRef function
         if (!streamed->goes_out()) outcome = std::move(streamed->outcome());
     } else {
         call.cancel = request.cancel;
+        call.takes_large = !raw && !route && !(options_.compresses && Compression::wanted(request));
+        if (!raw && !call.input.large && call.input.bytes.size() > PayloadBuffer::uncounted) {
+            call.input.large = std::make_shared<PayloadBuffer>(options_.payloads, PayloadBuffer::Kind::input, std::exchange(call.input.bytes, {}));
+        }
+        body.reset();
         outcome = co_await invoker_.call(std::move(call));
     }
     HttpResponse response;
@@ -467,9 +515,14 @@ Task<HttpResponse> FunctionFront::internal(HttpRequest& request, bool draining) 
             if (auto parent = read_trace_parent(*sent)) call.trace_parent = std::move(*parent);
         }
         const auto id = call.id;
-        auto input = input_of(request, *function, {.max_body = options_.max_body, .spool = nullptr});
-        if (!input) co_return answered(refuse(request, input.error()));
-        call.input = std::move(*input);
+        const bool as_sent = function->engine == EngineKind::subprocess && is_json_as_sent(request);
+        if (auto taken = co_await take_large(request, call.input, as_sent ? BodyAs::payload : BodyAs::text); !taken) co_return answered(refuse(request, taken.error()));
+        if (!call.input.large) {
+            auto input = input_of(request, *function, {.max_body = options_.max_body, .spool = nullptr});
+            if (!input) co_return answered(refuse(request, input.error()));
+            call.input = std::move(*input);
+        }
+        call.takes_large = function->engine == EngineKind::subprocess && !(options_.compresses && Compression::wanted(request));
         auto outcome = co_await invoker_.call(std::move(call));
         const bool raw = function->engine != EngineKind::subprocess;
         co_return answered(raw ? raw_response(outcome, *function, id, options_.detail) : envelope_response(outcome, id, since(request.received)));

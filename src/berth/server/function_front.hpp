@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "berth/async/offload.hpp"
+#include "berth/async/payload_memory.hpp"
 #include "berth/net/http_message.hpp"
 #include "berth/runtime/call_tokens.hpp"
 #include "berth/runtime/execution_records.hpp"
@@ -20,6 +21,7 @@
 #include "berth/server/envelope.hpp"
 #include "berth/server/event_feed.hpp"
 #include "berth/server/function_routes.hpp"
+#include "berth/server/large_payload.hpp"
 
 namespace berth {
 
@@ -51,6 +53,9 @@ struct FunctionFrontOptions {
     bool whole_bodies = false;                             // no body comes or goes in parts: each call gets a receipt, which names the whole
     std::shared_ptr<const LaunchUser> run_as;  // who reads them; null: the host's user
     std::filesystem::path spool;                           // where uploaded files may lie; empty: nowhere
+    std::shared_ptr<PayloadMemory> payloads;               // that large bodies of programs count in, with the programs' engine; null: they come whole
+    std::chrono::milliseconds body_timeout{30'000};        // for a whole body of these
+    bool compresses = false;                               // answers are compressed for those who accept it: then they are whole
 };
 
 /// The routes of functions: calls, listings, records, logs, and the internal API for functions that run.
@@ -86,6 +91,8 @@ private:
     HttpResponse stats() const;
     HttpResponse executions(const HttpRequest& request, std::string_view function, const Authenticator::Caller& caller) const;
     FunctionRef mounted_at(std::string_view path) const;
+    bool comes_in_parts(const HttpRequest& request) const;
+    Task<Result<std::shared_ptr<PayloadBuffer>>> take_large(HttpRequest& request, Payload& input, BodyAs as);
     Result<Authenticator::Caller> admin(const HttpRequest& request) const;
     HttpResponse refuse(const HttpRequest& request, const Error& error, std::string details = {}) const;
 

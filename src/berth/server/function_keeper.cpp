@@ -283,6 +283,17 @@ void FunctionKeeper::report(const FunctionSet::Change& change) {
             if (const auto function = parts_.runtime.find(name)) {
                 if (std::string_view(what) == "invalid") members = "\"problems\":" + problems_json(*function);
                 text = function->entry.lexically_relative(function->directory).string();
+                if (const auto reasons = change.reasons.find(name); std::string_view(what) == "changed" && reasons != change.reasons.end()) {
+                    JsonWriter list;
+                    list.begin_array();
+                    text.clear();
+                    for (const auto& reason : reasons->second) {
+                        list.value(std::string_view(reason));
+                        text += (text.empty() ? "" : ", ") + reason;
+                    }
+                    list.end_array();
+                    members = "\"reasons\":" + list.take();
+                }
                 if (std::string_view(what) == "invalid" && !function->diagnostics.empty()) {
                     const auto wrong = std::find_if(function->diagnostics.begin(), function->diagnostics.end(), [](const Diagnostic& one) { return !one.number.starts_with('W'); });
                     const auto& problem = wrong == function->diagnostics.end() ? function->diagnostics.front() : *wrong;

@@ -169,7 +169,13 @@ HttpResponse FunctionFront::stats() const {
         }
         json.end_object();
     }
-    json.end_array().key("pools").begin_array().end_array().end_object();
+    json.end_array().key("pools").begin_array().end_array();
+    if (options_.payloads) {
+        const auto use = options_.payloads->use();
+        json.key("payloads").begin_object().member("limit_bytes", options_.payloads->options().most).member("bytes", use.used).member("most_bytes", use.most_used);
+        json.member("file_bytes", use.in_files).member("files", use.files).member("waits", use.waits).member("waiting", static_cast<std::uint64_t>(use.waiting)).end_object();
+    }
+    json.end_object();
     return json_response(200, json);
 }
 

@@ -111,6 +111,15 @@ std::shared_ptr<const CallRequest> head_of(const HttpRequest& request) {
     return head;
 }
 
+bool is_json_as_sent(const HttpRequest& request) {
+    const auto encoding = lower_case(trimmed(request.field("content-encoding").value_or("identity")));
+    const auto type = request.field("content-type").value_or("");
+    const auto semicolon = type.find(';');
+    const auto essence = lower_case(trimmed(type.substr(0, semicolon)));
+    const bool json = essence.empty() || essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"));
+    return json && encoding == "identity" && (semicolon == std::string_view::npos || check_charset(type.substr(semicolon + 1)).has_value());
+}
+
 Result<void> decode_body(HttpRequest& request, std::uint64_t max_body) {
     const auto encoding = lower_case(trimmed(request.field("content-encoding").value_or("identity")));
     if (encoding == "gzip" || encoding == "x-gzip") {

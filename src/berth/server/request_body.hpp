@@ -22,6 +22,9 @@ struct BodyRules {
 };
 Result<Payload> input_of(HttpRequest& request, const Function& function, const BodyRules& rules = {});
 
+/// Whether the body is the input of a program byte for byte, as its head says; then its character set is checked too.
+bool is_json_as_sent(const HttpRequest& request);
+
 /// Decompresses the body in place when its encoding is gzip; any other encoding is unsupported_media_type.
 Result<void> decode_body(HttpRequest& request, std::uint64_t max_body);
 

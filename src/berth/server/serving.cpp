@@ -176,6 +176,9 @@ Result<void> Serving::make_fronts() {
     front.expose_trace = server.expose_trace;
     front.ok_for_failures = functions.process.ok_for_failures;
     front.run_as = functions.process.run_as;
+    front.payloads = functions.process.payloads;
+    front.body_timeout = server.http.body_timeout;
+    front.compresses = server.compress;
     if (!functions.process.state.empty()) front.spool = functions.process.state / "tmp" / std::to_string(::getpid());
     if (functions.internal == Internal::apart) {
         auto own = front;
