@@ -25,6 +25,9 @@ int trust_store(ByteView input);
 int wasi_call(ByteView input);
 int network_text(ByteView input);
 int credential(ByteView input);
+int cbor(ByteView input);
+int policy_file(ByteView input);
+int config_file(ByteView input);
 
 struct Target {
     std::string_view name;  // folder below fuzz/corpus
@@ -50,6 +53,9 @@ inline constexpr std::array targets{
     Target{"wasi_call", wasi_call},
     Target{"network_text", network_text},
     Target{"credential", credential},
+    Target{"cbor", cbor},
+    Target{"policy_file", policy_file},
+    Target{"config_file", config_file},
 };
 
 }  // namespace berth::fuzz

@@ -1,21 +1,65 @@
+check_parts="layers format tidy asan tsan threads"
+
 main() {
-  usage "./dev check [--no-install]
-Layers, the form of the sources and clang-tidy (.clang-tidy), then the unit tests under the address and undefined-behaviour sanitizers and under the
-thread sanitizer." "$@"
+  usage "./dev check [--only PART,…] [--no-install]
+What the tests do not look for. Parts, in this order; --only chooses among them:
+  layers   what modules include and link (scripts/layers.txt)
+  format   the form of the sources
+  tidy     clang-tidy (.clang-tidy)
+  asan     the unit tests under the address and undefined-behaviour sanitizers
+  tsan     the unit tests under the thread sanitizer
+  threads  functions called, left, stopped and changed at once, with a host under the thread sanitizer; recorded in
+           build/check.json, from which ./dev conformance takes it" "$@"
   common_flags "$@"
-  refuse_rest
+  local chosen=$check_parts part status=0
+  while [ ${#rest[@]} -gt 0 ]; do
+    case "${rest[0]}" in
+      --only) chosen=${rest[1]:?--only needs parts: ${check_parts// /,}}; rest=("${rest[@]:2}") ;;
+      --only=*) chosen=${rest[0]#*=}; rest=("${rest[@]:1}") ;;
+      *) refuse_rest ;;
+    esac
+  done
+  chosen=${chosen//,/ }
+  for part in $chosen; do
+    [[ " $check_parts " == *" $part "* ]] || { say_error "there is no part \"$part\" of check; there are ${check_parts// /, }"; exit 2; }
+  done
   set_up
-  need_packages "${test_packages[@]}" "${check_packages[@]}"
+  need_packages "${test_packages[@]}" "${check_packages[@]}" "${runtime_packages[@]}"
   need_go
-  local status=0
-  scripts/check_layers || status=1
-  scripts/check_format || status=1
-  preset=release
-  build berth_tests
-  scripts/check_tidy "$root/build/release" || status=1
-  for preset in asan tsan; do
-    build berth_tests
-    TSAN_OPTIONS="suppressions=$root/tests/support/tsan.supp ${TSAN_OPTIONS:-}" "build/$preset/berth_tests" --gtest_brief=1 || status=1
+  for part in $check_parts; do
+    [[ " $chosen " == *" $part "* ]] || continue
+    say "$part"
+    "check_$part" || { say_error "$part failed"; status=1; }
   done
   return $status
+}
+
+check_layers() { scripts/check_layers; }
+check_format() { scripts/check_format; }
+
+check_tidy() {
+  preset=release
+  build berth_tests
+  scripts/check_tidy "$root/build/release"
+}
+
+check_asan() {
+  preset=asan
+  build berth_tests
+  build/asan/berth_tests --gtest_brief=1
+}
+
+check_tsan() {
+  preset=tsan
+  build berth_tests
+  TSAN_OPTIONS="suppressions=$root/tests/support/tsan.supp ${TSAN_OPTIONS:-}" build/tsan/berth_tests --gtest_brief=1
+}
+
+check_threads() {
+  need_runtimes
+  preset=release
+  build_binary
+  preset=tsan
+  build_binary
+  scripts/check_threads build/release build/tsan
 }

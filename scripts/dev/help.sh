@@ -7,7 +7,7 @@ main() {
   build        build/release/bin/berth
   bench        measure against peers, as ratios in one run
   fuzz         run the fuzz targets
-  check        layers, form, clang-tidy, then the unit tests under the sanitizers
+  check        layers, form, clang-tidy, the tests under the sanitizers (--only PART,…)
   conformance  print each acceptance row with pass, fail or not done
   dist         a relocatable archive
   doctor       what this machine has for building and running
