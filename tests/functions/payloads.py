@@ -120,7 +120,7 @@ def sixteen_large_calls_at_once_fit_into_the_memory_for_payloads():
 @case
 def a_program_whose_output_is_not_read_waits_and_its_deadline_does_not():
     size = 4 * megabyte
-    with held({"first": "", "short": "timeout: 1s\nkill_grace: 0s\n", "next": ""}, "  payload_memory: 1mb\n") as (server, let_go):
+    with held({"first": "", "short": "timeout: 5s\nkill_grace: 0s\n", "next": ""}, "  payload_memory: 1mb\n") as (server, let_go):
         first = Call(server, "first", 1, size)
         until(lambda: answered(server, "first"))
         short = Call(server, "short", 2, size)
