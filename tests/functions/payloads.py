@@ -95,7 +95,7 @@ def answered(server, name):
 
 @case
 def sixteen_large_calls_at_once_fit_into_the_memory_for_payloads():
-    size = 24 * megabyte
+    size = 16 * megabyte
     with held({"probe": "timeout: 15m\n"}, "  payload_memory: 16mb\n") as (server, let_go):
         equal(server.call("probe", {"do": "echo", "text": "x"})[0], 200)
         before = resident(server)
