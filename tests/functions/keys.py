@@ -188,3 +188,42 @@ def an_interrupt_ends_a_call_and_a_build_with_all_they_started():
             _, errors = process.communicate(timeout=120)
             equal(process.returncode, 130, errors)
             until(lambda: not Path(f"/proc/{started.read_text().strip()}").exists())
+
+
+@case
+def more_variables_than_a_process_may_have_make_a_function_invalid():
+    names = [f"LARGE{i}" for i in range(9)]
+    files = {"large/index.py": "pass\n", "large/manifest.yaml": f"env_pass: [{', '.join(names)}]\n", "small/index.py": "import sys\nsys.stdin.read()\nprint('{\"success\":true,\"output\":1}')\n"}
+    with folder_of(files) as folder, host(folder, env={name: "x" * 120_000 for name in names}, project=f"functions: {{env_allow: [{', '.join(names)}]}}\n") as server:
+        status, found = server.call("large")
+        equal((status, found["error"]["code"]), (500, "FUNCTION_INVALID"))
+        assert "the environment of function \"large\" is 1080" in found["error"]["message"], found
+        equal(server.call("small")[0], 200)
+
+
+@case
+def as_many_calls_run_at_once_as_there_are_descriptors_for():
+    files = {"hello/index.py": "import sys\nsys.stdin.read()\nprint('{\"success\":true,\"output\":1}')\n"}
+
+    def under(limit, **options):
+        return host(folder, wrapper=("sh", "-c", f'ulimit {limit}; exec "$0" "$@"'), **options)
+
+    with folder_of(files) as folder:
+        with under("-n 164", project="functions: {max_concurrency: 32}\n") as server:
+            equal(server.call("hello")[0], 200)
+        assert any("functions.max_concurrency is 10 instead of 32" in line for line in server.errors), server.errors
+        with under("-n 164", project="functions: {max_concurrency: 10}\n") as server:
+            equal(server.call("hello")[0], 200)
+        assert not any("max_concurrency" in line for line in server.errors), server.errors
+        with under("-Sn 100", verb=("fn", "dev")) as server:  # what it may have if it asks
+            limits = Path(f"/proc/{server.process.pid}/limits").read_text()
+            soft, hard = next(line.split()[3:5] for line in limits.splitlines() if line.startswith("Max open files"))
+            equal(soft, hard)
+            equal(server.call("hello")[0], 200)
+            equal(server.call("hello")[0], 200)
+            stats = server.get("/api/functions/stats")[1]
+            one, = stats["functions"]
+            runtime, = stats["runtimes"]
+            for row, name in ((one, "hello"), (runtime, "python")):
+                equal((row["name"], row["in_flight"], row["queued"], row["stuck"], row["totals"]["success"]), (name, 0, 0, 0, 2))
+                assert row["p50_ms"] <= row["p99_ms"], row

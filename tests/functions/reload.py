@@ -1,10 +1,12 @@
 """Hot reload: what editors do, functions that come and go, builds, and that no call fails because somebody saved a file."""
 import contextlib
+import json
 import os
 import shutil
 import signal
 import tempfile
 import threading
+import urllib.request
 from pathlib import Path
 
 import saves
@@ -71,6 +73,25 @@ def a_save_without_a_change_changes_nothing():
         until(lambda: server.call("other")[1].get("output") == "c")
         equal(server.get("/api/functions/hello")[1]["version"], version)
         assert not any("changed   hello" in line for line in server.out), server.out
+
+
+@case
+def a_change_says_what_it_was():
+    with developing({"hello/index.py": answer("a"), "hello/manifest.yaml": "timeout: 5s\n"}) as server:
+        (server.folder / "other.py").write_text(answer("c"))  # the first event
+        until(lambda: server.call("other")[0] == 200)
+        saved = [("index.py", answer("b")), ("manifest.yaml", "timeout: 6s\n"), ("more.txt", "more")]
+        for file, text in saved:
+            (server.folder / "hello" / file).write_text(text)
+            until(lambda file=file: any("changed   hello" in line and file in line for line in server.out))
+        asked = urllib.request.Request(f"{server.url}/api/functions/events", headers={"Last-Event-ID": "1"})
+        with urllib.request.urlopen(asked, timeout=60) as stream:
+            reasons = []
+            while len(reasons) < len(saved):
+                line = stream.readline()
+                if line.startswith(b"data: ") and (event := json.loads(line[6:]))["type"] == "function.changed":
+                    reasons.append(event["reasons"])
+        equal(reasons, [[file] for file, _ in saved])
 
 
 @case

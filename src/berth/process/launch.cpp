@@ -472,4 +472,14 @@ std::string signal_name(int signal) {
     return name ? std::string("SIG") + name : "signal " + std::to_string(signal);
 }
 
+std::uint64_t raise_open_files() noexcept {
+    rlimit limit{};
+    if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return 1024;
+    if (limit.rlim_cur < limit.rlim_max) {
+        const rlimit raised{limit.rlim_max, limit.rlim_max};
+        if (::setrlimit(RLIMIT_NOFILE, &raised) == 0) return raised.rlim_cur;
+    }
+    return limit.rlim_cur;
+}
+
 }  // namespace berth

@@ -31,6 +31,10 @@ struct LaunchPlan {
     std::vector<int> joins;                    // cgroup.procs of further groups it joins before it runs
 };
 
+/// Raises how many files this process may have open to the most that it may ask for, and returns how many that is. Programs that
+/// it starts keep the bounds of their plans.
+std::uint64_t raise_open_files() noexcept;
+
 /// How processes are started: by clone3; where a filter around this process refuses that, through the program `berth-fn-exec`,
 /// or by clone where that program is not installed.
 enum class LaunchPath : std::uint8_t { automatic, clone3, clone, helper };

@@ -370,9 +370,10 @@ Task<std::vector<pid_t>> end_tree(RunRef run, Decision decision, ProcessResult* 
         co_await run->change_until(told ? std::chrono::steady_clock::now() + std::chrono::seconds(3600) : stuck_time);
         if (!run->exited && !told && std::chrono::steady_clock::now() >= stuck_time) {
             told = true;
-            if (run->plan.on_stuck) run->plan.on_stuck(run->pid);
+            if (run->plan.on_stuck) run->plan.on_stuck(run->pid, true);
         }
     }
+    if (told && run->plan.on_stuck) run->plan.on_stuck(run->pid, false);
 
     siginfo_t info{};
     rusage usage{};

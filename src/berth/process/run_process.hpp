@@ -46,7 +46,7 @@ struct ProcessPlan {
     std::optional<std::uint64_t> processes;             // of the whole tree
     std::optional<std::chrono::nanoseconds> cpu;        // of the whole tree
     std::function<void(std::string_view)> on_errors;    // told what it writes to standard error as it arrives, in the reactor's loop; empty at the end
-    std::function<void(pid_t)> on_stuck;                // told when it is still there five seconds after the kill
+    std::function<void(pid_t, bool stuck)> on_stuck;    // told when it is still there five seconds after the kill, and when it has ended after all
 };
 
 enum class ProcessEnd : std::uint8_t { by_itself, timeout, cancelled, output_limit, memory_limit, cpu_limit, process_limit, host_problem };

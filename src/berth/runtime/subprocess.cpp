@@ -353,8 +353,13 @@ Task<Outcome> SubprocessEngine::run(std::shared_ptr<const ProcessFunction> versi
             *waiting = false;
         }(*reactor, lines, waiting));
     };
-    plan.on_stuck = [this, version](pid_t pid) {
-        stuck_.fetch_add(1, std::memory_order_relaxed);
+    plan.on_stuck = [this, version](pid_t pid, bool stuck) {
+        {
+            const std::lock_guard lock(mutex_);
+            stuck_[version->name] += stuck ? 1 : -1;
+            std::erase_if(stuck_, [](const auto& one) { return one.second == 0; });
+        }
+        if (!stuck) return;
         log_.write(LogLevel::error, "function", "stuck_process: a killed process does not end", {{"function", version->name}, {"pid", std::to_string(pid)}, {"wchan", read_text_file(format("/proc/{}/wchan", pid), 128)}});
     };
     const auto bytes_in = plan.input->size();

@@ -120,7 +120,11 @@ public:
     const TreeGroups* groups() const noexcept { return groups_.get(); }
     /// Why there are no control groups; empty when there are.
     const std::string& no_groups_reason() const noexcept { return no_groups_; }
-    std::size_t stuck() const noexcept { return stuck_.load(std::memory_order_relaxed); }
+    /// Processes that survive their kill, by function.
+    std::map<std::string, std::int64_t> stuck() const {
+        const std::lock_guard lock(mutex_);
+        return stuck_;
+    }
     std::size_t active() const noexcept { return active_.load(std::memory_order_relaxed); }
 
 private:
@@ -143,6 +147,9 @@ private:
     Outcome replay(const ProcessFunction& function, const CallMode& mode, std::string_view input) const;
     struct Prepared;
     Task<Result<Prepared>> prepare(std::shared_ptr<const ProcessFunction> function, CancelToken cancel, std::string& details);
+    using Variables = std::map<std::string, std::string, std::less<>>;
+    Variables variables_of(const ProcessFunction& function) const;  // without those of the call
+    void settle_environment(ProcessFunction& made) const;
     ProcessPlan plan_of(const ProcessFunction& function, const Call& call, const std::string& request_id, const Prepared& prepared, const std::string& token, std::string_view input,
                         std::shared_ptr<PayloadBuffer> large) const;
     Task<Result<std::optional<EnvelopeProblem>>> check_large(PayloadBuffer& input);
@@ -161,9 +168,9 @@ private:
     Versions versions_;                        // guarded by mutex_; sorted by name
     std::map<std::string, std::shared_ptr<Hold>, std::less<>> holds_;  // guarded by mutex_; with those who wait
     BuildListener build_listener_;             // guarded by mutex_
+    std::map<std::string, std::int64_t> stuck_;  // guarded by mutex_; by function
     std::shared_ptr<CallTokens> tokens_ = std::make_shared<CallTokens>();  // with calls that end late
     std::atomic<std::size_t> active_{0};       // calls inside
-    std::atomic<std::size_t> stuck_{0};        // processes that survive their kill
     CancelSource closing_;
     CancelSource closed_;
     TaskScope background_;

@@ -43,6 +43,31 @@ std::vector<std::string> arguments_of(const ProcessFunction& function, const std
 
 }  // namespace
 
+SubprocessEngine::Variables SubprocessEngine::variables_of(const ProcessFunction& function) const {
+    // Weakest first; a name that comes again replaces the one before.
+    Variables variables;
+    variables["PATH"] = "/usr/local/bin:/usr/bin:/bin";
+    variables["HOME"] = options_.home.empty() ? "/nonexistent" : options_.home.string();
+    variables["LANG"] = "C.UTF-8";
+    variables["NO_COLOR"] = "1";
+    const auto pass = [&](const auto& names) {
+        for (const auto& name : names) {
+            if (const auto value = options_.environment.find(name); value != options_.environment.end()) variables[std::string(name)] = value->second;
+        }
+    };
+    pass(usual_variables);
+    pass(function.run_with->env_pass);
+    if (function.found.runtime) pass(function.found.runtime->env_pass);
+    pass(options_.env_pass);
+    pass(function.found.manifest.env_pass);
+    for (const auto& [name, value] : function.run_with->env) variables[name] = value;
+    for (const auto& [name, value] : function.env) variables[name] = value;
+    for (const auto& [name, value] : function.secrets) {
+        if (std::find(function.secrets_in_environment.begin(), function.secrets_in_environment.end(), name) != function.secrets_in_environment.end()) variables[name] = value;
+    }
+    return variables;
+}
+
 ProcessPlan SubprocessEngine::plan_of(const ProcessFunction& function, const Call& call, const std::string& request_id, const Prepared& prepared, const std::string& token, std::string_view input,
                                       std::shared_ptr<PayloadBuffer> large) const {
     const auto& manifest = function.found.manifest;
@@ -76,27 +101,7 @@ ProcessPlan SubprocessEngine::plan_of(const ProcessFunction& function, const Cal
     }
     if (const auto size = bound(Limit::file_size)) launch.file_size = *size;
 
-    // Weakest first; a name that comes again replaces the one before.
-    std::map<std::string, std::string, std::less<>> variables;
-    variables["PATH"] = "/usr/local/bin:/usr/bin:/bin";
-    variables["HOME"] = options_.home.empty() ? "/nonexistent" : options_.home.string();
-    variables["LANG"] = "C.UTF-8";
-    variables["NO_COLOR"] = "1";
-    const auto pass = [&](const auto& names) {
-        for (const auto& name : names) {
-            if (const auto value = options_.environment.find(name); value != options_.environment.end()) variables[std::string(name)] = value->second;
-        }
-    };
-    pass(usual_variables);
-    pass(function.run_with->env_pass);
-    if (function.found.runtime) pass(function.found.runtime->env_pass);
-    pass(options_.env_pass);
-    pass(manifest.env_pass);
-    for (const auto& [name, value] : function.run_with->env) variables[name] = value;
-    for (const auto& [name, value] : function.env) variables[name] = value;
-    for (const auto& [name, value] : function.secrets) {
-        if (std::find(function.secrets_in_environment.begin(), function.secrets_in_environment.end(), name) != function.secrets_in_environment.end()) variables[name] = value;
-    }
+    auto variables = variables_of(function);
     const auto now = std::chrono::steady_clock::now();
     const auto deadline = std::min(now + plan.timeout, plan.deadline);
     const auto deadline_ms = milliseconds(std::chrono::system_clock::now().time_since_epoch() + (deadline - now));

@@ -189,6 +189,7 @@ std::shared_ptr<const ProcessFunction> SubprocessEngine::make(DiscoveredFunction
     settle_content(*made, roots);
     settle_secrets(*made);
     if (made->run_with && made->state == FunctionState::ready) settle_runtime(*made);
+    if (made->run_with && made->state == FunctionState::ready) settle_environment(*made);
     for (auto at = std::lower_bound(known.begin(), known.end(), made->name, by_name); at != known.end() && (*at)->name == made->name; ++at) {
         const auto& old = *at;
         if (old->content == made->content && same_settings(*old, *made)) return old;
@@ -352,6 +353,19 @@ void SubprocessEngine::settle_secrets(ProcessFunction& made) {
 }
 
 /// A copy of what runs, so that saving a file or building again changes no call that runs.
+/// What the system takes is not much more, and its refusal would come with each call.
+void SubprocessEngine::settle_environment(ProcessFunction& made) const {
+    constexpr std::size_t most = 1 << 20;
+    std::size_t size = 0;
+    for (const auto& [name, value] : variables_of(made)) size += name.size() + value.size() + 2;
+    if (size <= most) return;
+    Error error(Code::function_invalid, format("the environment of function \"{}\" is {} bytes; it may be {}", made.name, size, most));
+    error.set_fix("put what is large into a file beside the function");
+    made.diagnostics.push_back({"", made.found.manifest.file.empty() ? made.entry.string() : made.found.manifest.file, error.message() + "; " + error.fix()});
+    made.state = FunctionState::invalid;
+    made.refused = std::move(error);
+}
+
 void SubprocessEngine::settle_copy(ProcessFunction& made, Roots& roots) {
     if (options_.state.empty()) return;
     const auto& rule = made.found.manifest.reload;

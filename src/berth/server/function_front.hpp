@@ -53,6 +53,7 @@ struct FunctionFrontOptions {
     bool whole_bodies = false;                             // no body comes or goes in parts: each call gets a receipt, which names the whole
     std::shared_ptr<const LaunchUser> run_as;  // who reads them; null: the host's user
     std::filesystem::path spool;                           // where uploaded files may lie; empty: nowhere
+    std::function<std::map<std::string, std::int64_t>()> stuck;  // processes that survive their kill, by function; empty: there are none
     std::shared_ptr<PayloadMemory> payloads;               // that large bodies of programs count in, with the programs' engine; null: they come whole
     std::chrono::milliseconds body_timeout{30'000};        // for a whole body of these
     bool compresses = false;                               // answers are compressed for those who accept it: then they are whole

@@ -140,33 +140,61 @@ HttpResponse FunctionFront::admin_route(HttpRequest& request, std::string_view p
     return unknown();
 }
 
+namespace {
+
+/// What the records say of a function or of all functions of a runtime.
+struct StatsRow {
+    std::map<std::string_view, std::uint64_t> by_status;
+    std::vector<double> times;  // milliseconds
+    std::int64_t stuck = 0;
+    std::string_view runtime;
+
+    void add(const StatsRow& other) {
+        for (const auto& [status, count] : other.by_status) by_status[status] += count;
+        times.insert(times.end(), other.times.begin(), other.times.end());
+        stuck += other.stuck;
+    }
+    void write(JsonWriter& json) {
+        json.member("in_flight", by_status["running"]).member("queued", by_status["pending"]).member("stuck", stuck);
+        json.key("totals").begin_object();
+        for (const auto& [status, count] : by_status) json.member(status, count);
+        json.end_object();
+        std::sort(times.begin(), times.end());
+        for (const auto& [label, part] : {std::pair{"p50_ms", 0.5}, std::pair{"p95_ms", 0.95}, std::pair{"p99_ms", 0.99}}) {
+            json.key(label);
+            if (times.empty()) json.null();
+            else json.value(times[static_cast<std::size_t>(part * static_cast<double>(times.size() - 1))]);
+        }
+    }
+};
+
+}  // namespace
+
 HttpResponse FunctionFront::stats() const {
-    struct Row {
-        std::map<std::string_view, std::uint64_t> by_status;
-        std::vector<double> times;
-        std::string_view runtime;
-    };
-    std::map<std::string, Row> rows;
-    for (const auto& function : invoker_.list()) rows[function->name].runtime = runtime_of(*function);
+    std::map<std::string, StatsRow> rows;
+    const auto functions = invoker_.list();
+    for (const auto& function : functions) rows[function->name].runtime = runtime_of(*function);
     for (const auto& record : options_.records->recent({.subject = std::nullopt, .limit = SIZE_MAX})) {
         auto& row = rows[record.function];
         ++row.by_status[name(record.status)];
         if (record.completed) row.times.push_back(milliseconds(record.duration));
     }
+    if (options_.stuck) {
+        for (const auto& [function, count] : options_.stuck()) rows[function].stuck = count;
+    }
+    std::map<std::string_view, StatsRow> runtimes;
     JsonWriter json;
     json.begin_object().key("functions").begin_array();
     for (auto& [function, row] : rows) {
+        if (!row.runtime.empty()) runtimes[row.runtime].add(row);
         json.begin_object().member("name", std::string_view(function)).member("runtime", row.runtime);
-        json.member("in_flight", row.by_status["running"]).member("queued", row.by_status["pending"]);
-        json.key("totals").begin_object();
-        for (const auto& [status, count] : row.by_status) json.member(status, count);
+        row.write(json);
         json.end_object();
-        std::sort(row.times.begin(), row.times.end());
-        for (const auto& [label, part] : {std::pair{"p50_ms", 0.5}, std::pair{"p95_ms", 0.95}, std::pair{"p99_ms", 0.99}}) {
-            json.key(label);
-            if (row.times.empty()) json.null();
-            else json.value(row.times[static_cast<std::size_t>(part * static_cast<double>(row.times.size() - 1))]);
-        }
+    }
+    json.end_array().key("runtimes").begin_array();
+    for (auto& [runtime, row] : runtimes) {
+        json.begin_object().member("name", runtime);
+        row.write(json);
         json.end_object();
     }
     json.end_array().key("pools").begin_array().end_array();

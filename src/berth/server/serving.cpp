@@ -5,12 +5,14 @@
 
 #include <algorithm>
 #include <thread>
+#include <utility>
 
 #include "berth/async/reactor.hpp"
 #include "berth/async/sync_wait.hpp"
 #include "berth/base/format.hpp"
 #include "berth/base/json.hpp"
 #include "berth/net/http_server.hpp"
+#include "berth/process/launch.hpp"
 #include "berth/runtime/runtime.hpp"
 #include "berth/runtime/subprocess.hpp"
 #include "berth/server/admin_front.hpp"
@@ -96,6 +98,19 @@ Result<std::unique_ptr<Serving>> Serving::start(Application& application, ServeO
     return serving;
 }
 
+namespace {
+
+constexpr std::uint64_t descriptors_of_a_call = 5;  // three pipes and a handle of the process, its control group
+constexpr std::uint64_t descriptors_of_the_host = 64;
+
+/// How many programs may run at once, calls that functions make of each other included, with so many files open.
+std::uint64_t calls_that_fit(std::uint64_t open_files, std::optional<std::uint64_t> nested) {
+    const auto places = open_files > descriptors_of_the_host ? (open_files - descriptors_of_the_host) / descriptors_of_a_call : 0;
+    return std::max<std::uint64_t>(1, nested ? places - std::min(places, *nested) : places / 2);
+}
+
+}  // namespace
+
 Result<void> Serving::make_runtime() {
     const auto& functions = options_.functions;
     if (functions.records == FunctionSettings::Records::file) {
@@ -107,10 +122,16 @@ Result<void> Serving::make_runtime() {
         BERTH_TRYV(keep_journals_of(journals, store_->interrupted()));
     }
     records_ = std::make_unique<ExecutionRecords>(application_.clock(), functions.record_payloads, store_.get());
-    const auto bounds = [functions](EngineKind kind) {
+    auto running = functions.max_concurrency > 0 ? functions.max_concurrency : default_bounds(EngineKind::subprocess).running;
+    if (const auto files = raise_open_files(); running > calls_that_fit(files, functions.nested_slots)) {
+        const auto wanted = std::exchange(running, calls_that_fit(files, functions.nested_slots));
+        application_.log().write(LogLevel::warn, "server", format("functions.max_concurrency is {} instead of {}: this process may have {} files open and a call takes up to {}; raise that limit (ulimit -n, LimitNOFILE)",
+                                                                     running, wanted, files, descriptors_of_a_call));
+    }
+    const auto bounds = [functions, running](EngineKind kind) {
         auto bound = default_bounds(kind);
         if (kind != EngineKind::subprocess) return bound;
-        if (functions.max_concurrency > 0) bound.running = functions.max_concurrency;
+        bound.running = running;
         bound.waiting = functions.queue_depth;
         bound.nested = functions.nested_slots;
         return bound;
@@ -164,6 +185,7 @@ Result<void> Serving::make_fronts() {
     front.tokens = [set]() -> std::shared_ptr<CallTokens> { return set->processes() ? set->processes()->tokens() : nullptr; };
     front.reload = [this] { return keeper_->reload(); };
     front.cancel = [this](std::string_view call) { return runtime_->cancel(call).has_value(); };
+    front.stuck = [set] { return set->processes() ? set->processes()->stuck() : std::map<std::string, std::int64_t>(); };
     front.runtimes = [set] { return runtimes_json(*set); };
     using Internal = FunctionSettings::Internal;
     front.internal = functions.internal == Internal::apart ? FunctionFrontOptions::Internal::nobody : functions.internal == Internal::everywhere ? FunctionFrontOptions::Internal::everybody : FunctionFrontOptions::Internal::local;
