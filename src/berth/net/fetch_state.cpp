@@ -420,6 +420,8 @@ Task<void> FetchState::send_body(std::shared_ptr<FetchState> self) {
             if (!written) break;  // the answer may be there all the same
             self->sent_.fetch_add(bytes.size(), std::memory_order_relaxed);
         }
+        // The other end has all that it was told to wait for, and may answer before `finish` is heard of here.
+        if (announced && total == *announced) self->sent_all_ = true;
         if (is_end) {
             self->sent_all_ = true;
             if (self->head() == State::pending && !self->aborted_) self->arm(self->request_.first_byte_timeout, "the answer");

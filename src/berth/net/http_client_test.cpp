@@ -318,6 +318,26 @@ TEST_F(HttpClientTest, BodiesAreSentAnnouncedOrInChunks) {
     EXPECT_EQ(server_->connections(), 1);
 }
 
+TEST_F(HttpClientTest, AConnectionIsKeptWhenTheAnswerComesBeforeTheEndOfABodyIsTold) {
+    serve([](TestPeer& peer) {
+        for (auto head = peer.head(); !head.empty(); head = peer.head()) {
+            peer.bytes(5);
+            peer.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+        }
+    });
+    for (int i = 0; i < 2; ++i) {
+        auto made = request("http://example.com/", "POST");
+        made.has_body = true;
+        made.body_size = 5;
+        const auto fetch = start(made);
+        ASSERT_TRUE(fetch);
+        fetch->write(as_bytes("hello"));
+        EXPECT_EQ(finish(fetch).body, "ok");
+        fetch->finish();
+    }
+    EXPECT_EQ(server_->connections(), 1);
+}
+
 TEST_F(HttpClientTest, ABodyThatIsNotAsAnnouncedEndsTheRequest) {
     serve([](TestPeer& peer) {
         peer.head();
