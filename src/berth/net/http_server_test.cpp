@@ -31,14 +31,14 @@ private:
     bool begun_ = false;
 };
 
-/// Answers with what it saw; `/wait` answers only when its call is cancelled, `/gate` when the test says so.
+/// Answers with what it saw; `/wait` answers only when its call is cancelled, so does `/unread`, which takes its body in parts and reads none; `/gate` when the test says so.
 class Echo final : public HttpHandler {
 public:
     Task<HttpResponse> handle(HttpRequest& request) override {
         HttpResponse response;
         response.route = "/echo";
         response.content_type = "text/plain";
-        if (request.path == "/wait") {
+        if (request.path == "/wait" || request.path == "/unread") {
             ++waiting;
             waiting.notify_all();
             co_await Reactor::current()->sleep_for(1h, request.cancel);
@@ -46,13 +46,6 @@ public:
             ++cancelled;
             cancelled.notify_all();
             response.status = request.cancel.error().code() == Code::shutting_down ? 503 : 499;
-        } else if (request.path == "/unread") {
-            ++waiting;
-            waiting.notify_all();
-            co_await Reactor::current()->sleep_for(1h, request.cancel);
-            cause = request.cancel.cause();
-            ++cancelled;
-            cancelled.notify_all();
         } else if (request.path == "/endless") {
             response.source = std::make_unique<Endless>();
         } else if (request.path.starts_with("/status/")) {
