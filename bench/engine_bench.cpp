@@ -243,17 +243,10 @@ std::vector<double> stop_latencies(Guest& guest, std::string_view loop, int coun
     return latencies;
 }
 
-void compare(const std::string& wat, const std::string& peer_path, int rounds) {
+void compare_instances(const std::string& wat, Peer& peer, int rounds) {
     Guest fresh(wat, true, {.restore = false});
     Guest restored(wat, true, {});
-    Guest plain(wat, false, {});
-    Calls plain_calls(plain);
-    Calls metered_calls(fresh);
-    Guest behind_gate(wat, false, {}, &Gate::enter);
-    Calls gate_calls(behind_gate);
     const bool restores = restored.linked->module().engine()->status().restore;
-    Peer peer(peer_path);
-
     std::printf("create, call once, drop; metered, under a budget and a deadline; us (ratios to the peer's default and tuned pooling)\n");
     std::printf("%6s %10s %10s %10s %10s %10s %18s %18s\n", "pages", "demand", "default", "tuned", "fresh", "restored", "fresh/default", "restored/def,tuned");
     for (const int pages : {0, 1, 4, 16, 64}) {
@@ -279,7 +272,15 @@ void compare(const std::string& wat, const std::string& peer_path, int rounds) {
     const auto counters = restored.linked->counters();
     std::printf("restoring %s: %llu restored, %llu made, %llu dropped\n", restores ? "on" : "OFF", static_cast<unsigned long long>(counters.restored),
                 static_cast<unsigned long long>(counters.created), static_cast<unsigned long long>(counters.dropped));
+}
 
+void compare_calls(const std::string& wat, Peer& peer, int rounds) {
+    Guest plain(wat, false, {});
+    Calls plain_calls(plain);
+    Guest metered(wat, true, {.restore = false});
+    Calls metered_calls(metered);
+    Guest behind_gate(wat, false, {}, &Gate::enter);
+    Calls gate_calls(behind_gate);
     std::map<std::string, std::vector<double>> calls;
     constexpr int many = 1'000'000;
     for (int round = 0; round < rounds; ++round) {
@@ -309,7 +310,10 @@ void compare(const std::string& wat, const std::string& peer_path, int rounds) {
     row("call-host-to-guest", paired(calls["call"], calls["peer call"]));
     row("call-limited-ns", bench::paired_difference(calls["limited"], calls["call"]));
     row("call-guest-to-host-ns", bench::paired_difference(calls["host record"], calls["peer host"]));
+}
 
+void time_stops(const std::string& wat, int rounds) {
+    Guest fresh(wat, true, {.restore = false});
     std::printf("\nstops, from the deadline to the answer, us\n");
     for (const auto* loop : {"tight", "host_loop", "bulk_loop"}) {
         const auto late = stop_latencies(fresh, loop, 300 * rounds);
@@ -420,7 +424,13 @@ int windows() {
 int run(int argc, char** argv) {
     std::string peer;
     int rounds = 7;
+    bool only_calls = false;
     if (argc == 2 && std::strcmp(argv[1], "--windows") == 0) return windows();
+    if (argc > 1 && std::strcmp(argv[1], "--calls") == 0) {
+        only_calls = true;
+        --argc;
+        ++argv;
+    }
     for (int i = 1; i + 1 < argc; i += 2) {
         if (std::strcmp(argv[i], "--peer") == 0) peer = argv[i + 1];
         if (std::strcmp(argv[i], "--rounds") == 0) rounds = std::max(1, std::atoi(argv[i + 1]));
@@ -428,11 +438,15 @@ int run(int argc, char** argv) {
         if (std::strcmp(argv[i], "--markers") == 0) return markers(std::strtoull(argv[i + 1], nullptr, 10));
     }
     if (peer.empty()) {
-        std::fprintf(stderr, "usage: engine_bench --peer PATH [--rounds N] | --stops N | --markers N | --windows\n");
+        std::fprintf(stderr, "usage: engine_bench [--calls] --peer PATH [--rounds N] | --stops N | --markers N | --windows\n");
         return 2;
     }
     std::ifstream file(BERTH_ENGINE_GUEST);
-    compare({std::istreambuf_iterator<char>(file), {}}, peer, rounds);
+    const std::string wat{std::istreambuf_iterator<char>(file), {}};
+    Peer other(peer);
+    if (!only_calls) compare_instances(wat, other, rounds);
+    compare_calls(wat, other, rounds);
+    if (!only_calls) time_stops(wat, rounds);
     return 0;
 }
 

@@ -47,6 +47,11 @@ pub struct Context {
     mark: *const AtomicU32,
     is_inner: bool,
     linked: *const Linked,
+    /// What is the same for every call of the module: the largest memory, whether the engine counts by itself, and, from
+    /// the first call under a record on, where it may be interrupted.
+    largest_memory: u64,
+    engine_fuel: bool,
+    place: Option<StopPlace<'static>>,
     /// Stands in for the engine's definition in modules whose layout could not be checked.
     own_memory: MemoryDefinition,
     budget: i64,
@@ -79,18 +84,20 @@ impl Context {
             mark: &raw const stop::NEVER.stop,
             is_inner: false,
             linked,
+            largest_memory: linked.module.engine.options.memory_size,
+            engine_fuel: linked.module.engine.options.engine_fuel,
+            place: None,
             own_memory: MemoryDefinition { base: std::ptr::null_mut(), size: 0 },
             budget: UNLIMITED,
         }
     }
 
     pub fn set_up(&mut self, setup: &CallSetup) {
-        let largest = self.linked().module.engine.options.memory_size;
         self.host.state = setup.state;
         self.host.record = setup.record;
         // SAFETY: null, or a record that outlives the calls under it.
         self.mark = unsafe { setup.record.as_ref() }.map_or(&raw const stop::NEVER.stop, |record| &raw const record.stop);
-        self.limits.memory = setup.memory_limit.min(largest);
+        self.limits.memory = setup.memory_limit.min(self.largest_memory);
         self.limits.table = setup.table_limit;
         self.limits.account = setup.account;
         self.limits.trap = setup.trap_on_limit;
@@ -120,6 +127,33 @@ impl Context {
         unsafe { &*self.linked }
     }
 
+    /// The budget of an engine that counts by itself, for an instance that is there already.
+    #[inline]
+    pub fn refill(&self, store: &mut Store<Data>) {
+        if self.engine_fuel {
+            let _ = store.set_fuel(self.budget as u64);
+        }
+    }
+
+    /// Where the code of the instance may be interrupted.
+    #[inline(always)]
+    fn stop_place(&mut self) -> Result<StopPlace<'static>, CError> {
+        match self.place {
+            Some(place) => Ok(place),
+            None => self.find_stop_place(),
+        }
+    }
+
+    /// In engines that stop by epochs nowhere: their calls are registered all the same, so that host functions and the
+    /// epoch callback find the record.
+    #[cold]
+    fn find_stop_place(&mut self) -> Result<StopPlace<'static>, CError> {
+        let module = &*self.linked().module;
+        let place = if module.engine.epochs { StopPlace { map: CodeMap::empty(), stop_pc: 0 } } else { StopPlace { map: &module.map, stop_pc: module.stop_pc()? } };
+        self.place = Some(place);
+        Ok(place)
+    }
+
     /// Whether the call has no record and none around it on this thread, so that nothing can stop it and nothing needs
     /// to be registered.
     #[inline(always)]
@@ -138,23 +172,12 @@ impl Context {
     }
 }
 
-/// Where guest code of `linked` may be interrupted. In engines that stop by epochs nowhere: their calls are registered
-/// all the same, so that host functions and the epoch callback find the record.
-#[inline]
-fn stop_place(linked: &Linked) -> Result<StopPlace<'_>, CError> {
-    let engine = &linked.module.engine;
-    if engine.epochs {
-        return Ok(StopPlace { map: CodeMap::empty(), stop_pc: 0 });
-    }
-    Ok(StopPlace { map: &linked.module.map, stop_pc: linked.module.stop_pc()? })
-}
-
 /// Runs `body`, which enters guest code, under the context's record if it has one.
 ///
 /// # Safety
 /// `context` belongs to the instance that is entered, or is to be.
 #[inline(always)]
-pub unsafe fn under_record<R>(linked: &Linked, context: *mut Context, body: impl FnOnce() -> R) -> Result<R, CError> {
+pub unsafe fn under_record<R>(context: *mut Context, body: impl FnOnce() -> R) -> Result<R, CError> {
     // SAFETY: the caller's contract; no guest code of the instance runs yet.
     let record = unsafe {
         (*context).is_inner = stop::is_inside();
@@ -163,7 +186,8 @@ pub unsafe fn under_record<R>(linked: &Linked, context: *mut Context, body: impl
     if record.is_null() {
         return Ok(body());
     }
-    let place = stop_place(linked)?;
+    // SAFETY: the caller's contract.
+    let place = unsafe { (*context).stop_place() }?;
     // SAFETY: the record of a setup is valid until its calls have ended.
     Ok(unsafe { stop::enter(record, place, body) })
 }
@@ -498,7 +522,11 @@ pub unsafe extern "C" fn berth_context_call(context: *mut HostContext, index: u3
             let Some(caller) = (*context).host.caller.cast::<Caller<'_, Data>>().as_mut() else { return Outcome::NotStarted };
             let export = linked.module.exports.get(index as usize).filter(|export| export.kind == FUNCTION && export.value_count <= count);
             let Some(Extern::Func(function)) = export.and_then(|export| caller.get_module_export(&export.handle)) else { return Outcome::NotStarted };
-            match function.call_unchecked(&mut *caller, std::ptr::slice_from_raw_parts_mut(values, count)) {
+            let outer = (*context).host.caller;
+            let called = function.call_unchecked(&mut *caller, std::ptr::slice_from_raw_parts_mut(values, count));
+            // Host functions of that call were inside this one.
+            (*context).host.caller = outer;
+            match called {
                 Ok(()) => Outcome::Returned,
                 Err(error) => {
                     let (outcome, trap, frames) = (*context).cause(&error);

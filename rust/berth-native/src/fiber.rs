@@ -172,10 +172,9 @@ impl HostCall<'_> {
                 values.add(index).write(value.to_raw(&mut self.caller)?);
             }
             (*context).waits.is_pending = false;
-            let outer = (*context).host.caller;
             (*context).host.caller = layout::as_context_pointer(&mut self.caller);
             let status = (point.entry)(&raw mut (*context).host, point.function, values);
-            (*context).host.caller = outer;
+            (*context).host.caller = std::ptr::null_mut();
             if status == HOST_SUSPEND && (*context).waits.is_pending {
                 return Ok(true);
             }
@@ -290,7 +289,8 @@ type GuestFuture = Pin<Box<dyn Future<Output = Result<Ended, CError>>>>;
 pub struct WaitingCall {
     guest: Option<GuestFuture>,
     context: Box<Context>,
-    linked: Arc<Linked>,
+    /// Outlives the context, which points at it.
+    _linked: Arc<Linked>,
     record: *const Record,
     waker: Waker,
     refused: Option<CError>,
@@ -374,7 +374,7 @@ pub unsafe extern "C" fn berth_waiting_call_start(
     let refused = (!linked.waiting).then(|| CError::new(ErrorKind::Internal, "the module was not linked for calls that wait"));
     // SAFETY: the future is dropped before the context (field order, and `end`).
     let guest: GuestFuture = Box::pin(unsafe { run_guest(linked.clone(), shared, setup.depth, exports, arguments) });
-    let call = Box::new(WaitingCall { guest: Some(guest), context, linked, record: setup.record, waker, refused });
+    let call = Box::new(WaitingCall { guest: Some(guest), context, _linked: linked, record: setup.record, waker, refused });
     // SAFETY: the caller's contract.
     unsafe { started.write(Box::into_raw(call)) };
 }
@@ -397,7 +397,7 @@ impl WaitingCall {
         let Some(guest) = &mut self.guest else { return Err(CError::new(ErrorKind::Internal, "the call has ended before")) };
         let mut task = TaskContext::from_waker(&self.waker);
         // SAFETY: the context is the one of the guest's store.
-        let polled = unsafe { call::under_record(&self.linked, &raw mut *self.context, || guest.as_mut().poll(&mut task)) }?;
+        let polled = unsafe { call::under_record(&raw mut *self.context, || guest.as_mut().poll(&mut task)) }?;
         let ended = match polled {
             Poll::Ready(ended) => ended,
             // A stop that came while the guest ran and found it leaving: it ends here instead of waiting on.

@@ -47,7 +47,7 @@ unsafe fn run_once(linked: &Linked, setup: &CallSetup, plan: Plan, report: &mut 
         }
     };
     // SAFETY: as above.
-    let ran = unsafe { call::under_record(linked, context, in_guest) }??;
+    let ran = unsafe { call::under_record(context, in_guest) }??;
     // SAFETY: no guest code runs any more, so nothing else refers into the context.
     call::account(unsafe { &mut *context }, &store, ran, report);
     Ok(())
@@ -63,7 +63,7 @@ unsafe fn make(linked: &Linked, setup: &CallSetup, report: &mut Report) -> Resul
     let pointer = &raw mut *context;
     let mut store = call::new_store(linked, pointer).map_err(|error| CError::instantiation(&error))?;
     // SAFETY: the box outlives the store.
-    let made = unsafe { call::under_record(linked, pointer, || call::instantiate(linked, &mut store, pointer, setup.depth)) }?;
+    let made = unsafe { call::under_record(pointer, || call::instantiate(linked, &mut store, pointer, setup.depth)) }?;
     match made {
         Ok((instance, places)) => Ok(Some(Live { store, instance, places, functions: Functions::kept(&linked.module), context })),
         Err(error) if context.is_refusal(&error) => Err(CError::instantiation(&error)),
@@ -81,7 +81,7 @@ unsafe fn make(linked: &Linked, setup: &CallSetup, report: &mut Report) -> Resul
 unsafe fn run_live(linked: &Linked, live: &mut Live, plan: Plan, report: &mut Report) -> Result<Result<(), Error>, CError> {
     let Live { store, instance, functions, context, .. } = live;
     // SAFETY: the caller's contract; the context is the one of the store.
-    unsafe { call::under_record(linked, &raw mut **context, || call::run(linked, store, *instance, functions, plan, report)) }?
+    unsafe { call::under_record(&raw mut **context, || call::run(linked, store, *instance, functions, plan, report)) }?
 }
 
 /// So many calls go by before instances are kept, so that a module that is called once pays nothing for it; and so many
@@ -113,11 +113,8 @@ unsafe fn run_kept(linked: &Linked, setup: &CallSetup, plan: Plan, report: &mut 
             report.restored = true;
             let live = &mut slot.live;
             live.context.set_up(setup);
-            live.context.set_budgets(setup.depth);
             live.context.begin_again(linked.module.initial_memory);
-            if linked.module.engine.options.engine_fuel {
-                let _ = live.store.set_fuel(setup.fuel.max(0) as u64);
-            }
+            live.context.refill(&mut live.store);
             slot
         }
         None => {
@@ -246,11 +243,9 @@ pub unsafe extern "C" fn berth_instance_delete(instance: *mut Lasting) {
 pub unsafe extern "C" fn berth_instance_set_up(instance: *mut Lasting, setup: *const CallSetup) {
     // SAFETY: the caller's contract.
     let (instance, setup) = unsafe { (&mut *instance, &*setup) };
-    instance.live.context.set_up(setup);
-    instance.live.context.set_budgets(setup.depth);
-    if instance.linked.module.engine.options.engine_fuel {
-        let _ = instance.live.store.set_fuel(setup.fuel.max(0) as u64);
-    }
+    let Live { store, context, .. } = &mut instance.live;
+    context.set_up(setup);
+    context.refill(store);
 }
 
 /// # Safety
@@ -293,7 +288,7 @@ unsafe fn call_registered(lasting: &mut Lasting, export: u32, values: *mut ValRa
         // SAFETY: the context is the instance's own; the room was checked against the signature, and the types are the
         // caller's contract.
         let ended = unsafe {
-            call::under_record(&lasting.linked, pointer, || {
+            call::under_record(pointer, || {
                 if (*pointer).must_end() {
                     return Err(Error::msg("stopped before it began"));
                 }

@@ -94,10 +94,9 @@ fn enter_host(mut caller: Caller<'_, Data>, entry: HostEntry, function: u32, val
     // SAFETY: the context outlives the store whose data points at it, and only this thread uses it; no reference into
     // it is held across the call. The entry is a C function that keeps to the signature it was linked with.
     unsafe {
-        let outer = (*context).host.caller;
         (*context).host.caller = layout::as_context_pointer(&mut caller);
         let status = entry(&raw mut (*context).host, function, values.as_mut_ptr().cast());
-        (*context).host.caller = outer;
+        (*context).host.caller = std::ptr::null_mut();
         if status == HOST_PROCEED && !(*context).must_end() { Ok(()) } else { Err(refuse(&mut *context, status)) }
     }
 }

@@ -15,18 +15,16 @@ Instance::Instance(std::shared_ptr<LinkedModule> linked, berth_instance* handle)
 Instance::~Instance() = default;
 
 std::unique_ptr<Instance> Instance::create(std::shared_ptr<LinkedModule> linked, const CallSetup& setup, InvokeReport& report) {
-    const auto native_setup = native::to_native(setup);
     berth_report native;
     berth_instance* handle = nullptr;
-    berth_instance_new(linked->handle(), &native_setup, &handle, &native);
+    berth_instance_new(linked->handle(), native::to_native(setup), &handle, &native);
     native::to_report(native, report);
     if (!handle) return nullptr;
     return std::unique_ptr<Instance>(new Instance(std::move(linked), handle));
 }
 
 void Instance::set_up(const CallSetup& setup) noexcept {
-    const auto native_setup = native::to_native(setup);
-    berth_instance_set_up(handle_.get(), &native_setup);
+    berth_instance_set_up(handle_.get(), native::to_native(setup));
 }
 
 CallOutcome Instance::call(std::uint32_t export_index, std::span<RawValue> values, InvokeReport& report) {

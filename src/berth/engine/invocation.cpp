@@ -39,17 +39,12 @@ namespace native {
 static_assert(offsetof(MemoryAccount, guest) == offsetof(berth_memory_account, guest) && offsetof(MemoryAccount, host) == offsetof(berth_memory_account, host) &&
               offsetof(MemoryAccount, total_limit) == offsetof(berth_memory_account, total_limit) && offsetof(MemoryAccount, denied) == offsetof(berth_memory_account, denied));
 
-berth_call_setup to_native(const CallSetup& setup) noexcept {
-    return {.state = setup.state,
-            .record = reinterpret_cast<berth_record*>(setup.record),
-            .fuel = setup.fuel,
-            .depth = setup.depth,
-            .trap_on_limit = setup.on_limit == OnLimit::trap,
-            .restore = setup.restore,
-            .memory_limit = setup.memory_limit,
-            .table_limit = setup.table_limit,
-            .account = reinterpret_cast<berth_memory_account*>(setup.account)};
-}
+static_assert(sizeof(CallSetup) == sizeof(berth_call_setup) && offsetof(CallSetup, state) == offsetof(berth_call_setup, state) &&
+              offsetof(CallSetup, record) == offsetof(berth_call_setup, record) && offsetof(CallSetup, fuel) == offsetof(berth_call_setup, fuel) &&
+              offsetof(CallSetup, depth) == offsetof(berth_call_setup, depth) && offsetof(CallSetup, on_limit) == offsetof(berth_call_setup, trap_on_limit) &&
+              offsetof(CallSetup, restore) == offsetof(berth_call_setup, restore) && offsetof(CallSetup, memory_limit) == offsetof(berth_call_setup, memory_limit) &&
+              offsetof(CallSetup, table_limit) == offsetof(berth_call_setup, table_limit) && offsetof(CallSetup, account) == offsetof(berth_call_setup, account));
+static_assert(static_cast<int>(OnLimit::fail) == 0 && static_cast<int>(OnLimit::trap) == 1 && sizeof(OnLimit) == sizeof(bool));
 
 void to_report(const berth_report& native, InvokeReport& report) {
     report.outcome = static_cast<CallOutcome>(native.outcome);
@@ -77,9 +72,8 @@ void to_report(const berth_report& native, InvokeReport& report) {
 }  // namespace native
 
 void invoke(LinkedModule& linked, const InvokeRequest& request, InvokeReport& report) {
-    const auto setup = native::to_native(request.setup);
     berth_report native;
-    berth_invoke(linked.handle(), &setup, request.initialize, request.export_index, native::to_native(request.values.data()), request.values.size(),
+    berth_invoke(linked.handle(), native::to_native(request.setup), request.initialize, request.export_index, native::to_native(request.values.data()), request.values.size(),
                  &native);
     native::to_report(native, report);
 }

@@ -59,17 +59,17 @@ struct TrapFrame {
     std::uint32_t module_offset = 0;    // UINT32_MAX when unknown
 };
 
-/// Limits and surroundings of a call.
+/// Limits and surroundings of a call. The engine reads it as it is: its layout is the one of berth_call_setup.
 struct CallSetup {
     void* state = nullptr;                     // HostContext::state
     CallRecord* record = nullptr;              // null: the call cannot be stopped; armed by the caller
     std::int64_t fuel = unlimited_fuel;        // budget; modules without a meter ignore it
     std::int32_t depth = std::numeric_limits<std::int32_t>::max();  // modules without exact depth ignore it
     OnLimit on_limit = OnLimit::fail;
+    bool restore = true;                       // may take and leave an instance restored in place
     std::uint64_t memory_limit = std::numeric_limits<std::uint64_t>::max();  // bytes of linear memory
     std::uint64_t table_limit = std::numeric_limits<std::uint64_t>::max();   // elements of each table
     MemoryAccount* account = nullptr;          // null: not kept
-    bool restore = true;                       // may take and leave an instance restored in place
 };
 
 struct InvokeRequest {

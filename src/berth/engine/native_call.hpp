@@ -5,7 +5,7 @@
 
 namespace berth::native {
 
-berth_call_setup to_native(const CallSetup& setup) noexcept;
+inline const berth_call_setup* to_native(const CallSetup& setup) noexcept { return reinterpret_cast<const berth_call_setup*>(&setup); }
 /// Takes over what the engine reports; `report` is as new before.
 void to_report(const berth_report& native, InvokeReport& report);
 

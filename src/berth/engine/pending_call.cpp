@@ -41,9 +41,8 @@ PendingCall::~PendingCall() {
 std::unique_ptr<PendingCall> PendingCall::start(std::shared_ptr<LinkedModule> linked, const InvokeRequest& request, std::function<void()> wake) {
     auto shared = std::make_shared<std::function<void()>>(std::move(wake));
     std::unique_ptr<PendingCall> call(new PendingCall(std::move(linked), request.setup.record, shared));
-    const auto setup = native::to_native(request.setup);
     berth_waiting_call* handle = nullptr;
-    berth_waiting_call_start(call->linked_->handle(), &setup, request.initialize, request.export_index, native::to_native(request.values.data()),
+    berth_waiting_call_start(call->linked_->handle(), native::to_native(request.setup), request.initialize, request.export_index, native::to_native(request.values.data()),
                              request.values.size(), wake_call, new std::shared_ptr<std::function<void()>>(shared), drop_waker, &handle);
     call->handle_.reset(handle);
     return call;

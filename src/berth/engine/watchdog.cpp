@@ -25,10 +25,6 @@ constexpr std::int64_t awake = std::numeric_limits<std::int64_t>::min();
 constexpr std::int64_t microsecond = 1'000;
 constexpr std::uint32_t quick_retries = 20;  // then a guest lives in code that is rarely left: 1 ms is enough
 
-/// Unused slots of this thread; they go to whoever asks next when it ends.
-constinit thread_local WatchdogSlot* free_slots = nullptr;
-constinit thread_local bool leaves_slots = false;
-
 std::atomic_flag orphans_lock = ATOMIC_FLAG_INIT;
 WatchdogSlot* orphans = nullptr;  // guarded by orphans_lock
 
@@ -39,26 +35,24 @@ struct OrphansGuard {
     ~OrphansGuard() { orphans_lock.clear(std::memory_order_release); }
 };
 
-struct LeaveSlots {
-    ~LeaveSlots() {
-        const OrphansGuard guard;
-        while (free_slots) {
-            auto* slot = free_slots;
-            free_slots = slot->next_free;
-            slot->next_free = orphans;
-            orphans = slot;
-        }
-    }
-};
-
-/// Once a thread, so that the way that is taken often needs no look at a guard.
-void leave_slots_at_end() noexcept {
-    thread_local const LeaveSlots at_end;
-    static_cast<void>(at_end);
-    leaves_slots = true;
-}
-
 }  // namespace
+
+void Watchdog::leave_slots_at_end() noexcept {
+    struct Leave {
+        ~Leave() {
+            const OrphansGuard guard;
+            while (free_slots_) {
+                auto* slot = free_slots_;
+                free_slots_ = slot->next_free;
+                slot->next_free = orphans;
+                orphans = slot;
+            }
+        }
+    };
+    thread_local const Leave at_end;
+    static_cast<void>(at_end);
+    leaves_slots_ = true;
+}
 
 std::atomic<Watchdog*> Watchdog::instance_{nullptr};
 
@@ -95,11 +89,7 @@ Watchdog::Watchdog() noexcept : next_wake_(awake) {
 
 std::int64_t Watchdog::now() noexcept { return std::chrono::steady_clock::now().time_since_epoch().count(); }
 
-WatchdogSlot* Watchdog::take_slot() noexcept {
-    if (auto* slot = free_slots) {
-        free_slots = slot->next_free;
-        return slot;
-    }
+WatchdogSlot* Watchdog::new_slot() noexcept {
     {
         const OrphansGuard guard;
         if (auto* slot = orphans) {
@@ -114,36 +104,13 @@ WatchdogSlot* Watchdog::take_slot() noexcept {
     return slot;
 }
 
-void Watchdog::give_back(WatchdogSlot* slot) noexcept {
-    slot->next_free = free_slots;
-    free_slots = slot;
-    if (!leaves_slots) leave_slots_at_end();
-}
-
-void Watchdog::light_barrier() const noexcept {
-    // With membarrier the other side orders both; only the compiler must keep the order here.
-    if (asymmetric_.load(std::memory_order_relaxed)) {
-        std::atomic_signal_fence(std::memory_order_seq_cst);
-    } else {
-        std::atomic_thread_fence(std::memory_order_seq_cst);
-    }
-}
-
 void Watchdog::heavy_barrier() const noexcept {
     std::atomic_thread_fence(std::memory_order_seq_cst);
     // Always tried, so that nobody who relies on it already is missed; not registered yet it is a cheap refusal.
     syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0);
 }
 
-void Watchdog::arm(WatchdogSlot& slot, std::int64_t due) noexcept {
-    slot.due.store(due, std::memory_order_release);
-    light_barrier();
-    if (due < next_wake_.load(std::memory_order_relaxed)) poke();
-}
-
-void Watchdog::disarm(WatchdogSlot& slot) noexcept {
-    slot.due.store(0, std::memory_order_release);
-    light_barrier();
+void Watchdog::wait_until_left(const WatchdogSlot& slot) noexcept {
     while (slot.busy.load(std::memory_order_acquire) != 0) std::this_thread::yield();
 }
 

@@ -28,6 +28,7 @@ HostMetrics::HostMetrics(MetricRegistry& registry, const HostTable& table) {
 
 Gate::Gate(const Setup& setup) : setup_(setup) {
     if (setup_.metrics != nullptr) counts_.resize(setup_.table->size());
+    has_counts_ = !counts_.empty();
 }
 
 Gate::~Gate() {
@@ -109,8 +110,8 @@ HostStatus Gate::perform(HostContext& context, std::uint32_t index, RawValue* va
         // What was refused when it was recorded is refused again, whatever is granted now.
         const auto refused = function.row.needs.checked_by_gate() ? gate.setup_.journal->refusal(call.qualified_name()) : std::nullopt;
         if (refused) return gate.refuse(call, call.denied(*refused, {}), values);
-    } else if (function.row.needs.checked_by_gate()) [[likely]] {
-        if (const auto allowed = call.require(function.row.needs.capability()); !allowed) return gate.refuse(call, allowed.error(), values);
+    } else if (function.row.needs.checked_by_gate() && !call.takes(function.row.needs.capability())) [[unlikely]] {
+        return gate.refuse(call, call.denied(function.row.needs.capability(), {}), values);
     }
     const auto status = function.run(call, values);
     call.count(HostOutcome::ok);
@@ -134,19 +135,12 @@ HostStatus Gate::refuse(HostCall& call, const Error& error, RawValue* values) {
     return status;
 }
 
-void HostCall::count(HostOutcome outcome) noexcept {
-    if (!counted_ && !gate_.counts_.empty()) ++gate_.counts_[index_][static_cast<std::size_t>(outcome)];
-    counted_ = true;
-}
-
 Result<void> HostCall::require(Capability capability, std::string_view value) {
     const auto& grants = *gate_.setup_.grants;
-    const auto at = static_cast<std::size_t>(capability);
     const bool allowed = value.empty() ? grants.holds(capability) : grants.holds(capability, value);
     if (gate_.setup_.journal != nullptr && !function_.row.needs.checked_by_gate()) [[unlikely]] gate_.setup_.journal->used(capability, value, allowed);
     if (allowed) [[likely]] {
-        ++gate_.used_[at];
-        used_ |= std::uint64_t{1} << at;
+        note_use(capability);
         return {};
     }
     return fail(denied(capability, value));
@@ -194,9 +188,6 @@ HostStatus HostCall::lower(ArgumentFault fault, RawValue* values) {
     values[0] = RawValue::of(gate_.setup_.table->world().status_of_fault(fault));
     return HostStatus::proceed;
 }
-
-bool HostCall::charge_before() noexcept { return context_.charge(static_cast<std::int64_t>(100 + (bytes_in_ + 15) / 16)); }
-bool HostCall::charge_after() noexcept { return bytes_out_ == 0 || context_.charge(static_cast<std::int64_t>((bytes_out_ + 15) / 16)); }
 
 HostStatus HostCall::out_of_fuel() noexcept {
     gate_.out_of_fuel_ = true;

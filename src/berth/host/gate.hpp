@@ -107,6 +107,7 @@ private:
     std::uint64_t host_calls_ = 0;
     std::uint64_t denied_calls_ = 0;
     bool out_of_fuel_ = false;
+    bool has_counts_ = false;
     std::optional<Error> failure_;
     std::vector<std::array<std::uint32_t, host_outcome_count>> counts_;  // by function; added to the metrics at the end
     std::array<std::uint32_t, capability_count> used_{};
@@ -173,9 +174,9 @@ public:
     HostStatus lower(ArgumentFault fault, RawValue* values);
 
     /// 100 + bytes in / 16, rounded up, before the effect. False: the budget is used up and nothing happened.
-    bool charge_before() noexcept;
+    bool charge_before() noexcept { return context_.charge(static_cast<std::int64_t>(100 + (bytes_in_ + 15) / 16)); }
     /// bytes out / 16, rounded up.
-    bool charge_after() noexcept;
+    bool charge_after() noexcept { return bytes_out_ == 0 || context_.charge(static_cast<std::int64_t>((bytes_out_ + 15) / 16)); }
     HostStatus out_of_fuel() noexcept;
 
 private:
@@ -183,7 +184,23 @@ private:
     /// Counts and tells a denial, and makes the error of it.
     Error denied(Capability capability, std::string_view value);
     /// Counts the call once; what is never counted otherwise is ok.
-    void count(HostOutcome outcome) noexcept;
+    void count(HostOutcome outcome) noexcept {
+        if (!counted_ && gate_.has_counts_) ++gate_.counts_[index_][static_cast<std::size_t>(outcome)];
+        counted_ = true;
+    }
+
+    /// Counts the use of what is granted on everything that is asked for.
+    void note_use(Capability capability) noexcept {
+        const auto at = static_cast<std::size_t>(capability);
+        ++gate_.used_[at];
+        used_ |= std::uint64_t{1} << at;
+    }
+    /// Whether the capability is held at all; its use is counted.
+    bool takes(Capability capability) noexcept {
+        if (!gate_.setup_.grants->holds(capability)) [[unlikely]] return false;
+        note_use(capability);
+        return true;
+    }
 
     Gate& gate_;
     HostContext& context_;
