@@ -1,5 +1,6 @@
 """The fault program under every launch path and tree level: what ends how, and that nothing is left."""
 import contextlib
+import hashlib
 import json
 import os
 import pwd
@@ -278,6 +279,71 @@ def secrets_and_tokens_are_not_shown():
         assert not any("extremely" in one for one in answer["output"]), answer
     text = "".join(server.errors) + json.dumps(answer["logs"])
     assert "extremely-secret-value" not in text and "API_KEY" in text, text[-2000:]
+
+
+@case
+def no_part_of_a_secret_is_in_a_record_or_a_log():
+    """Over the cut of an excerpt, in lines that are split, through the internal API, and in payloads that are kept."""
+    hidden = "Q~~Q~QQ~Q~~~QQ"  # of characters that nothing else here has
+    say = f"""import json, sys, urllib.request
+request = json.load(sys.stdin)
+context, how = request['context'], request['input']['how']
+key, token = context['env']['KEY'], context['internal_token']
+if how == 'excerpt':
+    sys.stderr.write('a' * 2040 + key + 'a' * 70000 + '\\n' + 'a' * 65530 + token + key + 'a' * 2040 + '\\n')
+    sys.exit('a' * 2040 + key + 'a' * 9000)
+made = urllib.request.Request(context['alyx_url'] + '/internal/v1/log', method='POST', headers={{'Authorization': 'Bearer ' + token}},
+                              data=json.dumps([{{'level': 'warn', 'message': 'a' * 65530 + key, 'data': {{'k': key, 't': token}}}}, {{'level': 'loud', 'message': 'said ' + key}}]).encode())
+urllib.request.urlopen(made).read()
+json.dump({{'success': True, 'output': [key], 'logs': [{{'level': 'info', 'message': 'a' * 65530 + key}}]}}, sys.stdout)
+"""
+    with tempfile.TemporaryDirectory(prefix="berth-secrets-") as temporary:
+        (Path(temporary) / "say").mkdir()
+        (Path(temporary) / "say/index.py").write_text(say)
+        (Path(temporary) / "say/manifest.yaml").write_text("secrets: [KEY]\n")
+        project = "functions: {expose_debug: true, record_payloads: all, secrets_allow: {say: [KEY]}, auth: none, admin_token: " + hashlib.sha256(b"admin").hexdigest() + "}\n"
+        with host(temporary, project=project, env={"BERTH_SECRET_KEY": hidden}) as server:
+            failed = server.request("POST", "/api/functions/say", json.dumps({"how": "excerpt"}))
+            good = server.call("say", {"how": "log", "given": hidden})
+            equal((failed[0], good[0], good[1]["output"]), (500, 200, [hidden]))  # what a function answers is left as it is
+            admin = {"Authorization": "Bearer admin"}
+            logs, records = (server.request("GET", "/api/functions/say/" + what, headers=admin)[1].decode() for what in ("logs?limit=1000", "executions"))
+            said = [(one["source"], one["level"], one["message"].strip("a"), one.get("data")) for one in json.loads(logs)["logs"]]
+            equal([one for one in said if one[0] == "function"], [("function", "warn", "[redac", {"k": "[redacted:BERTH_SECRET_KEY]", "t": "[redacted]"}), ("function", "info", "said [redacted:BERTH_SECRET_KEY]", None), ("function", "info", "[redac", None)])
+            assert ("stderr", "info", "[redacted:BERTH_SECRET_KEY]", None) in said, said
+            record = json.loads(records)["executions"][0]
+            equal((record["input"]["given"], record["output"]), ("[redacted:BERTH_SECRET_KEY]", ["[redacted:BERTH_SECRET_KEY]"]))
+        good[1]["output"] = None
+        for what, text in (("answer", failed[1].decode()), ("logs of the answer", json.dumps(good[1])), ("logs", logs), ("records", records), ("host", "".join(server.errors))):
+            found = [text[max(0, text.index(one) - 60):][:120] for one in "Q~" if one in text]
+            assert not found, (what, found)
+
+
+@case
+def a_policy_gives_secrets_and_bounds_what_a_token_opens():
+    ask = """import json, sys, urllib.request, urllib.error
+request = json.load(sys.stdin)
+context = request['context']
+def ask(path, body):
+    made = urllib.request.Request(context['alyx_url'] + path, method='POST', data=json.dumps(body).encode(), headers={'Authorization': 'Bearer ' + context['internal_token']})
+    try:
+        with urllib.request.urlopen(made) as answer:
+            return answer.status
+    except urllib.error.HTTPError as error:
+        return error.code, json.loads(error.read())['error']['code']
+json.dump({'success': True, 'output': [context['env'].get('KEY'), ask('/internal/v1/log', {'level': 'info', 'message': 'm'}), ask('/internal/v1/invoke/echo', {}), ask('/internal/v1/invoke/other', {})]}, sys.stdout)
+"""
+    echo = "import sys\nsys.stdin.read()\nprint('{\"success\":true}')\n"
+    with tempfile.TemporaryDirectory(prefix="berth-policy-") as temporary:
+        for name, text in (("asks", ask), ("free", ask), ("echo", echo), ("other", echo)):
+            (Path(temporary) / name).mkdir()
+            (Path(temporary) / name / "index.py").write_text(text)
+        (Path(temporary) / "asks/manifest.yaml").write_text("secrets: [KEY]\n")
+        policy = "policies: [{policy: 1, match: {world: subprocess, name: asks}, grants: {secret.read: {names: [KEY]}, function.invoke: {names: [echo]}}}]\n"
+        with host(temporary, project=policy, env={"BERTH_SECRET_KEY": "a-secret-value"}) as server:
+            refused = [403, "FORBIDDEN"]
+            equal(server.call("asks")[1]["output"], ["a-secret-value", refused, 200, refused])
+            equal(server.call("free")[1]["output"], [None, 200, 200, 200])
 
 
 @case

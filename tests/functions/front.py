@@ -74,14 +74,29 @@ def credentials_decide_who_may_call():
 def administrators_routes_need_the_administrator():
     admin = "the administrator's token"
     digest = hashlib.sha256(admin.encode()).hexdigest()
-    with functions({"plain/index.py": plain, "plain/manifest.yaml": "env: {HIDDEN: very-hidden-value}\n"}, f"server: {{auth: {{hs_secret: JWT}}}}\nfunctions: {{admin_token: {digest}}}\n", env={"BERTH_SECRET_JWT": secret}) as server:
+    mine = "runtimes: {mine: {command: mine, extensions: [.mine], version: {args: [--version], pattern: 'mine ([0-9.]+)'}}}"
+    with tempfile.TemporaryDirectory(prefix="berth-mine-") as programs, functions({"plain/index.py": plain, "plain/manifest.yaml": "env: {HIDDEN: very-hidden-value}\n"},
+                                                                                   f"server: {{auth: {{hs_secret: JWT}}}}\nfunctions: {{admin_token: {digest}, {mine}}}\n",
+                                                                                   env={"BERTH_SECRET_JWT": secret, "PATH": programs + ":" + os.environ["PATH"]}) as server:
+        (Path(programs) / "mine").write_text("#!/bin/sh\necho mine 4.2\n")
+        (Path(programs) / "mine").chmod(0o755)
         routes = [("GET", "/api/functions/stats"), ("POST", "/api/functions/reload"), ("GET", "/api/functions/plain/logs"), ("GET", "/api/functions/plain/executions"), ("GET", "/api/executions"), ("GET", "/api/runtimes")]
         for method, path in routes:
             equal(server.request(method, path)[0], 401, path)
-            if path != "/api/executions":
+            if not path.endswith("/executions"):  # who made calls sees those
                 equal(server.request(method, path, headers=bearer(token()))[0], 403, path)
             equal(server.request(method, path, headers=bearer(token(role="admin")))[0], 200, path)
             equal(server.request(method, path, headers=bearer(admin))[0], 200, path)
+        server.call("plain", headers=bearer(token(sub="one")))
+        server.call("plain", headers=bearer(token(sub="two")))
+        for path in ("/api/executions", "/api/functions/plain/executions"):
+            for caller, seen in ((bearer(token(sub="one")), 1), (bearer(token(sub="three")), 0), (bearer(admin), 2)):
+                equal(server.get(path, headers=caller)[1]["count"], seen, path)
+        status, answer = server.get("/api/executions/nothing", headers=bearer(admin))
+        equal((status, answer["error"]["code"]), (404, "NOT_FOUND"))
+        equal(server.get("/api/functions/nothing")[1]["error"]["code"], "FUNCTION_NOT_FOUND")
+        found = {one["name"]: one for one in server.get("/api/runtimes", headers=bearer(admin))[1]["runtimes"]}
+        equal((found["mine"]["version"], found["exec"]["version"]), ("4.2", None))
         for path in ("/api/functions", "/api/functions/plain"):
             assert b"very-hidden-value" not in server.request("GET", path)[1]
             assert b"very-hidden-value" not in server.request("GET", path, headers=bearer(admin))[1]
@@ -169,6 +184,9 @@ def bodies_of_every_kind():
         for bad in (form[:-6], b"", b"--XX", form.replace(b'name="note"', b'name="_files"'), form.replace(b'; name="note"', b"")):
             equal(post(bad, "multipart/form-data; boundary=XX") if bad else (400, "INVALID_INPUT"), (400, "INVALID_INPUT"), bad[:40])
         equal(post(form, "multipart/form-data")[0], 400)
+        for body, type_, details in ((form[:-6], "multipart/form-data; boundary=XX", {"reason": "multipart", "multipart": "its last boundary is missing"}), (b"a=%zz", "application/x-www-form-urlencoded", {"reason": "form"})):
+            text = server.request("POST", "/api/functions/plain", body, {"Content-Type": type_})[1]
+            equal(json.loads(text)["error"]["details"], details)
 
 
 @case

@@ -196,6 +196,15 @@ Result<void> FunctionSet::scan(Progress& progress, Change* change, HalfWritten p
     } else if (!programs.empty() || request_.settings.development) {
         adopt_orphans();  // so that what leaves a function's process tree is found and ended
         auto options = request_.settings.process;
+        options.policy = [this](std::string_view function) -> const Policy* {
+            static const Policy nothing = [] {
+                Policy made;
+                made.from = "--deny-all";
+                return made;
+            }();
+            if (request_.policy.deny_all) return &nothing;
+            return choose_policy(request_.policy.written, {.world = "subprocess", .name = function, .digest = nullptr, .signer = {}});
+        };
         options.development = request_.settings.development;
         options.show_output = options.show_output || request_.settings.development;
         options.logs = logs_.get();

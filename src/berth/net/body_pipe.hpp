@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -45,6 +46,9 @@ public:
     /// `some`: a part of at most `most` bytes is in `part`. `pending`: nothing yet; `on_ready` is called when there is.
     State take(std::size_t most, std::string& part);
     void on_ready(std::function<void()> call);
+    /// Nothing is done before all of it is there: it has to come in the time and at the pace of a body that is read first.
+    void want_whole() noexcept { wanted_whole_.store(true, std::memory_order_relaxed); }
+    bool is_wanted_whole() const noexcept { return wanted_whole_.load(std::memory_order_relaxed); }
     Fields trailers() const;       // when it has ended
     std::optional<Error> error() const;
 
@@ -52,6 +56,7 @@ public:
 
 private:
     const std::size_t room_;
+    std::atomic<bool> wanted_whole_{false};
     mutable std::mutex mutex_;
     // Guarded by mutex_:
     std::string held_;

@@ -174,20 +174,35 @@ auto HttpConnection::read_stopped() {
 }
 
 void HttpConnection::check(SteadyTime now) {
-    if (phase_ == Phase::body) {
-        const auto since = now - body_started_;
-        if (since > std::chrono::seconds(5)) {
-            const auto seconds = static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::seconds>(since).count());
-            if (request_.body.size() + arrived_.size() < seconds * lane_.server.options.slowest_body) deadline_ = now;
-        }
-    }
-    if (parts_coming_ && reading_ && now - parts_heard_ > lane_.server.options.body_timeout) {
-        break_parts(Error(Code::request_timeout, "nothing more of the request body came in time"));
-    }
+    if (phase_ == Phase::body && is_too_slow(now - body_started_, request_.body.size() + arrived_.size())) deadline_ = now;
+    if (parts_coming_) check_parts(now);
     if (now < deadline_ || timed_out_) return;
     timed_out_ = true;
     boost::system::error_code ignored;
     socket_.cancel(ignored);
+}
+
+bool HttpConnection::is_too_slow(std::chrono::nanoseconds time, std::uint64_t size) const noexcept {
+    const auto& options = lane_.server.options;
+    if (time <= options.slow_start) return false;
+    const auto milliseconds = static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(time).count());
+    return size < milliseconds * options.slowest_body / 1000;
+}
+
+void HttpConnection::check_parts(SteadyTime now) {
+    const auto last = std::exchange(parts_checked_, now);
+    const auto limit = lane_.server.options.body_timeout;
+    if (!reading_) {
+        parts_paused_ += now - last;
+        return;
+    }
+    if (request_.parts->is_wanted_whole()) {
+        const auto time = now - body_started_ - parts_paused_;
+        if (time > limit) break_parts(Error(Code::request_timeout, "the request body did not arrive in time"));
+        else if (is_too_slow(time, request_.parts->written())) break_parts(Error(Code::request_timeout, "the request body came too slowly"));
+    } else if (now - parts_heard_ > limit) {
+        break_parts(Error(Code::request_timeout, "nothing more of the request body came in time"));
+    }
 }
 
 void HttpConnection::drain() {
@@ -384,7 +399,8 @@ void HttpConnection::begin_parts() {
     parts_left_ = framing_.content_length;
     parts_coming_ = true;
     continues_ = framing_.expects_continue && arrived_.empty();
-    parts_heard_ = std::chrono::steady_clock::now();
+    body_started_ = parts_checked_ = parts_heard_ = std::chrono::steady_clock::now();
+    parts_paused_ = {};
     feed_parts();
 }
 

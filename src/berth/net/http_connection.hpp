@@ -76,6 +76,8 @@ private:
     void feed_parts();
     /// There is room again, or somebody waits for the first of it.
     void wake_parts();
+    bool is_too_slow(std::chrono::nanoseconds time, std::uint64_t size) const noexcept;
+    void check_parts(SteadyTime now);
     void break_parts(Error error);
     /// Reads on, or has it noticed when the client goes while a body waits for room.
     void read_on();
@@ -118,6 +120,8 @@ private:
     std::shared_ptr<Inbound> inbound_;  // while a body comes in parts; owners: this and posted wake-ups
     bool parts_coming_ = false;         // it is not whole yet
     bool continues_ = false;            // the client waits for the word to send it
+    std::chrono::nanoseconds parts_paused_{0};  // in which nothing was read for want of room
+    SteadyTime parts_checked_{};
     std::uint64_t parts_left_ = 0;      // of an announced length
     SteadyTime parts_heard_{};          // when something of it last came, or there was room for it again
     bool unread_ = false;               // something of a body was not read: no other request can follow

@@ -25,7 +25,8 @@ struct HttpServerOptions {
     std::chrono::milliseconds body_timeout{30'000};         // for the whole body
     std::chrono::milliseconds idle_timeout{60'000};         // between requests
     std::chrono::milliseconds write_timeout{60'000};        // without progress
-    std::uint64_t slowest_body = 1024;                      // bytes a second, looked at after the first 5 seconds
+    std::uint64_t slowest_body = 1024;                      // bytes a second
+    std::chrono::milliseconds slow_start{5'000};            // from the beginning of a body, in which it may come more slowly
     std::size_t max_connections = 10'000;                   // further ones wait in the system's queue
     std::uint32_t max_requests_per_connection = 1'000;  // then the connection is closed after the answer
     std::shared_ptr<TlsContext> tls;                    // with its reload; null: no TLS

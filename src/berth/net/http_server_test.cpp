@@ -1,5 +1,6 @@
 #include "berth/net/http_server.hpp"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <atomic>
@@ -7,6 +8,7 @@
 
 #include "berth/async/sync_wait.hpp"
 #include "berth/base/format.hpp"
+#include "berth/net/body_pipe.hpp"
 #include "berth/net/listener.hpp"
 #include "berth/telemetry/metrics.hpp"
 #include "support/raw_client.hpp"
@@ -46,6 +48,15 @@ public:
             ++cancelled;
             cancelled.notify_all();
             response.status = request.cancel.error().code() == Code::shutting_down ? 503 : 499;
+        } else if (request.path == "/whole") {
+            request.parts->want_whole();
+            std::string part;
+            auto state = BodyPipe::State::pending;
+            while (state != BodyPipe::State::broken && state != BodyPipe::State::ended) {
+                state = request.parts->take(1 << 20, part);
+                if (state == BodyPipe::State::pending) co_await Reactor::current()->yield();
+            }
+            if (state == BodyPipe::State::broken) co_return error_response(*request.parts->error(), "id", Detail::exposed);
         } else if (request.path == "/endless") {
             response.source = std::make_unique<Endless>();
         } else if (request.path.starts_with("/status/")) {
@@ -57,7 +68,7 @@ public:
         }
         co_return response;
     }
-    bool takes_parts(const HttpRequest& request) const noexcept override { return request.path == "/unread"; }
+    bool takes_parts(const HttpRequest& request) const noexcept override { return request.path == "/unread" || request.path == "/whole"; }
     std::atomic<int> waiting = 0;
     std::atomic<int> cancelled = 0;
     std::atomic<CancelCause> cause = CancelCause::none;
@@ -226,6 +237,23 @@ TEST_F(HttpServerTest, ASlowBodyIsGivenUp) {
     options.body_timeout = 1ms;
     start(options);
     EXPECT_TRUE(exchange("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nabc").starts_with("408"));
+}
+
+TEST_F(HttpServerTest, ABodyThatComesTooSlowlyIsGivenUp) {
+    HttpServerOptions options;
+    options.slow_start = 0ms;
+    options.slowest_body = std::uint64_t{1} << 40;
+    start(options);
+    EXPECT_TRUE(exchange("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nabc").starts_with("408"));
+    EXPECT_THAT(exchange("POST /whole HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\nabc"), testing::AllOf(testing::StartsWith("408"), testing::HasSubstr("too slowly")));
+    EXPECT_THAT(exchange("POST /whole HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n"), testing::AllOf(testing::StartsWith("408"), testing::HasSubstr("too slowly")));
+}
+
+TEST_F(HttpServerTest, ABodyThatIsTakenWholeHasTheTimeOfOne) {
+    HttpServerOptions options;
+    options.body_timeout = 1ms;
+    start(options);
+    EXPECT_THAT(exchange("POST /whole HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\nabc"), testing::AllOf(testing::StartsWith("408"), testing::HasSubstr("did not arrive in time")));
 }
 
 TEST_F(HttpServerTest, AnIdleConnectionIsClosedWithoutAWord) {

@@ -36,9 +36,10 @@ public:
         tail_.append(part);
         if (tail_.size() > 2 * half_ + first_chunk) cut();
     }
-    std::string take(std::uint64_t& dropped) {
+    std::string take(std::uint64_t& dropped, std::size_t& seam) {
         cut();
         dropped = dropped_;
+        seam = head_.size();
         return std::move(head_) + tail_;
     }
 
@@ -300,7 +301,8 @@ Task<void> sweep(Run& run, std::vector<pid_t> killed) {
 void take_output(Run& run, ProcessResult& result) {
     if (run.plan.output_kept > 0) {
         std::uint64_t dropped = 0;
-        result.output = run.kept_output.take(dropped);
+        std::size_t seam = 0;
+        result.output = run.kept_output.take(dropped, seam);
     } else if (run.out.is_large() && run.out.finish()) {
         result.large = run.out.share();
     } else {
@@ -356,13 +358,17 @@ Task<std::vector<pid_t>> end_tree(RunRef run, Decision decision, ProcessResult* 
     }
     if (run->group) {
         if (!run->exited || run->group->populated()) {
-            if (result && run->exited) result->left_something = true;
+            if (result && run->exited) {
+                result->left_something = true;
+                result->left = run->group->processes().size();
+            }
             run->group->kill();
         }
     } else if (decision.drained) {
         ::kill(-run->pid, SIGKILL);
     } else {
         killed = kill_tree(run->pid);
+        if (result && run->exited) result->left = killed.size();
     }
     const auto stuck_time = std::chrono::steady_clock::now() + std::chrono::seconds(5);
     bool told = false;
@@ -385,8 +391,12 @@ Task<std::vector<pid_t>> end_tree(RunRef run, Decision decision, ProcessResult* 
             result->signal = info.si_status;
         }
         const auto nanoseconds = [](const timeval& time) { return std::chrono::seconds(time.tv_sec) + std::chrono::microseconds(time.tv_usec); };
-        result->cpu = nanoseconds(usage.ru_utime) + nanoseconds(usage.ru_stime);
-        result->peak_memory = std::max(static_cast<std::uint64_t>(usage.ru_maxrss) * 1024, run->sampled_peak);
+        result->user = nanoseconds(usage.ru_utime);
+        result->system = nanoseconds(usage.ru_stime);
+        result->resident = static_cast<std::uint64_t>(usage.ru_maxrss) * 1024;
+        result->cpu = result->user + result->system;
+        if (run->group && run->plan.cpu) result->cpu = run->group->cpu().value_or(result->cpu);
+        result->peak_memory = std::max(result->resident, run->sampled_peak);
         if (run->plan.memory) {
             if (run->group) result->peak_memory = run->group->peak_memory().value_or(result->peak_memory);
             // The kernel may have ended a part of the tree only, while the main process answered.
@@ -484,7 +494,7 @@ Task<std::expected<ProcessResult, LaunchFailure>> run_process(Spawner& spawner, 
         result.problem = std::move(run->problem);
         background.spawn(*reactor, clean(run, decision, std::move(cleaned)));
     }
-    result.errors = run->kept.take(result.errors_dropped);
+    result.errors = run->kept.take(result.errors_dropped, result.errors_seam);
     co_return result;
 }
 

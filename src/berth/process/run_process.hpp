@@ -59,10 +59,14 @@ struct ProcessResult {
     std::shared_ptr<PayloadBuffer> large;  // the output instead of `output`, where it counts in the memory of payloads; null: it does not
     std::string errors;          // what was kept
     std::uint64_t errors_dropped = 0;  // bytes left out of `errors`
+    std::size_t errors_seam = 0;       // where in `errors` they were
     bool left_something = false;  // processes were still there after the main one had ended
+    std::size_t left = 0;         // how many, where that is known
     std::chrono::nanoseconds start{0};   // launch
     std::chrono::nanoseconds run{0};     // from launch to the end, or to the decision to end it
-    std::chrono::nanoseconds cpu{0};     // of the main process and what it waited for, when it has ended
+    std::chrono::nanoseconds user{0}, system{0};  // of the main process and what it waited for, when it has ended
+    std::uint64_t resident = 0;          // bytes, of the main process at most
+    std::chrono::nanoseconds cpu{0};     // of the whole tree where that is counted, else both of these
     std::uint64_t peak_memory = 0;       // bytes: of the tree where that is known, else of the main process
     std::string_view memory_by;          // cgroup2, cgroup1 or sampler: who bounds its memory; empty: nobody
     std::optional<Error> problem;        // of the host, for which the output is not whole

@@ -175,6 +175,8 @@ TEST_F(RunProcessTest, WhatTheMainProcessLeavesBehindIsEnded) {
     EXPECT_EQ(held.end, ProcessEnd::by_itself);
     EXPECT_TRUE(held.left_something);
     EXPECT_EQ(held.output, "answer\n");
+    EXPECT_GT(held.resident, 0U);
+    EXPECT_EQ(held.cpu, held.user + held.system);
     EXPECT_EQ(ran(shell("setsid sleep 1000 >/dev/null 2>&1 & echo answer")).output, "answer\n");
     EXPECT_EQ(ran(shell("(setsid sh -c 'sleep 1000 & sleep 1000' >/dev/null 2>&1 &); echo answer")).output, "answer\n");
     expect_nothing_left();

@@ -4,7 +4,19 @@
 
 #include <cstring>
 
+#include "berth/base/format.hpp"
+#include "berth/capability/policy.hpp"
+
 namespace berth {
+
+Result<void> CallGrant::admits(Capability capability, std::string_view name) const {
+    if (policy == nullptr) return {};
+    const auto granted = policy->grants.find(capability);
+    if (granted != policy->grants.end() && (name.empty() || in_scope(ScopeKind::names, granted->second.scope, name))) return {};
+    Error error(Code::forbidden, format("the policy of function \"{}\" ({}) does not grant it {}{}", function, policy->from, berth::name(capability), name.empty() ? std::string() : format(" of \"{}\"", name)));
+    error.set_fix(name.empty() ? format("add `{}: {{}}` to its grants", berth::name(capability)) : format("add `{}: {{names: [{}]}}` to its grants", berth::name(capability), name));
+    return fail(std::move(error));
+}
 
 std::size_t CallTokens::Hash::operator()(const Digest& digest) const noexcept {
     std::size_t value = 0;

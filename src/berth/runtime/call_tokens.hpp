@@ -11,10 +11,13 @@
 
 #include "berth/base/clock.hpp"
 #include "berth/base/hash.hpp"
+#include "berth/capability/capability.hpp"
 #include "berth/runtime/call.hpp"
 #include "berth/runtime/outcome.hpp"
 
 namespace berth {
+
+struct Policy;
 
 /// What the token of a running call stands for.
 struct CallGrant {
@@ -27,6 +30,10 @@ struct CallGrant {
     SteadyTime deadline;                        // of the token
     SteadyTime call_deadline = SteadyTime::max();  // of the call; what it calls ends with it
     std::function<void(LogEntry)> log;          // adds to the log of the call
+    const Policy* policy = nullptr;             // of the function, outlives the call; null: the token opens everything
+
+    /// Whether the token opens what asks for this; `name`: of the function to be called.
+    Result<void> admits(Capability capability, std::string_view name = {}) const;
 };
 
 /// Tokens of running calls: they open the internal API for the process they were given to, from its launch until its

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "berth/capability/policy.hpp"
+
 namespace berth {
 namespace {
 
@@ -21,6 +23,23 @@ TEST(CallTokens, ATokenIsKnownAsLongAsItIsHeld) {
     }
     EXPECT_FALSE(tokens->find(text));
     EXPECT_EQ(tokens->size(), 0U);
+}
+
+TEST(CallTokens, APolicySaysWhatATokenOpens) {
+    CallGrant grant{.request_id = "r", .function = "f"};
+    EXPECT_TRUE(grant.admits(Capability::log_write));
+    EXPECT_TRUE(grant.admits(Capability::function_invoke, "g"));
+    Policy policy;
+    policy.from = "policies[0] in berth.yaml:2";
+    ASSERT_TRUE(policy.allow("function.invoke=g*", "a test"));
+    grant.policy = &policy;
+    EXPECT_TRUE(grant.admits(Capability::function_invoke, "g1"));
+    const auto other = grant.admits(Capability::function_invoke, "h"), log = grant.admits(Capability::log_write);
+    ASSERT_FALSE(other);
+    EXPECT_EQ(other.error().code(), Code::forbidden);
+    EXPECT_EQ(other.error().message(), "the policy of function \"f\" (policies[0] in berth.yaml:2) does not grant it function.invoke of \"h\"");
+    ASSERT_FALSE(log);
+    EXPECT_EQ(log.error().code(), Code::forbidden);
 }
 
 TEST(CallTokens, NothingElseIsAToken) {

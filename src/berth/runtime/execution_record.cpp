@@ -134,7 +134,12 @@ std::string to_json(const ExecutionRecord& record) {
     if (record.logs_cut) json.member("logs_truncated", true);
     if (record.exit) {
         json.key("exit").begin_object().member("code", record.exit->status).member("signal", record.exit->signal);
-        json.member("cpu_ms", std::chrono::duration_cast<std::chrono::milliseconds>(record.usage.cpu).count()).member("peak_memory", record.usage.peak_memory).end_object();
+        json.member("cpu_ms", std::chrono::duration_cast<std::chrono::milliseconds>(record.usage.cpu).count()).member("peak_memory", record.usage.peak_memory);
+        if (const auto& exit = *record.exit; exit.resident > 0) {
+            const auto milliseconds = [](std::chrono::nanoseconds time) { return static_cast<double>(std::chrono::duration_cast<std::chrono::microseconds>(time).count()) / 1000.0; };
+            json.key("rusage").begin_object().member("user_ms", milliseconds(exit.user)).member("system_ms", milliseconds(exit.system)).member("max_rss", exit.resident).end_object();
+        }
+        json.end_object();
     }
     json.end_object();
     return json.take();
@@ -153,6 +158,10 @@ std::string stored_record(const ExecutionRecord& record) {
     if (!record.logs.empty()) write_logs(json, record.logs, false);
     if (record.logs_cut) json.member("logs_truncated", true);
     if (record.exit) json.member("exit_status", record.exit->status).member("exit_signal", record.exit->signal);
+    if (record.exit && record.exit->resident > 0) {
+        json.member("exit_user_ns", static_cast<std::int64_t>(record.exit->user.count())).member("exit_system_ns", static_cast<std::int64_t>(record.exit->system.count()));
+        json.member("exit_resident", static_cast<std::int64_t>(record.exit->resident));
+    }
     json.member("cpu_ns", static_cast<std::int64_t>(record.usage.cpu.count())).member("peak_memory", static_cast<std::int64_t>(record.usage.peak_memory)).end_object();
     return json.take();
 }
@@ -189,7 +198,13 @@ Result<ExecutionRecord> read_stored_record(std::string_view text) {
         }
     }
     record.logs_cut = from.truth("logs_truncated");
-    if (const auto exit = from.number("exit_status")) record.exit = ExitInfo{static_cast<int>(*exit), static_cast<int>(from.number("exit_signal").value_or(0))};
+    if (const auto exit = from.number("exit_status")) {
+        record.exit = ExitInfo{.status = static_cast<int>(*exit),
+                               .signal = static_cast<int>(from.number("exit_signal").value_or(0)),
+                               .user = std::chrono::nanoseconds(from.number("exit_user_ns").value_or(0)),
+                               .system = std::chrono::nanoseconds(from.number("exit_system_ns").value_or(0)),
+                               .resident = static_cast<std::uint64_t>(std::max<std::int64_t>(0, from.number("exit_resident").value_or(0)))};
+    }
     record.usage.cpu = std::chrono::nanoseconds(from.number("cpu_ns").value_or(0));
     record.usage.peak_memory = static_cast<std::uint64_t>(std::max<std::int64_t>(0, from.number("peak_memory").value_or(0)));
     if (from.wrong()) return damaged("a record of a call");

@@ -6,6 +6,7 @@
 
 #include "berth/base/json.hpp"
 #include "berth/base/utf8.hpp"
+#include "berth/runtime/secret_hider.hpp"
 #include "berth/telemetry/log.hpp"
 
 namespace berth {
@@ -15,9 +16,14 @@ namespace {
 constexpr std::size_t longest_payload = 64 << 10;
 
 /// A payload as JSON: whole, or its beginning as a string.
-std::string shown_payload(std::string_view json) {
-    if (json.size() <= longest_payload) return std::string(json);
-    return json_quote(json.substr(0, longest_payload));
+std::string shown_payload(std::string_view json, const Redactor* redactor) {
+    const bool whole = json.size() <= longest_payload;
+    if (!whole) json = json.substr(0, longest_payload);
+    if (redactor == nullptr) return whole ? std::string(json) : json_quote(json.substr(0, valid_utf8_prefix(json)));
+    const SecretHider hider(*redactor);
+    if (whole) return hider.json(std::string(json));
+    const auto shown = hider.beginning(json);
+    return json_quote(std::string_view(shown).substr(0, valid_utf8_prefix(shown)));
 }
 
 }  // namespace
@@ -90,12 +96,12 @@ namespace {
 
 constexpr std::size_t shard_count = 16;
 
-void take_outcome(ExecutionRecord& record, const Outcome& outcome, WallTime ended, bool payloads) {
+void take_outcome(ExecutionRecord& record, const Outcome& outcome, WallTime ended, bool payloads, const Redactor* redactor) {
     record.duration = outcome.timing.total;
     record.exit = outcome.exit;
     record.usage = outcome.usage;
     record.logs = outcome.trail;
-    record.logs_cut = outcome.trail_cut;
+    record.logs_cut = outcome.trail_cut || outcome.logs_truncated;
     if (record.logs.empty()) {
         for (const auto& entry : outcome.logs) record.logs.push_back({ended, static_cast<std::uint32_t>(record.logs.size() + 1), "function", entry});
     }
@@ -111,14 +117,14 @@ void take_outcome(ExecutionRecord& record, const Outcome& outcome, WallTime ende
         record.error = json.take();
     } else if (payloads) {
         const auto output = outcome.output.text();
-        record.output = outcome.output.empty() ? "null" : check_json(output) ? shown_payload(output) : is_utf8(output) ? shown_payload(json_quote(output)) : "null";
+        record.output = outcome.output.empty() ? "null" : check_json(output) ? shown_payload(output, redactor) : is_utf8(output) ? shown_payload(json_quote(output), redactor) : "null";
     }
 }
 
 }  // namespace
 
-ExecutionRecords::ExecutionRecords(const Clock& clock, bool payloads, ExecutionStore* store, std::size_t kept)
-    : clock_(clock), payloads_(payloads), store_(store), shards_(std::make_unique<Shard[]>(shard_count)) {
+ExecutionRecords::ExecutionRecords(const Clock& clock, bool payloads, ExecutionStore* store, const Redactor* redactor, std::size_t kept)
+    : clock_(clock), payloads_(payloads), redactor_(redactor), store_(store), shards_(std::make_unique<Shard[]>(shard_count)) {
     for (std::size_t i = 0; i < shard_count; ++i) shards_[i].bound = std::max<std::size_t>(1, kept / shard_count);
     if (store_ != nullptr) store_->set_source([this] { return unwritten(); });
 }
@@ -166,7 +172,7 @@ void ExecutionRecords::take_input(ExecutionRecord& record, const Call& call) con
     record.request_id = call.request_id;
     record.trigger = trigger_word(call.trigger);
     if (call.auth) record.subject = call.auth->id;
-    if (payloads_ && !call.input.empty() && check_json(call.input.text())) record.input = shown_payload(call.input.text());
+    if (payloads_ && !call.input.empty() && check_json(call.input.text())) record.input = shown_payload(call.input.text(), redactor_);
 }
 
 ExecutionRecord ExecutionRecords::pending(const Call& call) const {
@@ -219,8 +225,8 @@ void ExecutionRecords::remember(CallStep step, const Call& call, const Outcome* 
         auto kept = std::move(shard.open[at - 1]);
         shard.open.erase(shard.open.begin() + static_cast<std::ptrdiff_t>(at - 1));
         kept->record.completed = call.received + outcome->timing.total;
+        take_outcome(kept->record, *outcome, *kept->record.completed, payloads_, kept->cancel ? nullptr : redactor_);
         kept->cancel.reset();
-        take_outcome(kept->record, *outcome, *kept->record.completed, payloads_);
         if (kept->stored && store_ != nullptr) {
             stores = kept->unwritten = true;
             ++shard.unwritten;

@@ -26,7 +26,9 @@ namespace berth {
 /// runs for longer is there as running. Calls of wasm functions are not: that would cost more than the call.
 class ExecutionRecords final : public CallObserver {
 public:
-    ExecutionRecords(const Clock& clock, bool payloads, ExecutionStore* store = nullptr, std::size_t kept = 10'000);  // the store outlives it
+    /// The store outlives it, and so does what hides secrets in inputs and outputs. An output that nobody waited for is left as it
+    /// is: its caller has it from here.
+    ExecutionRecords(const Clock& clock, bool payloads, ExecutionStore* store = nullptr, const Redactor* redactor = nullptr, std::size_t kept = 10'000);
     ~ExecutionRecords() override;
 
     void step(CallStep step, const Call& call, const Outcome* outcome) override;
@@ -64,6 +66,7 @@ private:
 
     const Clock& clock_;
     const bool payloads_;
+    const Redactor* const redactor_;  // null: nothing is hidden
     ExecutionStore* store_;
     std::atomic<bool> listens_{false};
     std::mutex listener_mutex_;

@@ -7,6 +7,7 @@
 #include "berth/async/sync_wait.hpp"
 #include "berth/base/format.hpp"
 #include "berth/base/ids.hpp"
+#include "berth/base/json.hpp"
 #include "berth/runtime/execution_records.hpp"
 #include "berth/runtime/function.hpp"
 #include "berth/storage/memory_store.hpp"
@@ -64,6 +65,36 @@ protected:
     std::unique_ptr<Reactors> reactors_ = Reactors::start(1);
     std::uint64_t made_ = 0;
 };
+
+TEST_F(ExecutionStoreTest, InputsAndOutputsInRecordsHaveNoSecretAndStayJson) {
+    Redactor redactor;
+    redactor.add("KEY", "QJXWQXJWQQWJ");
+    redactor.add("PIN", "73196482");
+    ExecutionRecords records(clock_, true, nullptr, &redactor);
+    const auto record_of = [&](std::string input, std::string output, bool waited_for) {
+        const auto made = call(std::move(input));
+        CancelSource cancel;
+        if (!waited_for) records.add_pending(records.pending(made), cancel);
+        records.step(CallStep::received, made, nullptr);
+        records.step(CallStep::started, made, nullptr);
+        Outcome outcome;
+        outcome.output = {std::move(output), "application/json"};
+        records.step(CallStep::finished, made, &outcome);
+        return *records.find(made.id);
+    };
+    const auto both = record_of(R"({"k":"QJXWQXJWQQWJ"})", R"(["QJXWQXJWQQWJ"])", true);
+    EXPECT_EQ(both.input, R"({"k":"[redacted:KEY]"})");
+    EXPECT_EQ(both.output, R"(["[redacted:KEY]"])");
+    const auto number = record_of("{}", R"({"n":73196482})", true);
+    EXPECT_EQ(number.output, R"({"hidden":"{\"n\":[redacted:PIN]}"})");
+    for (std::size_t before = 0; before <= 12; ++before) {
+        const auto cut = record_of("{}", "\"" + std::string((64 << 10) - 1 - before, 'a') + "QJXWQXJWQQWJ\"", true);
+        EXPECT_EQ(cut.output.find_first_of("QJXW"), std::string::npos) << before;
+        EXPECT_TRUE(check_json(cut.output)) << before;
+    }
+    // Who does not wait for an output takes it from the record.
+    EXPECT_EQ(record_of(R"({"k":"QJXWQXJWQQWJ"})", R"(["QJXWQXJWQQWJ"])", false).output, R"(["QJXWQXJWQQWJ"])");
+}
 
 TEST_F(ExecutionStoreTest, AnAcceptedCallIsThereAfterARestartAndIsGivenOutOnce) {
     ExecutionRecords records(clock_, true);

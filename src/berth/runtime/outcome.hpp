@@ -37,6 +37,10 @@ struct Timing {
 struct ExitInfo {
     int status = 0;   // exit status, 0 when a signal ended it
     int signal = 0;   // signal number, 0 when it exited
+    // Of a process: what it used itself, with the children it waited for.
+    std::chrono::nanoseconds user{0};
+    std::chrono::nanoseconds system{0};
+    std::uint64_t resident = 0;  // bytes, at most at one time; 0: not a process
 };
 
 /// One line that the guest logged.
@@ -70,6 +74,7 @@ struct Outcome {
     std::string details;     // JSON object about the failure for the caller; empty: none
     std::string captured;    // members for `details` that the record has and whoever may see them: what a program wrote; empty: none
     std::vector<LogEntry> logs;
+    bool logs_truncated = false;     // the guest gave more than are taken
     std::vector<LoggedEntry> trail;  // of a process: the same entries, its standard error and the host's remarks, in the order of time
     bool trail_cut = false;          // there were more than are kept
     Usage usage;

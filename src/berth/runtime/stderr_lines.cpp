@@ -12,7 +12,6 @@ namespace berth {
 
 namespace {
 
-constexpr std::size_t longest_line = 64 * 1024;
 constexpr auto join_time = std::chrono::milliseconds(50);
 
 /// Without colour sequences; other control characters and wrong bytes made visible.
@@ -111,13 +110,19 @@ void StderrLines::add(std::string_view part, SteadyTime now) {
     while (!part.empty()) {
         const auto end = part.find('\n');
         const auto piece = part.substr(0, end);
-        const auto room = longest_line - std::min(longest_line, partial_.size());
+        const auto room = longest_ - std::min(longest_, partial_.size());
         if (piece.size() > room) {
             partial_.append(piece.substr(0, room));
-            line(partial_, continued_, now);
-            partial_.clear();
-            continued_ = true;
             part.remove_prefix(room);
+            const auto whole = split_ ? split_(partial_) : partial_.size();
+            if (whole == 0) {
+                longest_ += longest_line;
+                continue;
+            }
+            line(std::string_view(partial_).substr(0, whole), continued_, now);
+            partial_.erase(0, whole);
+            longest_ = longest_line;
+            continued_ = true;
             continue;
         }
         partial_.append(piece);
@@ -126,6 +131,7 @@ void StderrLines::add(std::string_view part, SteadyTime now) {
         if (partial_.ends_with('\r')) partial_.pop_back();
         line(partial_, continued_, now);
         partial_.clear();
+        longest_ = longest_line;
         continued_ = false;
     }
 }

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <string>
 #include <vector>
 
 namespace berth {
@@ -52,6 +54,34 @@ TEST(StderrLines, LongLinesAreSplitAndPartsMayArriveInAnySize) {
     EXPECT_TRUE(whole[1].ends_with("|{\"continued\":true}"));
     EXPECT_EQ(whole[3], "info|last");
     for (const std::size_t step : {1, 7, 65'536}) EXPECT_EQ(lines_of(long_line, step), whole) << step;
+}
+
+TEST(StderrLines, ALineThatIsTooLongIsSplitOnlyWhereItMayBe) {
+    // What may not be split begins with < and ends with >.
+    const auto whole = [](std::string_view text) {
+        const auto open = text.rfind('<');
+        return open == std::string_view::npos || text.find('>', open) != std::string_view::npos ? text.size() : open;
+    };
+    constexpr std::size_t longest = 64 * 1024;
+    for (const std::size_t length : {std::size_t{100}, 3 * longest}) {
+        const auto kept = "<" + std::string(length, 's') + ">";
+        for (const std::size_t before : {longest - 50, longest - 1, longest, std::size_t{0}}) {
+            const auto text = std::string(before, 'a') + kept + std::string(longest, 'b') + "\nnext\n";
+            for (const std::size_t step : {std::size_t{1000}, SIZE_MAX}) {
+                std::vector<std::string> found;
+                std::string all;
+                StderrLines lines("info", [&](LogEntry entry) {
+                    all += entry.message;
+                    found.push_back(std::move(entry.message));
+                }, whole);
+                for (std::string_view rest = text; !rest.empty(); rest.remove_prefix(std::min(rest.size(), step))) lines.add(rest.substr(0, step), SteadyTime());
+                lines.finish();
+                EXPECT_EQ(all, std::string(before, 'a') + kept + std::string(longest, 'b') + "next");
+                EXPECT_TRUE(std::any_of(found.begin(), found.end(), [&](const auto& one) { return one.find(kept) != std::string::npos; })) << length << ' ' << before << ' ' << step;
+                EXPECT_EQ(found.back(), "next");
+            }
+        }
+    }
 }
 
 }  // namespace

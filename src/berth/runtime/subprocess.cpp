@@ -18,6 +18,7 @@
 #include "berth/runtime/process_function.hpp"
 #include "berth/runtime/record_process.hpp"
 #include "berth/runtime/running_call.hpp"
+#include "berth/runtime/secret_hider.hpp"
 #include "berth/runtime/stderr_lines.hpp"
 #include "berth/runtime/subprocess_envelope.hpp"
 #include "berth/runtime/subprocess_parts.hpp"
@@ -28,6 +29,7 @@ namespace fs = std::filesystem;
 
 namespace {
 
+constexpr std::size_t longest_log_message = 64 << 10;
 constexpr auto trace_join_time = std::chrono::milliseconds(50);
 constexpr std::size_t checked_in_the_loop = 512 * 1024;  // about a millisecond
 
@@ -50,6 +52,23 @@ std::uint64_t held_by_process(bool has_secrets) {
     }
     if (has_secrets) held |= std::uint64_t{1} << static_cast<unsigned>(secret_read);
     return held;
+}
+
+void hide(LogEntry& entry, const SecretHider& hider) {
+    entry.message = hider.all(std::move(entry.message));
+    if (!entry.data.empty()) entry.data = hider.json(std::move(entry.data));
+}
+
+/// Hides secrets in all of it but its output. What was captured has none.
+void hide(Outcome& outcome, const SecretHider& hider) {
+    for (auto& entry : outcome.logs) hide(entry, hider);
+    if (!outcome.error) return;
+    if (const auto shown = hider.all(outcome.error->message()); shown != outcome.error->message()) {
+        Error hidden(outcome.error->code(), shown);
+        hidden.set_origin(outcome.error->origin()).set_exit_status(outcome.error->exit_status());
+        outcome.error = std::move(hidden);
+    }
+    if (!outcome.details.empty()) outcome.details = hider.json(std::move(outcome.details));
 }
 
 Outcome failed(Error error, std::string details = {}) {
@@ -221,8 +240,14 @@ Outcome SubprocessEngine::replay(const ProcessFunction& function, const CallMode
     ProcessPlan plan;
     plan.timeout = std::chrono::nanoseconds(std::min<std::uint64_t>(function.limits[Limit::wall], INT64_MAX));
     plan.output_limit = function.limits[Limit::output];
-    auto outcome = outcome_of(function, played->request_id, plan, played->result);
+    // By these is told what a signal means that a limit may have sent.
+    if (function.limits.bounds(Limit::cpu_time)) plan.cpu = std::chrono::nanoseconds(function.limits[Limit::cpu_time]);
+    if (function.limits.bounds(Limit::memory)) plan.memory = function.limits[Limit::memory];
+    if (function.limits.bounds(Limit::processes)) plan.processes = function.limits[Limit::processes];
+    const SecretHider hider(log_.redactor());
+    auto outcome = outcome_of(function, played->request_id, plan, played->result, hider);
     if (auto same = compare_process_end(*mode.replay, outcome, mode.trace); !same) return failed(std::move(same.error()));
+    hide(outcome, hider);
     return outcome;
 }
 
@@ -302,6 +327,7 @@ Task<Outcome> SubprocessEngine::run(std::shared_ptr<const ProcessFunction> versi
     const auto request_id = is_uuid(call.request_id) ? call.request_id : call.id;
     const auto trail = std::make_shared<CallTrail>();  // with what still comes when the call has been answered
     const auto begun = std::chrono::time_point_cast<WallTime::duration>(std::chrono::system_clock::now());
+    const auto hider = std::make_shared<SecretHider>(log_.redactor());  // with what still comes when the call has been answered
     std::string token_text;
     CallTokens::Held token;
     std::string url;
@@ -314,28 +340,31 @@ Task<Outcome> SubprocessEngine::run(std::shared_ptr<const ProcessFunction> versi
         CallGrant grant{.request_id = request_id, .function = function.name, .version = function.version, .auth = call.auth, .depth = call.depth, .trace_parent = call.trace_parent,
                         .deadline = std::min(std::chrono::steady_clock::now() + limit, call.deadline.value_or(SteadyTime::max())),
                         .call_deadline = std::chrono::steady_clock::now() + std::chrono::nanoseconds(std::min(function.limits[Limit::wall], call.tighten[Limit::wall])),
-                        .log = [this, version, trail, id = call.id, request_id](LogEntry entry) { note(*version, id, request_id, "function", std::move(entry), trail.get()); }};
+                        .log = [this, version, hider, trail, id = call.id, request_id](LogEntry entry) {
+                            hide(entry, *hider);
+                            if (entry.message.size() > longest_log_message) {
+                                entry.message.resize(longest_log_message);
+                                entry.message.resize(valid_utf8_prefix(entry.message));
+                            }
+                            if (std::string original; !parse_log_level(entry.level)) entry.level = function_log_level(entry.level, original);
+                            note(*version, id, request_id, "function", std::move(entry), trail.get());
+                        }};
+        if (options_.policy) grant.policy = options_.policy(function.name);
         auto issued = tokens_->issue(std::move(grant));
         if (!issued) co_return failed(std::move(issued.error()));
         token = std::move(*issued);
         token_text = token.text();
+        hider->set_token(token_text);
     }
     auto plan = plan_of(function, call, request_id, *prepared, token_text, *input, std::move(large));
     const auto payload = recorded ? *input : std::string();
     input->clear();
     input->shrink_to_fit();
     // Lines reach the log as they come; a stack trace may still grow, so its last line waits for a moment.
-    const auto hide = [this, token_text](std::string text) {
-        if (!token_text.empty()) {
-            for (std::size_t at = 0; (at = text.find(token_text, at)) != std::string::npos;) text.replace(at, token_text.size(), "[redacted]");
-        }
-        return log_.redactor().apply(std::move(text));
-    };
-    const auto lines = std::make_shared<StderrLines>(function.found.manifest.stderr_level, [this, version, hide, trail, id = call.id, request_id](LogEntry entry) {
-        entry.message = hide(std::move(entry.message));
-        if (!entry.data.empty()) entry.data = hide(std::move(entry.data));
+    const auto lines = std::make_shared<StderrLines>(function.found.manifest.stderr_level, [this, version, hider, trail, id = call.id, request_id](LogEntry entry) {
+        hide(entry, *hider);
         note(*version, id, request_id, "stderr", std::move(entry), trail.get());
-    });
+    }, [hider = hider.get()](std::string_view text) { return hider->safe_end(text); });
     auto* reactor = Reactor::current();
     const auto waiting = std::make_shared<bool>(false);
     plan.on_errors = [this, lines, waiting, reactor](std::string_view part) {
@@ -359,13 +388,14 @@ Task<Outcome> SubprocessEngine::run(std::shared_ptr<const ProcessFunction> versi
             stuck_[version->name] += stuck ? 1 : -1;
             std::erase_if(stuck_, [](const auto& one) { return one.second == 0; });
         }
+        if (options_.metrics) options_.metrics->gauges("berth_processes_stuck", "Processes that were killed and do not end.").at({}).add(stuck ? 1 : -1);
         if (!stuck) return;
         log_.write(LogLevel::error, "function", "stuck_process: a killed process does not end", {{"function", version->name}, {"pid", std::to_string(pid)}, {"wchan", read_text_file(format("/proc/{}/wchan", pid), 128)}});
     };
     const auto bytes_in = plan.input->size();
     std::optional<ProcessRecorder> recorder;
     if (recorded) {
-        const auto shown = hide(plan.input->text);
+        const auto shown = hider->all(plan.input->text);
         auto started = ProcessRecorder::start(mode, function, payload, request_id, shown);
         if (!started) co_return failed(std::move(started.error()));
         recorder.emplace(std::move(*started));
@@ -393,10 +423,10 @@ Task<Outcome> SubprocessEngine::run(std::shared_ptr<const ProcessFunction> versi
     const auto judge = [&] {
         std::unique_lock<std::mutex> one;
         if (result->large && result->large->is_in_file()) one = std::unique_lock(file_checks_);
-        outcome = outcome_of(function, request_id, plan, *result);
+        outcome = outcome_of(function, request_id, plan, *result, *hider);
     };
     if (result->text().size() > checked_in_the_loop) co_await run_guest(checks_, judge);
-    else outcome = outcome_of(function, request_id, plan, *result);
+    else outcome = outcome_of(function, request_id, plan, *result, *hider);
     if (outcome.output.large && !call.takes_large) {
         outcome.output.bytes = outcome.output.large->take();
         outcome.output.large.reset();
@@ -411,25 +441,15 @@ Task<Outcome> SubprocessEngine::run(std::shared_ptr<const ProcessFunction> versi
         outcome.error = std::move(taken.set_from("revoked while running"));
     }
     if (outcome.error && outcome.error->code() == Code::cancelled) outcome.error = closing_.requested() ? closing_.token().error() : call.cancel.error();
-    if (outcome.error) {
-        if (const auto shown = hide(outcome.error->message()); shown != outcome.error->message()) {
-            Error hidden(outcome.error->code(), shown);
-            hidden.set_origin(outcome.error->origin()).set_exit_status(outcome.error->exit_status());
-            outcome.error = std::move(hidden);
-        }
-        outcome.details = hide(std::move(outcome.details));
-        outcome.captured = hide(std::move(outcome.captured));
-    }
+    hide(outcome, *hider);
     for (auto& entry : outcome.logs) {
-        entry.message = hide(std::move(entry.message));
-        if (!entry.data.empty()) entry.data = hide(std::move(entry.data));
         if (options_.logs) options_.logs->add(function.name, request_id, "function", entry);
         trail->add(std::chrono::system_clock::now(), "function", entry);
     }
     outcome.usage.bytes_in = bytes_in;
     count(*result, bytes_in, outcome.usage.bytes_out);
     if (result->errors_dropped > 0) note(function, call.id, request_id, "host", {"warn", format("{} bytes of standard error were left out", result->errors_dropped), "", ""}, trail.get());
-    if (result->left_something) note(function, call.id, request_id, "host", {"warn", "the function left processes behind; they were ended", "", ""}, trail.get());
+    if (result->left_something) note(function, call.id, request_id, "host", {"warn", result->left > 0 ? format("left {} processes behind; they were ended", result->left) : "left processes behind; they were ended", "", ""}, trail.get());
     outcome.trail = trail->take(begun, std::chrono::system_clock::now(), outcome.trail_cut);
     co_return outcome;
 }

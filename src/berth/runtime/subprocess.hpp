@@ -30,7 +30,9 @@
 namespace berth {
 
 class CallTrail;
+class SecretHider;
 struct EnvelopeProblem;
+struct Policy;
 struct ProcessFunction;
 
 /// What the engine of subprocess functions needs of its host.
@@ -64,6 +66,9 @@ struct SubprocessOptions {
     std::function<std::optional<std::string>(std::string_view name)> secret;
     /// Which secrets a function may have; a list with "*" is all.
     std::map<std::string, std::vector<std::string>, std::less<>> secrets_allow;
+    /// The written policy of a function, which outlives the engine: it may give secrets as well, and says what the token of a call
+    /// opens. Null: none, and the token opens all of the internal API.
+    std::function<const Policy*(std::string_view function)> policy;
 };
 
 /// Functions that are programs: one process a call, request on standard input, envelope on standard output, standard
@@ -153,7 +158,7 @@ private:
     ProcessPlan plan_of(const ProcessFunction& function, const Call& call, const std::string& request_id, const Prepared& prepared, const std::string& token, std::string_view input,
                         std::shared_ptr<PayloadBuffer> large) const;
     Task<Result<std::optional<EnvelopeProblem>>> check_large(PayloadBuffer& input);
-    Outcome outcome_of(const ProcessFunction& function, const std::string& request_id, const ProcessPlan& plan, ProcessResult& result) const;
+    Outcome outcome_of(const ProcessFunction& function, const std::string& request_id, const ProcessPlan& plan, ProcessResult& result, const SecretHider& hider) const;
     Outcome launch_failure(const ProcessFunction& function, const Prepared& prepared, const LaunchFailure& failure) const;
     void count(const ProcessResult& result, std::uint64_t bytes_in, std::uint64_t bytes_out);
     void note(const ProcessFunction& function, const std::string& call, const std::string& request_id, std::string_view source, LogEntry entry, CallTrail* trail = nullptr);

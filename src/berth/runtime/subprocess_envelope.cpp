@@ -6,6 +6,8 @@
 #include "berth/base/json.hpp"
 #include "berth/base/json_text.hpp"
 #include "berth/base/utf8.hpp"
+#include "berth/runtime/call_trail.hpp"
+#include "berth/runtime/secret_hider.hpp"
 
 namespace berth {
 
@@ -67,9 +69,22 @@ bool too_deep(std::string_view text) {
 }
 
 /// The beginning of what a program wrote, for a message.
-std::string first_words(std::string_view text) {
-    const auto line = text.substr(0, std::min(text.find('\n'), std::size_t{9}));
-    return terminal_safe(line.substr(0, valid_utf8_prefix(line)));
+std::string first_words(std::string_view text, const SecretHider* hider) {
+    constexpr std::size_t shown = 9, looked_at = 4096;
+    text = text.substr(0, text.find('\n'));
+    std::string line(text.substr(0, looked_at));
+    if (hider != nullptr) line = text.size() > looked_at ? hider->beginning(line) : hider->all(std::move(line));
+    const bool hidden = line.starts_with("[redacted");
+    const auto words = std::string_view(line).substr(0, hidden ? line.find(']') + 1 : shown);
+    return terminal_safe(words.substr(0, valid_utf8_prefix(words)));
+}
+
+/// At most `max_message` bytes of it.
+void shorten(std::string& message, const SecretHider* hider) {
+    if (message.size() <= max_message) return;
+    if (hider != nullptr) message = hider->all(message);
+    message.resize(std::min(message.size(), max_message));
+    message.resize(valid_utf8_prefix(message));
 }
 
 }  // namespace
@@ -89,7 +104,7 @@ std::string function_log_level(std::string_view raw, std::string& original) {
 
 namespace {
 
-void read_logs(std::string_view raw, EnvelopeAnswer& answer) {
+void read_logs(std::string_view raw, const SecretHider* hider, EnvelopeAnswer& answer) {
     if (json_kind(raw) != JsonKind::array) return;
     const auto entries = json_elements(raw);
     if (!entries) return;
@@ -115,6 +130,7 @@ void read_logs(std::string_view raw, EnvelopeAnswer& answer) {
                 entry.data = value;
             } else if (key == "timestamp" && is_text) {
                 entry.timestamp = *json_string(value);
+                if (!parse_timestamp(entry.timestamp)) entry.timestamp.clear();
             }
         }
         if (!has_level || !has_message) {
@@ -126,10 +142,7 @@ void read_logs(std::string_view raw, EnvelopeAnswer& answer) {
             if (entry.data.find_first_not_of("{} \t\r\n") == std::string::npos) entry.data = "{" + member + "}";
             else entry.data.insert(entry.data.rfind('}'), "," + member);
         }
-        if (entry.message.size() > max_message) {
-            entry.message.resize(max_message);
-            entry.message.resize(valid_utf8_prefix(entry.message));
-        }
+        shorten(entry.message, hider);
         bytes += entry.message.size() + entry.data.size();
         if (answer.logs.size() >= max_logs || bytes > max_log_bytes) {
             answer.logs_truncated = true;
@@ -145,7 +158,7 @@ bool is_code(std::string_view code) {
 }
 
 /// The error of a failed call; false when its members have the wrong types.
-bool read_error(std::string_view raw, std::string_view top_level_code, EnvelopeAnswer& answer) {
+bool read_error(std::string_view raw, std::string_view top_level_code, const SecretHider* hider, EnvelopeAnswer& answer) {
     std::string code;
     std::string_view details;
     if (raw.empty() || json_kind(raw) == JsonKind::null) {
@@ -169,10 +182,7 @@ bool read_error(std::string_view raw, std::string_view top_level_code, EnvelopeA
     } else {
         return false;
     }
-    if (answer.message.size() > max_message) {
-        answer.message.resize(max_message);
-        answer.message.resize(valid_utf8_prefix(answer.message));
-    }
+    shorten(answer.message, hider);
     answer.details = details;
     if (is_code(code)) {
         answer.code = code;
@@ -209,7 +219,13 @@ std::string envelope_request(const EnvelopeRequest& request, std::size_t* input_
     }
     json.key("env").begin_object();
     if (request.env) {
-        for (const auto& [name, value] : *request.env) json.member(name, std::string_view(value));
+        // A secret of the same name takes its place.
+        const auto is_secret = [&](std::string_view name) {
+            return request.secrets && std::any_of(request.secrets->begin(), request.secrets->end(), [&](const auto& secret) { return secret.first == name; });
+        };
+        for (const auto& [name, value] : *request.env) {
+            if (!is_secret(name)) json.member(name, std::string_view(value));
+        }
     }
     if (request.secrets) {
         for (const auto& [name, value] : *request.secrets) json.member(name, std::string_view(value));
@@ -294,7 +310,7 @@ std::expected<std::string, EnvelopeProblem> minify_input(std::string_view text) 
     return compact;
 }
 
-std::expected<EnvelopeAnswer, EnvelopeProblem> read_envelope(std::string_view text) {
+std::expected<EnvelopeAnswer, EnvelopeProblem> read_envelope(std::string_view text, const SecretHider* hider) {
     const auto refuse = [](std::string reason, std::uint64_t offset, std::string message) {
         return std::unexpected(EnvelopeProblem{std::move(reason), offset, std::move(message)});
     };
@@ -313,7 +329,7 @@ std::expected<EnvelopeAnswer, EnvelopeProblem> read_envelope(std::string_view te
         if (too_deep(text.substr(0, static_cast<std::size_t>(std::min<std::uint64_t>(at + 1, text.size()))))) return refuse("depth", at, format("standard output is nested more than {} levels deep", max_depth));
         const auto line = std::count(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(at), '\n') + 1;
         const auto line_start = text.rfind('\n', at == 0 ? 0 : static_cast<std::size_t>(at) - 1);
-        const auto words = first_words(text.substr(line == 1 || line_start == std::string_view::npos ? 0 : line_start + 1));
+        const auto words = first_words(text.substr(line == 1 || line_start == std::string_view::npos ? 0 : line_start + 1), hider);
         return refuse("not_json", at, format("stdout is not JSON: line {} starts with \"{}\"; print debug text to stderr", line, words));
     }
     if (const auto at = lone_surrogate(text); at != std::string_view::npos) return refuse("surrogate", at, format("standard output has an unpaired surrogate at byte {}", at));
@@ -329,16 +345,19 @@ std::expected<EnvelopeAnswer, EnvelopeProblem> read_envelope(std::string_view te
         if (key == "logs") slot = &logs;
         if (key == "error_code") slot = &top_level_code;
         if (key == "request_id") slot = &request_id;
-        if (!slot) continue;
+        if (!slot) {
+            if (key != "duration_ms") ++answer.others;
+            continue;
+        }
         if (!slot->empty() && slot != &top_level_code && slot != &request_id) return refuse("duplicate_member", 0, format("the envelope has \"{}\" twice", key));
         *slot = value;
     }
     if (success != "true" && success != "false") return refuse("missing_success", 0, "the envelope has no \"success\" that is true or false");
     answer.success = success == "true";
     if (answer.success && !error.empty() && json_kind(error) != JsonKind::null) return refuse("contradiction", 0, "the envelope says success and has an error");
-    if (!answer.success && !read_error(error, top_level_code, answer)) return refuse("bad_error", 0, "the error of the envelope is not an object with text for code and message");
+    if (!answer.success && !read_error(error, top_level_code, hider, answer)) return refuse("bad_error", 0, "the error of the envelope is not an object with text for code and message");
     if (answer.output.empty()) answer.output = "null";
-    if (!logs.empty()) read_logs(logs, answer);
+    if (!logs.empty()) read_logs(logs, hider, answer);
     if (!request_id.empty() && json_kind(request_id) == JsonKind::string) answer.request_id = *json_string(request_id);
     return answer;
 }

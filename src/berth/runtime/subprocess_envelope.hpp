@@ -12,6 +12,8 @@
 
 namespace berth {
 
+class SecretHider;
+
 /// What the request on a function's standard input is made of.
 struct EnvelopeRequest {
     std::string_view request_id;      // a UUID
@@ -70,9 +72,11 @@ struct EnvelopeAnswer {
     std::string details;              // JSON object, empty: none
     std::vector<LogEntry> logs;
     std::size_t logs_dropped = 0;     // entries that were none
+    std::size_t others = 0;           // members that an envelope does not have
     bool logs_truncated = false;
     std::string request_id;           // what it says of itself; empty: nothing
 };
-std::expected<EnvelopeAnswer, EnvelopeProblem> read_envelope(std::string_view text);
+/// What is cut for its length, and what a problem quotes, has its secrets hidden before; null: there are none.
+std::expected<EnvelopeAnswer, EnvelopeProblem> read_envelope(std::string_view text, const SecretHider* hider = nullptr);
 
 }  // namespace berth

@@ -96,13 +96,16 @@ TEST(EnvelopeAnswer, ErrorsAreTakenInEveryFormThatIsInUse) {
 }
 
 TEST(EnvelopeAnswer, LogsAreTakenAndBrokenOnesDropped) {
-    const auto answer = read_envelope(R"({"success":true,"logs":[{"level":"WARNING","message":"a","data":{"k":1}},{"level":"info"},5,{"level":"loud","message":"b","timestamp":"t"}]})");
-    ASSERT_EQ(answer->logs.size(), 2U);
+    const auto answer = read_envelope(R"({"success":true,"logs":[{"level":"WARNING","message":"a","data":{"k":1}},{"level":"info"},5,{"level":"loud","message":"b","timestamp":"2026-01-02T03:04:05Z"},{"level":"info","message":"c","timestamp":"t"}],"more":1,"duration_ms":2})");
+    ASSERT_EQ(answer->logs.size(), 3U);
+    EXPECT_EQ(answer->logs_dropped, 2U);
+    EXPECT_EQ(answer->others, 1U);
     EXPECT_EQ(answer->logs[0].level, "warn");
     EXPECT_EQ(answer->logs[0].data, "{\"k\":1}");
     EXPECT_EQ(answer->logs[1].level, "info");
     EXPECT_EQ(answer->logs[1].data, "{\"original_level\":\"loud\"}");
-    EXPECT_EQ(answer->logs[1].timestamp, "t");
+    EXPECT_EQ(answer->logs[1].timestamp, "2026-01-02T03:04:05Z");
+    EXPECT_EQ(answer->logs[2].timestamp, "") << "what is no time is left out";
     std::string many = "{\"success\":true,\"logs\":[";
     for (int i = 0; i < 1'100; ++i) many += std::string(i ? "," : "") + "{\"level\":\"info\",\"message\":\"x\"}";
     const auto cut = read_envelope(many + "]}");

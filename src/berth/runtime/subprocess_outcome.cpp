@@ -11,6 +11,7 @@
 #include "berth/base/utf8.hpp"
 #include "berth/runtime/entry_rules.hpp"
 #include "berth/runtime/process_function.hpp"
+#include "berth/runtime/secret_hider.hpp"
 #include "berth/runtime/spans.hpp"
 #include "berth/runtime/subprocess_envelope.hpp"
 #include "berth/runtime/subprocess_parts.hpp"
@@ -43,10 +44,38 @@ std::string_view last_line(std::string_view text) {
     return start == std::string_view::npos ? text : text.substr(start + 1);
 }
 
-/// What a program wrote, printable: its beginning and end unless all of it is wanted.
-std::string excerpt(std::string_view text, bool whole) {
-    if (whole || text.size() <= 2 * excerpt_size) return terminal_safe(text);
-    return terminal_safe(text.substr(0, excerpt_size)) + format(" … {} bytes … ", text.size() - 2 * excerpt_size) + terminal_safe(text.substr(text.size() - excerpt_size));
+/// What a program wrote, of which bytes may be missing at one place.
+struct Written {
+    std::string_view text;
+    std::uint64_t dropped = 0;
+    std::size_t seam = 0;  // where they are missing
+};
+
+/// It printable: its beginning and end unless all of it is wanted.
+std::string excerpt(const Written& written, bool whole, const SecretHider& hider) {
+    const auto [text, dropped, seam] = written;
+    const auto gap = [](std::uint64_t bytes) { return format(" … {} bytes … ", bytes); };
+    if (whole || text.size() <= 2 * excerpt_size) {
+        if (dropped == 0) return terminal_safe(hider.all(std::string(text)));
+        return terminal_safe(hider.beginning(text.substr(0, seam))) + gap(dropped) + terminal_safe(hider.end(text.substr(seam)));
+    }
+    auto head = excerpt_size, tail = text.size() - excerpt_size;
+    if (dropped > 0) {
+        head = std::min(head, seam);
+        tail = std::max(tail, seam);
+    }
+    return terminal_safe(hider.beginning(text.substr(0, head))) + gap(tail - head + dropped) + terminal_safe(hider.end(text.substr(tail)));
+}
+
+/// The beginning of its last line, printable.
+std::string last_line(const Written& written, const SecretHider& hider) {
+    constexpr std::size_t shown = 512;
+    auto line = last_line(written.text);
+    const auto start = static_cast<std::size_t>(line.data() - written.text.data());
+    if (written.dropped > 0 && start == written.seam) return terminal_safe(hider.end(line).substr(0, shown));
+    const bool is_cut = written.dropped > 0 && start < written.seam;
+    if (is_cut) line = line.substr(0, written.seam - start);
+    return terminal_safe(is_cut || line.size() > shown ? hider.beginning(line.substr(0, shown)) : hider.all(std::string(line)));
 }
 
 /// HTTP-like meaning of the codes that functions give their errors.
@@ -59,6 +88,13 @@ Code code_of_function_error(std::string_view code) {
         if (name == code) return meaning;
     }
     return Code::internal;
+}
+
+/// Whether Berth itself says of processes that they failed in this way.
+bool is_code_of_host(std::string_view code) {
+    static constexpr std::string_view codes[] = {"EXIT_NONZERO", "SIGNALED", "INVALID_OUTPUT", "OUTPUT_TOO_LARGE", "MEMORY_LIMIT", "CPU_LIMIT", "SANDBOX_VIOLATION", "TIMEOUT", "CANCELED", "SHUTTING_DOWN", "RUNTIME_NOT_FOUND",
+                                                 "RUNTIME_VERSION", "ENTRY_NOT_FOUND", "NOT_EXECUTABLE", "BUILD_REQUIRED", "BUILD_FAILED", "SPAWN_FAILED", "INTERNAL_ERROR"};
+    return std::find(std::begin(codes), std::end(codes), code) != std::end(codes);
 }
 
 /// `go run` ends with 1 whatever the program did, and says what it did in its last line: that line is taken for the
@@ -83,6 +119,7 @@ bool unwrap_go_run(ProcessResult& result) {
         return false;
     }
     result.errors.erase(static_cast<std::size_t>(line.data() - result.errors.data()));
+    result.errors_seam = std::min(result.errors_seam, result.errors.size());
     return true;
 }
 
@@ -94,7 +131,7 @@ std::string with_member(std::string details, const std::string& member) {
 
 }  // namespace
 
-Outcome SubprocessEngine::outcome_of(const ProcessFunction& function, const std::string& request_id, const ProcessPlan& plan, ProcessResult& result) const {
+Outcome SubprocessEngine::outcome_of(const ProcessFunction& function, const std::string& request_id, const ProcessPlan& plan, ProcessResult& result, const SecretHider& hider) const {
     const auto& name = function.name;
     Outcome outcome;
     outcome.timing.start = result.start;
@@ -110,9 +147,17 @@ Outcome SubprocessEngine::outcome_of(const ProcessFunction& function, const std:
     auto& captured = outcome.captured;
     switch (result.end) {
         case ProcessEnd::timeout:
-            fail_with(Code::timeout, Origin::host, format("function \"{}\" exceeded its time limit of {}", name, duration_text(plan.timeout)), format("{{\"timeout_ms\":{}}}", milliseconds(plan.timeout)));
-            if (auto answer = read_envelope(result.text())) outcome.logs = std::move(answer->logs);
-            if (!result.text().empty()) captured = format("\"stdout_excerpt\":{}", json_quote(excerpt(result.text(), options_.capture_all)));
+            if (result.run > std::chrono::nanoseconds(0) && result.run < plan.timeout) {
+                const auto had = milliseconds(result.run);
+                fail_with(Code::timeout, Origin::host, format("function \"{}\" did not end before its caller's deadline, {} ms after its start", name, had), format("{{\"timeout_ms\":{}}}", had));
+            } else {
+                fail_with(Code::timeout, Origin::host, format("function \"{}\" exceeded its time limit of {}", name, duration_text(plan.timeout)), format("{{\"timeout_ms\":{}}}", milliseconds(plan.timeout)));
+            }
+            if (auto answer = read_envelope(result.text(), &hider)) {
+                outcome.logs = std::move(answer->logs);
+                outcome.logs_truncated = answer->logs_truncated;
+            }
+            if (!result.text().empty()) captured = format("\"stdout_excerpt\":{}", json_quote(excerpt({result.text()}, options_.capture_all, hider)));
             return outcome;
         case ProcessEnd::cancelled: fail_with(Code::cancelled, Origin::caller, "stopped on request"); return outcome;
         case ProcessEnd::output_limit:
@@ -132,7 +177,7 @@ Outcome SubprocessEngine::outcome_of(const ProcessFunction& function, const std:
         case ProcessEnd::by_itself: break;
     }
     const bool via_go = function.run_with->name == "go" && !function.run_with->prepare && unwrap_go_run(result);
-    outcome.exit = ExitInfo{result.exit_status, result.signal};
+    outcome.exit = ExitInfo{result.exit_status, result.signal, result.user, result.system, result.resident};
     if (result.signal != 0) {
         if (result.signal == SIGXCPU && plan.cpu) {
             fail_with(Code::cpu_limit, Origin::host, format("function \"{}\" used up its processor time of {}", name, duration_text(*plan.cpu)));
@@ -142,20 +187,26 @@ Outcome SubprocessEngine::outcome_of(const ProcessFunction& function, const std:
         }
         return outcome;
     }
-    auto answer = read_envelope(result.text());
+    auto answer = read_envelope(result.text(), &hider);
     if (answer) {
         outcome.logs = std::move(answer->logs);
+        outcome.logs_truncated = answer->logs_truncated;
+        if (answer->logs_dropped + answer->others > 0 && log_.enabled(LogLevel::debug)) {
+            log_.write(LogLevel::debug, "function", format("of the envelope {} log entries and {} members were left out, which are none", answer->logs_dropped, answer->others), {{"function", name}, {"request", request_id}});
+        }
         if (!answer->request_id.empty() && answer->request_id != request_id && answer->request_id != "unknown") {
-            log_.write(LogLevel::warn, "function", "the function answered with another request id", {{"function", name}, {"request", request_id}, {"answered", answer->request_id.substr(0, 128)}});
+            log_.write(LogLevel::warn, "function", "the function answered with another request id", {{"function", name}, {"request", request_id}, {"answered", hider.all(std::move(answer->request_id)).substr(0, 128)}});
         }
     }
     if (answer && !answer->success) {
         fail_with(code_of_function_error(answer->code), Origin::guest, answer->message, std::move(answer->details));
         outcome.error->set_exit_status(1);
         outcome.guest_code = std::move(answer->code);
-        if (result.exit_status != 0) outcome.details = with_member(outcome.details, format("\"exit_code\":{}", result.exit_status));
+        // Beside a code that Berth gives as well an exit status would make it look like that.
+        if (result.exit_status != 0 && !is_code_of_host(outcome.guest_code)) outcome.details = with_member(outcome.details, format("\"exit_code\":{}", result.exit_status));
         return outcome;
     }
+    const Written errors{result.errors, result.errors_dropped, result.errors_seam};
     JsonWriter details;
     details.begin_object();
     if (result.exit_status != 0) {
@@ -166,12 +217,14 @@ Outcome SubprocessEngine::outcome_of(const ProcessFunction& function, const std:
     }
     details.end_object();
     if (result.exit_status != 0 || !answer) {
-        captured = format("\"stdout_excerpt\":{},\"stderr_excerpt\":{},\"stdout_bytes\":{},\"stderr_bytes\":{}", json_quote(excerpt(result.text(), options_.capture_all)),
-                          json_quote(excerpt(result.errors, options_.capture_all)), result.text().size(), result.errors.size() + result.errors_dropped);
+        captured = format("\"stdout_excerpt\":{},\"stderr_excerpt\":{},\"stdout_bytes\":{},\"stderr_bytes\":{}", json_quote(excerpt({result.text()}, options_.capture_all, hider)),
+                          json_quote(excerpt(errors, options_.capture_all, hider)), result.text().size(), result.errors.size() + result.errors_dropped);
     }
     if (result.exit_status != 0) {
         std::string message = format("function \"{}\" exited with code {}", name, result.exit_status);
-        if (const auto line = last_line(result.errors).substr(0, 512); options_.show_output && !line.empty()) message += ": " + terminal_safe(line);
+        if (options_.show_output) {
+            if (const auto line = last_line(errors, hider); !line.empty()) message += ": " + line;
+        }
         if (result.exit_status == 126) message += " (entry not executable)";
         if (result.exit_status == 127) message += " (command not found inside the function)";
         if (result.exit_status == 120 && function.runtime == "python") message += " (stdout could not be flushed)";

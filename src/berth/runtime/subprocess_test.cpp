@@ -14,8 +14,11 @@
 #include "berth/async/sync_wait.hpp"
 #include "berth/async/task_scope.hpp"
 #include "berth/base/json.hpp"
+#include "berth/base/format.hpp"
 #include "berth/base/ids.hpp"
+#include "berth/host/journal.hpp"
 #include "berth/process/tree.hpp"
+#include "berth/runtime/call_mode.hpp"
 #include "berth/runtime/runtime.hpp"
 #include "support/temp_dir.hpp"
 
@@ -321,6 +324,196 @@ TEST_F(SubprocessTest, NoMoreTreesThanPlacesAndCallsWaitInLine) {
     std::vector<std::string> results;
     for (const auto& outcome : outcomes) results.push_back(outcome.error ? code(outcome) : outcome.output.bytes);
     EXPECT_THAT(results, ::testing::UnorderedElementsAre("\"one\"", "\"one\"", "queue_full"));
+}
+
+TEST_F(SubprocessTest, StatusesAndSignalsAreThePrograms) {
+    shell("exits", "line=$(cat); n=${line#*\\\"n\\\":}; exit ${n%%\\}*}");
+    shell("dies", "line=$(cat); n=${line#*\\\"n\\\":}; kill -${n%%\\}*} $$");
+    shell("slow", "exec sleep 1000", "timeout: 100ms\nkill_grace: 0s\n");
+    for (const int status : {1, 7, 64, 77, 124, 137, 255}) {
+        const auto outcome = call("exits", format("{{\"n\":{}}}", status));
+        EXPECT_EQ(code(outcome), "exit_nonzero") << status;
+        EXPECT_EQ(outcome.error->exit_status(), status);
+        EXPECT_EQ(outcome.error->origin(), Origin::guest) << status;
+        EXPECT_EQ(outcome.exit->status, status);
+    }
+    EXPECT_EQ(code(call("exits", "{\"n\":0}")), "bad_output");  // it has said nothing
+    for (const int signal : {SIGABRT, SIGKILL, SIGSEGV}) {
+        const auto outcome = call("dies", format("{{\"n\":{}}}", signal));
+        EXPECT_EQ(code(outcome), "signaled") << signal;
+        EXPECT_EQ(outcome.error->exit_status(), 128 + signal);
+        EXPECT_EQ(outcome.error->origin(), Origin::guest) << signal;
+        EXPECT_EQ(outcome.exit->signal, signal);
+    }
+    // The same number from the host has another origin.
+    const auto late = call("slow");
+    EXPECT_EQ(late.error->exit_status(), 124);
+    EXPECT_EQ(late.error->origin(), Origin::host);
+}
+
+TEST_F(SubprocessTest, ASecretTakesThePlaceOfAVariableOfItsName) {
+    options_.development = true;
+    options_.secret = [](std::string_view) { return std::string("of the secret"); };
+    shell("show", "printf '{\"success\":true,\"output\":'; cat; printf '}'", "env: {KEY: of the manifest, OTHER: x}\nsecrets: [KEY]\n");
+    EXPECT_THAT(output("show"), HasSubstr(R"("env":{"OTHER":"x","KEY":"of the secret"})"));
+}
+
+TEST_F(SubprocessTest, AFunctionsOwnCodeIsNotTakenForTheHosts) {
+    shell("claims", "echo '{\"success\":false,\"error\":{\"code\":\"EXIT_NONZERO\",\"message\":\"mine\",\"details\":{\"a\":1}}}'; exit 3");
+    const auto outcome = call("claims");
+    EXPECT_EQ(outcome.guest_code, "EXIT_NONZERO");
+    EXPECT_EQ(outcome.details, "{\"a\":1}");
+    EXPECT_EQ(outcome.exit->status, 3);
+    EXPECT_GT(outcome.exit->resident, 0U);
+}
+
+TEST_F(SubprocessTest, ATimeOutSaysWhoseItWasAndWhatHadBeenWritten) {
+    shell("slow", "printf 'the beginning'; exec sleep 1000", "kill_grace: 0s\n");
+    start();
+    const auto early = call("slow", "{}", [](Call& call) { call.deadline = std::chrono::steady_clock::now() + 1ms; });
+    EXPECT_EQ(code(early), "timeout");
+    EXPECT_THAT(early.error->message(), HasSubstr("its caller's deadline"));
+    EXPECT_THAT(early.details, HasSubstr("\"timeout_ms\":"));
+    // Its limit is the time in which it has written: however slow the machine is, a longer one lets it.
+    for (auto limit = 250ms; limit < 200s; limit *= 4) {
+        write("limited/handler", "#!/bin/sh\nprintf '{\"success\":true,\"logs\":[{\"level\":\"info\",\"message\":\"said\"}]}'; exec sleep 1000\n", true);
+        write("limited/manifest.yaml", format("timeout: {}ms\nkill_grace: 0s\n", limit.count()));
+        sync_wait(engine_->close(0ms));
+        start();
+        const auto late = call("limited");
+        EXPECT_EQ(code(late), "timeout");
+        EXPECT_EQ(late.details, format("{{\"timeout_ms\":{}}}", limit.count()));
+        EXPECT_TRUE(late.output.empty()) << "what it wrote is no output";
+        if (late.captured.empty()) continue;
+        EXPECT_THAT(late.captured, HasSubstr("\"stdout_excerpt\":\"{\\\"success\\\":true"));
+        ASSERT_EQ(late.logs.size(), 1U);
+        EXPECT_EQ(late.logs[0].message, "said");
+        return;
+    }
+    ADD_FAILURE() << "it wrote nothing";
+}
+
+// What ended at a limit ends in the same way when it is played again, and nothing is started for it.
+TEST_F(SubprocessTest, CallsThatALimitEndedAreReplayed) {
+    MetricRegistry metrics;
+    options_.metrics = &metrics;
+    shell("slow", "printf part; exec sleep 1000", "timeout: 100ms\nkill_grace: 0s\n");
+    shell("floods", "exec cat /dev/zero", "limits: {output: 100kb}\n");
+    shell("burns", "while :; do :; done", "timeout: 15m\nlimits: {cpu: 1}\n");
+    shell("eats", "exec python3 -c 'import time; held = bytearray(b\"x\" * (1 << 30)); time.sleep(1000)'", "timeout: 15m\nmemory: 32mb\n");
+    shell("dies", "kill -SEGV $$");
+    for (const auto& [name, expected] : {std::pair{"slow", "timeout"}, {"floods", "output_too_large"}, {"burns", "cpu_limit"}, {"eats", "memory_limit"}, {"dies", "signaled"}}) {
+        CallMode mode;
+        mode.record = root_ / (std::string(name) + ".bj");
+        const auto recorded = call(name, "{\"n\":1}", [&](Call& call) { call.mode = &mode; });
+        EXPECT_EQ(code(recorded), expected) << name;
+        const auto counted = metrics.prometheus_text();
+        const auto journal = Journal::read(mode.record);
+        ASSERT_TRUE(journal) << name << journal.error().message();
+        CallMode again;
+        again.replay = &*journal;
+        const auto played = call(name, "{\"n\":1}", [&](Call& call) { call.mode = &again; });
+        EXPECT_EQ(code(played), expected) << name;
+        EXPECT_EQ(played.captured, recorded.captured) << name;
+        const auto other = call(name, "{\"n\":2}", [&](Call& call) { call.mode = &again; });
+        EXPECT_EQ(code(other), "replay_diverged") << name;
+        EXPECT_EQ(metrics.prometheus_text(), counted) << name;
+    }
+    sync_wait(engine_->close(0ms));
+    engine_.reset();
+}
+
+// Wherever a text is cut, and whatever is left out of it, no part of a secret is shown.
+class SecretsAtSeams : public SubprocessTest {
+protected:
+    static constexpr std::string_view secret = "Q~~Q~QQ~Q~~~QQ";  // of characters that nothing else here has
+
+    void SetUp() override {
+        SubprocessTest::SetUp();
+        options_.development = true;
+        options_.show_output = true;
+        options_.secret = [](std::string_view) { return std::string(secret); };
+    }
+    /// A function that writes n letters, the secret and m letters to one of its streams, as its input says, and exits.
+    void writer(const std::string& name, std::string_view stream, std::string_view end, std::string_view more = "") {
+        shell(name,
+              std::string("line=$(cat)\nn=${line#*\\\"n\\\":}; n=${n%%,*}\nm=${line#*\\\"m\\\":}; m=${m%%\\}*}\n"
+                          "a() { head -c $1 /dev/zero | tr '\\0' a; }\n"
+                          "{ a $n; printf ") +
+                  std::string(secret) + "; a $m; } " + std::string(stream) + "\n" + std::string(end),
+              "secrets: [KEY]\n" + std::string(more));
+    }
+    static std::string sizes(std::size_t n, std::size_t m) { return "{\"n\":" + std::to_string(n) + ",\"m\":" + std::to_string(m) + "}"; }
+    void expect_hidden(const std::string& text, const std::string& where) {
+        const auto at = text.find_first_of(secret);
+        EXPECT_EQ(at, std::string::npos) << where << ": " << text.substr(at == std::string::npos ? 0 : at > 40 ? at - 40 : 0, 100);
+    }
+    void expect_all_hidden(const Outcome& outcome, const std::string& where) {
+        ASSERT_TRUE(outcome.error) << where;
+        expect_hidden(outcome.captured, where + ", captured");
+        expect_hidden(outcome.error->message(), where + ", message");
+        expect_hidden(outcome.details, where + ", details");
+        for (const auto& one : outcome.trail) expect_hidden(one.entry.message + one.entry.data, where + ", trail");
+        expect_hidden(logged_, where + ", log");
+    }
+};
+
+TEST_F(SecretsAtSeams, OfExcerpts) {
+    writer("out", "", "");
+    writer("error", ">&2", "exit 1");
+    for (std::size_t before = 0; before <= secret.size(); ++before) {
+        for (const auto* name : {"out", "error"}) {
+            const auto head = call(name, sizes(2048 - before, 9000));
+            expect_all_hidden(head, format("head of {}, {}", name, before));
+            EXPECT_THAT(head.captured, HasSubstr(" bytes … "));
+            expect_all_hidden(call(name, sizes(9000, 2048 - before)), format("tail of {}, {}", name, before));
+            expect_all_hidden(call(name, sizes(512 - before, 9)), format("last line of {}, {}", name, before));
+        }
+    }
+    // Where nothing is cut it is there, by its name.
+    EXPECT_THAT(call("out", sizes(10, 10)).captured, HasSubstr("aaaaaaaaaa[redacted:KEY]aaaaaaaaaa"));
+    EXPECT_THAT(call("error", sizes(10, 10)).error->message(), HasSubstr("aaaaaaaaaa[redacted:KEY]aaaaaaaaaa"));
+    EXPECT_THAT(call("out", sizes(0, 10)).error->message(), HasSubstr("starts with \"[redacted:KEY]\""));
+}
+
+TEST_F(SecretsAtSeams, OfWhatIsKept) {
+    writer("error", ">&2", "exit 1", "limits: {stderr: 8kb}\n");
+    for (const bool all : {false, true}) {
+        options_.capture_all = all;
+        start();
+        for (std::size_t before = 0; before <= secret.size(); ++before) {
+            const auto head = call("error", sizes(4096 - before, 9000));
+            expect_all_hidden(head, format("head, {}", before));
+            EXPECT_THAT(head.captured, HasSubstr(" bytes … "));
+            expect_all_hidden(call("error", sizes(9000, 4096 - before)), format("tail, {}", before));
+        }
+        sync_wait(engine_->close(0ms));
+        engine_.reset();
+    }
+}
+
+TEST_F(SecretsAtSeams, OfLongLinesAndMessages) {
+    writer("error", ">&2", "exit 1");
+    shell("fails", std::string("printf '{\"success\":false,\"error\":{\"code\":\"C\",\"message\":\"'; head -c 65530 /dev/zero | tr '\\0' a; printf ") + std::string(secret) +
+                       "; printf '\"},\"logs\":[{\"level\":\"info\",\"message\":\"'; head -c 65530 /dev/zero | tr '\\0' a; printf " + std::string(secret) + "; printf '\"}]}'",
+          "secrets: [KEY]\n");
+    for (const std::size_t before : {std::size_t{0}, std::size_t{1}, secret.size() - 1, secret.size()}) expect_all_hidden(call("error", sizes(65536 - before, 100'000)), format("line, {}", before));
+    const auto fails = call("fails");
+    expect_all_hidden(fails, "message");
+    ASSERT_EQ(fails.logs.size(), 1U);
+    expect_hidden(fails.logs[0].message, "log entry");
+}
+
+TEST_F(SubprocessTest, DetailsStayJsonWhenASecretIsANumber) {
+    options_.development = true;
+    options_.secret = [](std::string_view) { return std::string("73196482"); };
+    shell("fails", "echo '{\"success\":false,\"error\":{\"code\":\"C\",\"message\":\"m\",\"details\":{\"n\":73196482,\"t\":\"x\"}},\"logs\":[{\"level\":\"info\",\"message\":\"l\",\"data\":{\"n\":[73196482]}}]}'", "secrets: [PIN]\n");
+    const auto outcome = call("fails");
+    for (const auto& text : {outcome.details, outcome.logs.at(0).data}) {
+        EXPECT_TRUE(check_json(text)) << text;
+        EXPECT_THAT(text, HasSubstr("[redacted:PIN]"));
+        EXPECT_THAT(text, ::testing::Not(HasSubstr("73196482")));
+    }
 }
 
 TEST(FindOnPath, SkipsEmptyAndRelativeElements) {

@@ -9,6 +9,7 @@
 #include "berth/base/format.hpp"
 #include "berth/base/hash.hpp"
 #include "berth/base/units.hpp"
+#include "berth/capability/policy.hpp"
 #include "berth/runtime/entry_rules.hpp"
 #include "berth/runtime/process_function.hpp"
 #include "berth/runtime/subprocess.hpp"
@@ -336,8 +337,14 @@ std::pair<std::string, std::string> SubprocessEngine::too_old(const ProcessFunct
 
 void SubprocessEngine::settle_secrets(ProcessFunction& made) {
     const auto allowed = options_.secrets_allow.find(made.name);
+    const auto* policy = options_.policy ? options_.policy(made.name) : nullptr;
+    const auto granted = [policy](std::string_view name) {
+        if (policy == nullptr) return false;
+        const auto grant = policy->grants.find(Capability::secret_read);
+        return grant != policy->grants.end() && in_scope(ScopeKind::names, grant->second.scope, name);
+    };
     for (const auto& rule : made.found.manifest.secrets) {
-        const bool may = options_.development || (allowed != options_.secrets_allow.end() && std::any_of(allowed->second.begin(), allowed->second.end(), [&](const std::string& name) {
+        const bool may = options_.development || granted(rule.name) || (allowed != options_.secrets_allow.end() && std::any_of(allowed->second.begin(), allowed->second.end(), [&](const std::string& name) {
                              return name == "*" || name == rule.name;
                          }));
         auto value = may && options_.secret ? options_.secret(rule.name) : std::nullopt;

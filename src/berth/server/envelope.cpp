@@ -43,8 +43,15 @@ std::string_view shown_message(const Error& error, std::string& storage) {
     return storage;
 }
 
+/// Its last members.
+void write_end(JsonWriter& json, std::chrono::nanoseconds duration, bool logs_truncated) {
+    json.member("duration_ms", milliseconds(duration));
+    if (logs_truncated) json.member("logs_truncated", true);
+    json.end_object();
+}
+
 HttpResponse failure(const Error& error, std::string_view guest_code, std::string_view details, const std::vector<LogEntry>& logs, std::string_view request_id,
-                     std::chrono::nanoseconds duration) {
+                     std::chrono::nanoseconds duration, bool logs_truncated = false) {
     const auto& code = row(error.code());
     std::string message;
     JsonWriter json;
@@ -55,7 +62,7 @@ HttpResponse failure(const Error& error, std::string_view guest_code, std::strin
     if (!details.empty()) json.key("details").raw(details);
     json.end_object();
     write_logs(json, logs);
-    json.member("duration_ms", milliseconds(duration)).end_object();
+    write_end(json, duration, logs_truncated);
     auto response = json_response(code.http == 0 ? std::uint16_t{500} : code.http, json);
     if (code.retry == Retry::yes && (response.status == 503 || response.status == 429)) response.fields.emplace_back("Retry-After", "1");
     return response;
@@ -90,14 +97,14 @@ std::string envelope_code(Code code) {
 }
 
 HttpResponse envelope_response(const Outcome& outcome, std::string_view request_id, std::chrono::nanoseconds duration, Captured captured) {
-    if (outcome.error) return failure(*outcome.error, outcome.guest_code, captured == Captured::shown ? whole_details(outcome) : outcome.details, outcome.logs, request_id, duration);
+    if (outcome.error) return failure(*outcome.error, outcome.guest_code, captured == Captured::shown ? whole_details(outcome) : outcome.details, outcome.logs, request_id, duration, outcome.logs_truncated);
     const auto& large = outcome.output.large;
     JsonWriter json;
     json.begin_object().member("request_id", request_id).member("success", true);
     json.key("output").raw(large ? std::string_view() : outcome.output.empty() ? std::string_view("null") : outcome.output.text());
     const auto output_end = json.text().size();
     write_logs(json, outcome.logs);
-    json.member("duration_ms", milliseconds(duration)).end_object();
+    write_end(json, duration, outcome.logs_truncated);
     auto response = json_response(200, json);
     if (large) {
         auto after = response.body.substr(output_end);
@@ -107,8 +114,8 @@ HttpResponse envelope_response(const Outcome& outcome, std::string_view request_
     return response;
 }
 
-HttpResponse envelope_error(const Error& error, std::string_view request_id, std::chrono::nanoseconds duration, std::string details) {
-    return failure(error, {}, details, {}, request_id, duration);
+HttpResponse envelope_error(const Error& error, std::string_view request_id, std::chrono::nanoseconds duration, std::string details, std::string_view spelled) {
+    return failure(error, spelled, details, {}, request_id, duration);
 }
 
 std::optional<std::uint64_t> take_head(CallResponse&& head, HttpResponse& response) {

@@ -21,8 +21,8 @@ std::string envelope_code(Code code);
 enum class Captured : std::uint8_t { withheld, shown };  // what the program of a failed call wrote
 HttpResponse envelope_response(const Outcome& outcome, std::string_view request_id, std::chrono::nanoseconds duration, Captured captured = Captured::withheld);
 
-/// The same for a failure without an Outcome.
-HttpResponse envelope_error(const Error& error, std::string_view request_id, std::chrono::nanoseconds duration, std::string details = {});
+/// The same for a failure without an Outcome. `spelled`: its code, where that is not the usual one.
+HttpResponse envelope_error(const Error& error, std::string_view request_id, std::chrono::nanoseconds duration, std::string details = {}, std::string_view spelled = {});
 
 /// What a wasm function wrote, as it is: JSON when it is one JSON value, else bytes; failures in the form of every
 /// other route.

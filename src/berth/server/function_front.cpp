@@ -70,10 +70,10 @@ void FunctionFront::refresh() {
     routes_ = std::move(routes);
 }
 
-HttpResponse FunctionFront::refuse(const HttpRequest& request, const Error& error, std::string details) const {
+HttpResponse FunctionFront::refuse(const HttpRequest& request, const Error& error, std::string details, std::string_view spelled) const {
     const auto id = sent_request_id(request);
     const auto shown = is_uuid(id) ? id : new_call_id();
-    auto response = envelope_error(error, shown, since(request.received), std::move(details));
+    auto response = envelope_error(error, shown, since(request.received), std::move(details), spelled);
     if (error.code() == Code::unauthorized) response.fields.emplace_back("WWW-Authenticate", "Bearer realm=\"berth\"");
     response.request_id = id.empty() ? shown : id;
     return response;
@@ -120,7 +120,7 @@ std::optional<Task<HttpResponse>> FunctionFront::handle(HttpRequest& request, bo
         }
     }
     if (is_below(path, "/api/executions")) return records_route(request);
-    if (is_below(path, "/api/runtimes")) return answered(admin_route(request, path), "/api/runtimes");
+    if (is_below(path, "/api/runtimes")) return runtimes_route(request);
     for (const auto later : later_paths) {
         if (is_below(path, later)) return answered(refuse(request, Error(Code::not_implemented, format("this build has no {}", later.substr(5)))), later);
     }
@@ -245,7 +245,7 @@ bool FunctionFront::comes_in_parts(const HttpRequest& request) const {
 /// returned counts as long as it lives; null when the body had come.
 Task<Result<std::shared_ptr<PayloadBuffer>>> FunctionFront::take_large(HttpRequest& request, Payload& input, BodyAs as) {
     if (!request.parts) co_return nullptr;
-    BERTH_CO_TRY(auto body, co_await collect_body(request, options_.payloads, as, options_.body_timeout));
+    BERTH_CO_TRY(auto body, co_await collect_body(request, options_.payloads, as));
     if (as == BodyAs::payload && body->is_large()) input = Payload{{}, "application/json", body};
     else request.body = body->take();
     co_return body;
@@ -325,6 +325,7 @@ Task<HttpResponse> FunctionFront::run(HttpRequest& request, FunctionRef function
     } else if (request.parts && !refused && raw) {
         refused = Error(Code::unavailable, format("the function {} was replaced while the request came; send it again", function->name));
     }
+    std::string refused_details;
     std::optional<SpooledFiles> spool;
     if (manifest && manifest->spool_uploads && !options_.spool.empty()) spool.emplace(options_.spool / call.id, options_.run_as);
     std::shared_ptr<PayloadBuffer> body;  // counts until the call has it
@@ -342,9 +343,11 @@ Task<HttpResponse> FunctionFront::run(HttpRequest& request, FunctionRef function
             call.input = std::move(*input);
         } else {
             refused = std::move(input.error());
+            refused_details = body_details(request, *refused);
         }
     }
     Outcome outcome;
+    outcome.details = std::move(refused_details);
     if (refused) {
         outcome.error = std::move(refused);
     } else if (is_async && options_.async == nullptr) {
@@ -401,6 +404,15 @@ Task<HttpResponse> FunctionFront::run(HttpRequest& request, FunctionRef function
         if (outcome.usage.peak_memory != 0) response.fields.emplace_back("Berth-Memory-Peak", std::to_string(outcome.usage.peak_memory));
     }
     if (!trace_parent.empty()) response.fields.emplace_back("traceparent", trace_parent);
+    co_return response;
+}
+
+Task<HttpResponse> FunctionFront::runtimes_route(HttpRequest& request) {
+    // Programs are asked for their versions.
+    auto response = co_await run_guest(looking_, [&] { return admin_route(request, request.path); }, RunGuest::on_worker);
+    response.route = "/api/runtimes";
+    if (response.request_id.empty()) response.request_id = sent_request_id(request);
+    if (response.request_id.empty()) response.request_id = new_call_id();
     co_return response;
 }
 
@@ -468,6 +480,7 @@ Task<HttpResponse> FunctionFront::internal(HttpRequest& request, bool draining) 
     }
     if (what == "log" && segments->size() == 3) {
         if (request.method != "POST") co_return answered(wrong_method(request, "POST, OPTIONS"));
+        if (const auto may = grant->admits(Capability::log_write); !may) co_return answered(refuse(request, may.error()));
         const auto checked = check_json(request.body);
         std::vector<std::string_view> entries;
         if (checked && json_kind(request.body.substr(request.body.find_first_not_of(" \t\r\n"))) == JsonKind::array) entries = *json_elements(request.body);
@@ -481,7 +494,7 @@ Task<HttpResponse> FunctionFront::internal(HttpRequest& request, bool draining) 
             for (const auto& [key, value] : *members) {
                 if (key == "level" && json_kind(value) == JsonKind::string) entry.level = *json_string(value);
                 if (key == "message" && json_kind(value) == JsonKind::string) {
-                    entry.message = json_string(value)->substr(0, 64 << 10);
+                    entry.message = *json_string(value);
                     has_message = true;
                 }
                 if (key == "data" && json_kind(value) == JsonKind::object) entry.data = value;
@@ -497,6 +510,7 @@ Task<HttpResponse> FunctionFront::internal(HttpRequest& request, bool draining) 
     }
     if (what == "invoke" && segments->size() == 4) {
         if (request.method != "POST") co_return answered(wrong_method(request, "POST, OPTIONS"));
+        if (const auto may = grant->admits(Capability::function_invoke, (*segments)[3]); !may) co_return answered(refuse(request, may.error()));
         if (draining) co_return answered(refuse(request, Error(Code::shutting_down, "the host is shutting down; try again elsewhere or later")));
         auto function = invoker_.find((*segments)[3]);
         if (!function || function->state == FunctionState::disabled) co_return answered(refuse(request, Error(Code::not_found, format("there is no function \"{}\"", (*segments)[3]))));
@@ -519,7 +533,7 @@ Task<HttpResponse> FunctionFront::internal(HttpRequest& request, bool draining) 
         if (auto taken = co_await take_large(request, call.input, as_sent ? BodyAs::payload : BodyAs::text); !taken) co_return answered(refuse(request, taken.error()));
         if (!call.input.large) {
             auto input = input_of(request, *function, {.max_body = options_.max_body, .spool = nullptr});
-            if (!input) co_return answered(refuse(request, input.error()));
+            if (!input) co_return answered(refuse(request, input.error(), body_details(request, input.error())));
             call.input = std::move(*input);
         }
         call.takes_large = function->engine == EngineKind::subprocess && !(options_.compresses && Compression::wanted(request));
@@ -528,7 +542,7 @@ Task<HttpResponse> FunctionFront::internal(HttpRequest& request, bool draining) 
         co_return answered(raw ? raw_response(outcome, *function, id, options_.detail) : envelope_response(outcome, id, since(request.received)));
     }
     if (what == "db" || what == "events") co_return answered(refuse(request, Error(Code::not_implemented, format("this host has no provider for {}", what))));
-    co_return answered(refuse(request, Error(Code::not_found, format("nothing is served at {}", request.path))));
+    co_return answered(refuse_path(request, format("nothing is served at {}", request.path)));
 }
 
 }  // namespace berth

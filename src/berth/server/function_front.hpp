@@ -39,7 +39,7 @@ struct FunctionFrontOptions {
     std::function<std::shared_ptr<CallTokens>()> tokens;   // of running calls; empty: no internal API
     std::function<Task<Result<std::string>>()> reload;     // looks for functions again, answers with what changed as JSON
     std::function<bool(std::string_view call)> cancel;     // ends a call that runs; false: it does not any more
-    std::function<std::string()> runtimes;                 // as JSON
+    std::function<std::string()> runtimes;                 // as JSON; may block, and is never called in a reactor
     /// Who may reach the internal API here, with a token: nobody, programs on this machine, or everybody.
     enum class Internal : std::uint8_t { nobody, local, everybody };
     Internal internal = Internal::local;
@@ -55,7 +55,6 @@ struct FunctionFrontOptions {
     std::filesystem::path spool;                           // where uploaded files may lie; empty: nowhere
     std::function<std::map<std::string, std::int64_t>()> stuck;  // processes that survive their kill, by function; empty: there are none
     std::shared_ptr<PayloadMemory> payloads;               // that large bodies of programs count in, with the programs' engine; null: they come whole
-    std::chrono::milliseconds body_timeout{30'000};        // for a whole body of these
     bool compresses = false;                               // answers are compressed for those who accept it: then they are whole
 };
 
@@ -86,6 +85,7 @@ private:
     Task<HttpResponse> run(HttpRequest& request, FunctionRef function, Call call, std::optional<FunctionRoutes::Match> route, Captured captured);
     Task<HttpResponse> reload(HttpRequest& request);
     HttpResponse admin_route(HttpRequest& request, std::string_view path);
+    Task<HttpResponse> runtimes_route(HttpRequest& request);
     Task<HttpResponse> records_route(HttpRequest& request);
     HttpResponse list(bool admin) const;
     HttpResponse describe(const Function& function, bool admin) const;
@@ -95,7 +95,9 @@ private:
     bool comes_in_parts(const HttpRequest& request) const;
     Task<Result<std::shared_ptr<PayloadBuffer>>> take_large(HttpRequest& request, Payload& input, BodyAs as);
     Result<Authenticator::Caller> admin(const HttpRequest& request) const;
-    HttpResponse refuse(const HttpRequest& request, const Error& error, std::string details = {}) const;
+    HttpResponse refuse(const HttpRequest& request, const Error& error, std::string details = {}, std::string_view spelled = {}) const;
+    /// What is not found and is no function.
+    HttpResponse refuse_path(const HttpRequest& request, std::string message) const { return refuse(request, Error(Code::not_found, std::move(message)), {}, "NOT_FOUND"); }
 
     Invoker& invoker_;
     FunctionFrontOptions options_;

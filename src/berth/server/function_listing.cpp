@@ -93,7 +93,7 @@ HttpResponse FunctionFront::admin_route(HttpRequest& request, std::string_view p
     if (!segments) return refuse(request, segments.error());
     const auto& parts = *segments;
     const auto second = parts.size() > 1 ? parts[1] : std::string();
-    const auto unknown = [&] { return refuse(request, Error(Code::not_found, format("nothing is served at {}", path))); };
+    const auto unknown = [&] { return refuse_path(request, format("nothing is served at {}", path)); };
     if (second == "executions") {
         // Administrators, and whoever started a call.
         const auto caller = options_.authenticator ? options_.authenticator->identify(request) : Result<Authenticator::Caller>(Authenticator::Caller{});
@@ -102,7 +102,7 @@ HttpResponse FunctionFront::admin_route(HttpRequest& request, std::string_view p
         if (!options_.records || parts.size() > 3) return unknown();
         if (parts.size() == 2) return reads(request.method) ? executions(request, "", *caller) : wrong_method(request, "GET, HEAD, OPTIONS");
         const auto record = options_.records->find(parts[2]);
-        if (!record || (!caller->admin && record->subject != caller->subject->id)) return refuse(request, Error(Code::not_found, format("there is no record of a call {}", parts[2])));
+        if (!record || (!caller->admin && record->subject != caller->subject->id)) return refuse_path(request, format("there is no record of a call {}", parts[2]));
         if (reads(request.method)) {
             HttpResponse response;
             response.content_type = "application/json";
@@ -120,8 +120,10 @@ HttpResponse FunctionFront::admin_route(HttpRequest& request, std::string_view p
     const bool known = (second == "runtimes" && parts.size() == 2) || (second == "functions" && ((parts.size() == 3 && (parts[2] == "stats" || parts[2] == "events")) || (parts.size() == 4
         && (parts[3] == "logs" || parts[3] == "executions"))));
     if (!known) return unknown();
-    const auto caller = admin(request);
+    const bool is_of_records = parts.size() == 4 && parts[3] == "executions";
+    const auto caller = is_of_records && options_.authenticator ? options_.authenticator->identify(request) : admin(request);
     if (!caller) return refuse(request, caller.error());
+    if (!caller->admin && !caller->subject) return refuse(request, Error(Code::unauthorized, "records are for those who made the calls, and for the administrator"));
     if (!reads(request.method)) return wrong_method(request, "GET, HEAD, OPTIONS");
     if (second == "runtimes" && parts.size() == 2 && options_.runtimes) {
         HttpResponse response;

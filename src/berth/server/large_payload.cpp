@@ -50,15 +50,15 @@ private:
 
 }  // namespace
 
-Task<Result<std::shared_ptr<PayloadBuffer>>> collect_body(HttpRequest& request, std::shared_ptr<PayloadMemory> memory, BodyAs as, std::chrono::milliseconds time) {
+Task<Result<std::shared_ptr<PayloadBuffer>>> collect_body(HttpRequest& request, std::shared_ptr<PayloadMemory> memory, BodyAs as) {
     const auto buffer = std::make_shared<PayloadBuffer>(std::move(memory), PayloadBuffer::Kind::input);
     const auto pipe = request.parts;
     if (as == BodyAs::text) buffer->stay_in_memory();
     if (const auto length = parse_length(request.field("content-length").value_or(""))) buffer->expect(*length);
+    pipe->want_whole();
     PipeReader reader(*pipe);
     const auto stop = [&buffer] { buffer->stop(); };
     const CancelCallback gone(request.cancel, stop);
-    std::chrono::nanoseconds paused{0};
     std::string part;
     while (true) {
         const auto state = reader.take(part);
@@ -68,18 +68,12 @@ Task<Result<std::shared_ptr<PayloadBuffer>>> collect_body(HttpRequest& request, 
         }
         if (state == BodyPipe::State::broken) co_return std::unexpected(*pipe->error());
         if (state == BodyPipe::State::ended) break;
-        const auto now = std::chrono::steady_clock::now();
-        if (now - request.received - paused > time) {
-            pipe->break_off(Error(Code::request_timeout, "the request body did not arrive in time"));
-            co_return fail(Code::request_timeout, "the request body did not arrive in time");
-        }
         BERTH_CO_TRY(auto fits, buffer->reserve(part.size()));
         while (!fits) {
             if (request.cancel.requested()) co_return std::unexpected(request.cancel.error());
             co_await buffer->room();
             BERTH_CO_TRY(fits, buffer->reserve(part.size()));
         }
-        paused += std::chrono::steady_clock::now() - now;
         BERTH_CO_TRYV(buffer->append(part));
     }
     BERTH_CO_TRYV(buffer->finish());

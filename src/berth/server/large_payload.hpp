@@ -1,6 +1,5 @@
 #pragma once
 
-#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -12,10 +11,10 @@
 namespace berth {
 
 /// Takes the body of a request that comes in parts, as far as the memory of payloads goes: when that is used up nothing is read from
-/// the client. Ends with request_timeout when the client takes longer than `time`, in which it did not wait for memory.
+/// the client. The connection ends it with request_timeout when the client takes too long, or sends too slowly.
 /// Continues in the loop of the connection.
 enum class BodyAs : std::uint8_t { payload, text };  // a text never lies in a file
-Task<Result<std::shared_ptr<PayloadBuffer>>> collect_body(HttpRequest& request, std::shared_ptr<PayloadMemory> memory, BodyAs as, std::chrono::milliseconds time);
+Task<Result<std::shared_ptr<PayloadBuffer>>> collect_body(HttpRequest& request, std::shared_ptr<PayloadMemory> memory, BodyAs as);
 
 /// An answer of three pieces, of which the middle is not copied.
 class LargeAnswer final : public HttpBodySource {

@@ -21,7 +21,7 @@ namespace {
 constexpr std::size_t most_parts = 10'000;
 constexpr std::size_t longest_head = 16 << 10;
 
-std::unexpected<Error> refuse(std::string_view what) { return fail(Code::bad_input, format("the multipart body is wrong: {}", what)); }
+std::unexpected<Error> refuse(std::string_view what) { return fail(Code::bad_input, format("{}{}", multipart_problem, what)); }
 
 /// The value of `; name=value` or `; name="value"`; empty: there is none.
 std::optional<std::string> parameter(std::string_view field, std::string_view wanted) {

@@ -11,6 +11,9 @@
 
 namespace berth {
 
+/// How messages of what is wrong with a multipart body begin.
+constexpr std::string_view multipart_problem = "the multipart body is wrong: ";
+
 /// Files of one request in a folder of their own, removed with it.
 class SpooledFiles {
 public:

@@ -161,4 +161,13 @@ Result<Payload> input_of(HttpRequest& request, const Function& function, const B
     return Payload{std::move(request.body), "application/json"};
 }
 
+std::string body_details(const HttpRequest& request, const Error& problem) {
+    if (problem.code() != Code::bad_input) return {};
+    const std::string_view message = problem.message();
+    if (message.starts_with(multipart_problem)) return format("{{\"reason\":\"multipart\",\"multipart\":{}}}", json_quote(message.substr(multipart_problem.size())));
+    const auto type = request.field("content-type").value_or("");
+    if (lower_case(trimmed(type.substr(0, type.find(';')))) == "application/x-www-form-urlencoded" && !request.body.starts_with('{')) return "{\"reason\":\"form\"}";
+    return {};
+}
+
 }  // namespace berth

@@ -21,6 +21,8 @@ struct BodyRules {
     SpooledFiles* spool = nullptr;               // where files of a multipart form go; null: into the input
 };
 Result<Payload> input_of(HttpRequest& request, const Function& function, const BodyRules& rules = {});
+/// What is wrong with a form or multipart body that `input_of` refused, as details of the error; empty: it was something else.
+std::string body_details(const HttpRequest& request, const Error& problem);
 
 /// Whether the body is the input of a program byte for byte, as its head says; then its character set is checked too.
 bool is_json_as_sent(const HttpRequest& request);

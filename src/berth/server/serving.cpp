@@ -24,7 +24,7 @@ namespace berth {
 
 namespace {
 
-/// The runtimes as the administrator sees them. Versions are those that are known without asking anybody.
+/// The runtimes as the administrator sees them. Blocks while programs that are new are asked for their version.
 std::string runtimes_json(const FunctionSet& set) {
     JsonWriter json;
     json.begin_object().key("runtimes").begin_array();
@@ -37,6 +37,10 @@ std::string runtimes_json(const FunctionSet& set) {
         const auto path = set.processes() ? set.processes()->finder().on_path(*runtime) : std::string();
         if (path.empty()) json.null();
         else json.value(std::string_view(path));
+        json.key("version");
+        const auto version = set.processes() ? set.processes()->finder().version(*runtime) : std::string();
+        if (version.empty()) json.null();
+        else json.value(std::string_view(version));
         json.end_object();
     }
     json.end_array().end_object();
@@ -121,7 +125,7 @@ Result<void> Serving::make_runtime() {
         BERTH_TRY(store_, ExecutionStore::open(std::move(options)));
         BERTH_TRYV(keep_journals_of(journals, store_->interrupted()));
     }
-    records_ = std::make_unique<ExecutionRecords>(application_.clock(), functions.record_payloads, store_.get());
+    records_ = std::make_unique<ExecutionRecords>(application_.clock(), functions.record_payloads, store_.get(), &application_.log().redactor());
     auto running = functions.max_concurrency > 0 ? functions.max_concurrency : default_bounds(EngineKind::subprocess).running;
     if (const auto files = raise_open_files(); running > calls_that_fit(files, functions.nested_slots)) {
         const auto wanted = std::exchange(running, calls_that_fit(files, functions.nested_slots));
@@ -199,7 +203,6 @@ Result<void> Serving::make_fronts() {
     front.ok_for_failures = functions.process.ok_for_failures;
     front.run_as = functions.process.run_as;
     front.payloads = functions.process.payloads;
-    front.body_timeout = server.http.body_timeout;
     front.compresses = server.compress;
     if (!functions.process.state.empty()) front.spool = functions.process.state / "tmp" / std::to_string(::getpid());
     if (functions.internal == Internal::apart) {

@@ -25,9 +25,17 @@ class Redactor {
 public:
     /// From now on `value` is written as `[redacted:NAME]`. False when it is too short to be replaced safely.
     bool add(std::string_view name, std::string_view value);
-    std::string apply(std::string text) const;
+    /// `more` is one more text to hide, written as `[redacted]`.
+    std::string apply(std::string text, std::string_view more = {}) const;
+
+    /// Where a text may end that does not go on, or begin that had a beginning, so that no part of a secret is left: how much of
+    /// its beginning may stay, and from where on its end. To be asked before `apply`, which finds whole secrets only.
+    std::size_t safe_end(std::string_view text, std::string_view more = {}) const;
+    std::size_t safe_begin(std::string_view text, std::string_view more = {}) const;
 
 private:
+    std::vector<std::string_view> forms(std::string_view more) const;
+
     mutable std::mutex mutex_;
     std::vector<std::pair<std::string, std::string>> replacements_;  // guarded by mutex_; longest form first
 };

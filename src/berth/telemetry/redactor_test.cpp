@@ -54,5 +54,43 @@ TEST(Redactor, TheLongerOfTwoSecretsWins) {
     EXPECT_EQ(redactor.apply("abcdefgh abcd"), "[redacted:LONG] [redacted:SHORT]");
 }
 
+TEST(Redactor, WhereATextIsCutNoPartOfASecretIsLeft) {
+    Redactor redactor;
+    const std::string value = "abcabd-secret", more = "#of-the-call!";
+    redactor.add("KEY", value);
+    for (const auto& hidden : {value, more}) {
+        const auto text = "before " + hidden + " after";
+        for (std::size_t cut = 7; cut <= 7 + hidden.size(); ++cut) {
+            const auto head = text.substr(0, cut), tail = text.substr(cut);
+            const bool whole_before = cut == 7 + hidden.size(), whole_after = cut == 7;
+            EXPECT_EQ(redactor.apply(head.substr(0, redactor.safe_end(head, more)), more), whole_before ? redactor.apply("before " + hidden, more) : "before ") << cut;
+            EXPECT_EQ(redactor.apply(tail.substr(redactor.safe_begin(tail, more)), more), whole_after ? redactor.apply(hidden + " after", more) : " after") << cut;
+        }
+    }
+    EXPECT_EQ(redactor.safe_end("nothing of them"), 15U);
+    EXPECT_EQ(redactor.safe_begin("nothing of them"), 0U);
+    EXPECT_EQ(redactor.safe_end(""), 0U);
+    EXPECT_EQ(redactor.safe_begin(""), 0U);
+}
+
+TEST(Redactor, ACutDoesNotTakeAWholeSecretApart) {
+    // The end of one is how another begins, and how it begins itself.
+    Redactor redactor;
+    redactor.add("A", "xyzxyz");
+    redactor.add("B", "yz-longer-one");
+    const std::string text = "see xyzxyz";
+    EXPECT_EQ(redactor.apply(text.substr(0, redactor.safe_end(text))), "see ");
+    const std::string rest = "xyzxyz-longer-one and so on";
+    EXPECT_EQ(redactor.apply(rest.substr(redactor.safe_begin(rest))).find("xyz"), std::string::npos);
+}
+
+TEST(Redactor, TheLinesOfAValueAreHiddenOneByOne) {
+    Redactor redactor;
+    redactor.add("PEM", "-----BEGIN KEY-----\r\nMIIBVQIBADANBg\r\nshort\r\n-----END KEY-----\r\n");
+    EXPECT_EQ(redactor.apply("MIIBVQIBADANBg"), "[redacted:PEM]");
+    EXPECT_EQ(redactor.apply("a short one"), "a short one");
+    EXPECT_EQ(redactor.safe_end("at MIIBVQ"), 3U);
+}
+
 }  // namespace
 }  // namespace berth
