@@ -96,7 +96,8 @@ TEST(EnvelopeAnswer, ErrorsAreTakenInEveryFormThatIsInUse) {
 }
 
 TEST(EnvelopeAnswer, LogsAreTakenAndBrokenOnesDropped) {
-    const auto answer = read_envelope(R"({"success":true,"logs":[{"level":"WARNING","message":"a","data":{"k":1}},{"level":"info"},5,{"level":"loud","message":"b","timestamp":"2026-01-02T03:04:05Z"},{"level":"info","message":"c","timestamp":"t"}],"more":1,"duration_ms":2})");
+    const auto answer = read_envelope(R"({"success":true,"logs":[{"level":"WARNING","message":"a","data":{"k":1}},{"level":"info"},5,)"
+                                      R"({"level":"loud","message":"b","timestamp":"2026-01-02T03:04:05Z"},{"level":"info","message":"c","timestamp":"t"}],"more":1,"duration_ms":2})");
     ASSERT_EQ(answer->logs.size(), 3U);
     EXPECT_EQ(answer->logs_dropped, 2U);
     EXPECT_EQ(answer->others, 1U);
