@@ -6,7 +6,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from support import equal, host, root, run, until
+from support import equal, folder_of, host, root, run, until
 
 cases = {}
 
@@ -61,20 +61,17 @@ def templates_work_in_every_language():
 
 @case
 def failures_have_their_form_and_status():
-    with tempfile.TemporaryDirectory(prefix="berth-verbs-") as folder:
-        files = {"broken/index.py": "print('Hello world')\n", "exits/index.py": "import sys\nprint('why', file=sys.stderr)\nsys.exit(7)\n", "refuses/index.py": "print('{\"success\":false,\"error\":{\"code\":\"CONFLICT\",\"message\":\"taken\"}}')\n",
-                 "missing/index.rb": ""}
-        for name, text in files.items():
-            path = Path(folder) / "functions" / name
-            path.parent.mkdir(parents=True)
-            path.write_text(text)
+    files = {"broken/index.py": "print('Hello world')\n", "exits/index.py": "import sys\nprint('why', file=sys.stderr)\nsys.exit(7)\n", "refuses/index.py": "print('{\"success\":false,\"error\":{\"code\":\"CONFLICT\",\"message\":\"taken\"}}')\n",
+             "missing/index.rb": ""}
+    with folder_of(files) as functions:
+        folder = functions.parent
         status, out, errors = run("fn", "invoke", "broken", cwd=folder)
         equal((status, out, errors), (1, "", 'error[bad_output]: stdout is not JSON: line 1 starts with "Hello wor"; print debug text to stderr\n  stdout (12 bytes): Hello world\\n\n  stderr (0 bytes)\n'))
         status, _, errors = run("fn", "invoke", "exits", cwd=folder)
         equal((status, "why" in errors), (7, True))
         equal(run("fn", "invoke", "refuses", cwd=folder)[0], 1)
         equal(run("fn", "invoke", "nothing", cwd=folder)[0] != 0, True)
-        tools = Path(folder) / "bin"
+        tools = folder / "bin"
         tools.mkdir()
         status, _, errors = run("fn", "invoke", "missing", cwd=folder, env={"PATH": str(tools)})
         equal(status, 69)
@@ -86,9 +83,11 @@ def failures_have_their_form_and_status():
 @case
 def listing_console_and_answer_have_their_form():
     """What a developer sees, word for word but for times and ids."""
-    with tempfile.TemporaryDirectory(prefix="berth-console-") as folder:
-        functions = Path(folder) / "functions"
-        tools = Path(folder) / "bin"
+    made = {"resize/index.ts": "", "resize/manifest.yaml": "routes: [{path: '/img/{id}/resize', methods: [POST]}]\ntimeout: 2m\n",
+            "made/source.sh": "cat > /dev/null; echo '{\"success\":true}'\n", "made/manifest.yaml": "runtime: sh\nentrypoint: source.sh\nbuild: {command: sh, args: [-c, cat source.sh > out.tmp; mv out.tmp out.sh], output: out.sh, use: output}\n"}
+    with folder_of(made) as functions:
+        folder = functions.parent
+        tools = folder / "bin"
         tools.mkdir()
         for tool in ("sh", "cat", "mv"):
             (tools / tool).symlink_to(shutil.which(tool))
@@ -96,11 +95,6 @@ def listing_console_and_answer_have_their_form():
         (tools / "python3").symlink_to(Path(python[0]).resolve())
         env = {"PATH": str(tools)}
         equal(run("fn", "new", "hello", "--runtime", "python", cwd=folder)[0], 0)
-        made = {"resize/index.ts": "", "resize/manifest.yaml": "routes: [{path: '/img/{id}/resize', methods: [POST]}]\ntimeout: 2m\n",
-                "made/source.sh": "cat > /dev/null; echo '{\"success\":true}'\n", "made/manifest.yaml": "runtime: sh\nentrypoint: source.sh\nbuild: {command: sh, args: [-c, cat source.sh > out.tmp; mv out.tmp out.sh], output: out.sh, use: output}\n"}
-        for name, text in made.items():
-            (functions / name).parent.mkdir(exist_ok=True)
-            (functions / name).write_text(text)
         status, out, errors = run("fn", "list", cwd=folder, env=env)
         equal(out.splitlines(), ["NAME     RUNTIME  STATE            ENTRY          TIMEOUT  TRIGGERS", "hello    python   ready            index.py       30s      -", "made     sh       build_required   source.sh      30s      -",
                                  "resize   deno     runtime_missing  index.ts       2m       POST /img/{id}/resize", "3 functions: 1 ready, 1 build required, 1 runtime missing (berth fn runtimes)"], errors)
@@ -129,12 +123,9 @@ def listing_console_and_answer_have_their_form():
 
 @case
 def check_names_every_problem_with_its_place():
-    with tempfile.TemporaryDirectory(prefix="berth-check-") as folder:
-        path = Path(folder) / "functions/bad"
-        path.mkdir(parents=True)
-        (path / "index.py").write_text("")
-        (path / "manifest.yaml").write_text('tiemout: 3\nmemory: 1mb\nroutes: [{path: hello, methods: []}]\nenv: {ALYX_X: a}\nauth: {mode: maybe}\nschedules: [{name: x}]\n')
-        status, out, _ = run("fn", "check", cwd=folder)
+    manifest = 'tiemout: 3\nmemory: 1mb\nroutes: [{path: hello, methods: []}]\nenv: {ALYX_X: a}\nauth: {mode: maybe}\nschedules: [{name: x}]\n'
+    with folder_of({"bad/index.py": "", "bad/manifest.yaml": manifest}) as functions:
+        status, out, _ = run("fn", "check", cwd=functions.parent)
         equal(status, 78)
         equal(out.splitlines(), ["functions/bad/manifest.yaml:1:1: tiemout: unknown field; did you mean timeout? [M003]", "functions/bad/manifest.yaml:2:9: memory: 1mb is not between 16mb and 1tb [M013]",
                                  'functions/bad/manifest.yaml:3:17: routes[0].path: must start with "/" [M014]', "functions/bad/manifest.yaml:3:33: routes[0].methods: is a list with at least one method [M014]",
@@ -144,14 +135,12 @@ def check_names_every_problem_with_its_place():
 
 @case
 def logs_reload_and_calls_reach_a_running_host():
-    with tempfile.TemporaryDirectory(prefix="berth-host-") as folder:
-        path = Path(folder) / "functions/talks"
-        path.mkdir(parents=True)
-        (path / "index.py").write_text("import sys\nprint('[WARN] something', file=sys.stderr)\nprint('Traceback (most recent call last):', file=sys.stderr)\nprint('  File \"x\", line 1', file=sys.stderr)\nprint('{\"success\":true,\"output\":{\"n\":1.10}}')\n")
-        with host(Path(folder) / "functions", verb=("fn", "dev")) as server:
+    talks = "import sys\nprint('[WARN] something', file=sys.stderr)\nprint('Traceback (most recent call last):', file=sys.stderr)\nprint('  File \"x\", line 1', file=sys.stderr)\nprint('{\"success\":true,\"output\":{\"n\":1.10}}')\n"
+    with folder_of({"talks/index.py": talks}) as functions:
+        folder = functions.parent
+        with host(functions, verb=("fn", "dev")) as server:
             status, out, errors = run("fn", "invoke", "talks", "--url", server.url, cwd=folder)
             equal((status, out), (0, '{"n":1.10}\n'), errors)
-            from support import until
             status, out, errors = until(lambda: (lambda found: found if "something" in found[1] else None)(run("fn", "logs", "talks", "--url", server.url, cwd=folder)))
             assert re.search(r"stderr +warn  something", out), out
             equal(json.loads(run("fn", "reload", "--url", server.url, cwd=folder)[1])["success"], True)

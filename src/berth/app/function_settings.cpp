@@ -8,6 +8,7 @@
 #include <iterator>
 #include <thread>
 
+#include "berth/app/listen_address.hpp"
 #include "berth/base/format.hpp"
 #include "berth/base/units.hpp"
 #include "berth/base/utf8.hpp"
@@ -109,15 +110,11 @@ Result<void> read_internal(const Config& config, FunctionSettings& settings) {
         settings.internal = Internal::everywhere;
         return {};
     }
-    const auto colon = bind.rfind(':');
-    unsigned port = 0;
-    const auto* last = bind.data() + bind.size();
-    const bool good = colon != std::string::npos && colon > 0 && std::from_chars(bind.data() + colon + 1, last, port).ptr == last && colon + 1 < bind.size() && port <= 65535;
-    if (!good) return fail(Code::config_error, format("functions.internal_bind is \"{}\", neither any nor ADDRESS:PORT", bind));
+    const auto address = ListenAddress::parse(bind);
+    if (!address) return fail(Code::config_error, format("{}: functions.internal_bind is \"{}\", neither any nor ADDRESS:PORT such as 127.0.0.1:9091 or [::1]:9091", config.all("functions.internal_bind").front().source, bind));
     settings.internal = Internal::apart;
-    settings.internal_host = bind.substr(0, colon);
-    if (settings.internal_host.starts_with('[') && settings.internal_host.ends_with(']')) settings.internal_host = settings.internal_host.substr(1, settings.internal_host.size() - 2);
-    settings.internal_port = static_cast<std::uint16_t>(port);
+    settings.internal_host = address->host;
+    settings.internal_port = address->port;
     return {};
 }
 
