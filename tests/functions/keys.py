@@ -134,6 +134,35 @@ def keys_of_parts_that_this_build_lacks_are_refused_by_name():
 
 
 @case
+def variables_and_runtimes_of_the_configuration_are_checked():
+    wrong = {"env: {ALYX_X: y}": "2:9: functions.env.ALYX_X: names beginning ALYX_ are Berth's own", "env: {A-B: y}": "2:9: functions.env.A-B: is no name of a variable", "env: {A: true}": "2:12: functions.env.A is a string",
+             'env_allow: ["A*B"]': '2:15: functions.env_allow: "A*B" is no name', "env_pass: [A, 1x]": '2:17: functions.env_pass: "1x" is no name', "timeout: 20m": "functions.timeout is 20m; it is 100ms to functions.max_timeout (15m)",
+             "runtimes: {zig: {command: zig, extensions: [.zig], env: {A: true}}}": '2:63: runtime "zig": env.A is a string', "runtimes: {python: {env_pass: [\"1 x\"]}}": '2:34: runtime "python": env_pass: "1 x" is no name',
+             "runtimes: {python: {version: {min: new}}}": '2:38: runtime "python": version.min: "new" is no version', "runtimes: {rust: {prepare: {comand: x}}}": 'unknown field "prepare.comand"; did you mean command?'}
+    with folder_of({"hello/index.py": "pass\n"}) as folder:
+        for line, expected in wrong.items():
+            (folder.parent / "berth.yaml").write_text(f"functions:\n  {line}\n")
+            status, _, errors = run("fn", "list", cwd=folder.parent)
+            equal((status, expected in errors), (78, True), f"{line}: {errors}")
+        (folder.parent / "berth.yaml").write_text("functions: {runtimes: {python: {command: ./tools/snake}}}\n")
+        status, _, errors = run("fn", "invoke", "hello", cwd=folder.parent)
+        equal((status, errors.splitlines()[0]), (69, f'error[runtime_not_found]: function "hello" needs runtime "python": command "{folder.parent}/tools/snake" is no executable file'))
+
+
+@case
+def builds_have_the_environment_of_calls_without_the_request():
+    manifest = "runtime: sh\nentrypoint: build.sh\nenv: {OWN: own}\nenv_pass: [BERTH_FN_PASSED]\nsecrets: [KEY]\nbuild: {command: sh, args: [build.sh], output: dist/run, env: {STEP: step}}\n"
+    with folder_of({"made/build.sh": "mkdir -p dist\nenv > dist/run\n", "made/manifest.yaml": manifest}) as folder:
+        env = {"BERTH_FN_PASSED": "passed", "SSL_CERT_FILE": "/certificates", "LC_CTYPE": "C", "OTHER": "other", "BERTH_SECRET_KEY": "hidden", "BERTH_FUNCTIONS_ENV_ALL": "all"}
+        equal(run("fn", "build", "made", cwd=folder.parent, env=env)[0], 0)
+        seen = dict(line.split("=", 1) for line in (folder / "made/dist/run").read_text().splitlines())
+        expected = {"OWN": "own", "BERTH_FN_PASSED": "passed", "STEP": "step", "SSL_CERT_FILE": "/certificates", "LC_CTYPE": "C", "ALL": "all", "NO_COLOR": "1", "HOME": str(folder.parent), "ALYX_FUNCTION_NAME": "made",
+                    "ALYX_RUNTIME": "sh", "ALYX_ENTRYPOINT": "build.sh", "ALYX_FUNCTION_DIR": str(folder / "made"), "ALYX_DEV": "0"}
+        equal({name: seen.get(name) for name in expected}, expected)
+        equal([name for name in seen if name in ("OTHER", "KEY", "BERTH_SECRET_KEY", "ALYX_TRIGGER", "ALYX_TIMEOUT_MS", "ALYX_DEADLINE_MS", "ALYX_URL", "TRACEPARENT")], [])
+
+
+@case
 def elements_of_path_that_depend_on_the_folder_are_named():
     with folder_of({"hello/index.py": "import sys\nsys.stdin.read()\nprint('{\"success\":true,\"output\":1}')\n"}) as folder:
         real = run_real_python()
