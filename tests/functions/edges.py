@@ -17,7 +17,7 @@ import saves
 import support
 from faults import outcome, probes
 from reload import answer, developing
-from support import alive, children_of, equal, host, make_probe, root, run, until
+from support import alive, children_of, equal, folder_of, host, make_probe, root, run, until
 
 cases = {}
 
@@ -25,20 +25,6 @@ cases = {}
 def case(function):
     cases[function.__name__.replace("_", "-")] = function
     return function
-
-
-@contextlib.contextmanager
-def folder_of(files):
-    with tempfile.TemporaryDirectory(prefix="berth-edge-") as temporary:
-        folder = Path(temporary) / "functions"
-        folder.mkdir()
-        for name, text in files.items():
-            path = folder / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text)
-            if text.startswith("#!"):
-                path.chmod(0o755)
-        yield folder
 
 
 def memory(server, field):

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 import support
-from support import alive, equal, host, root, until
+from support import alive, equal, folder_of, host, root, until
 
 cases = {}
 secret = "a secret of at least thirty-two bytes"
@@ -37,14 +37,9 @@ def bearer(text):
 
 @contextlib.contextmanager
 def functions(files, project="", **options):
-    with tempfile.TemporaryDirectory(prefix="berth-front-") as temporary:
-        folder = Path(temporary) / "functions"
-        for name, text in files.items():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            (folder / name).write_text(text)
-        with host(folder, project=project, **options) as server:
-            server.folder = folder
-            yield server
+    with folder_of(files) as folder, host(folder, project=project, **options) as server:
+        server.folder = folder
+        yield server
 
 
 show = "import json, sys\nrequest = json.load(sys.stdin)\njson.dump({'success': True, 'output': request['context']['auth']}, sys.stdout)\n"

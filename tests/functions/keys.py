@@ -10,9 +10,8 @@ import threading
 from pathlib import Path
 
 import support
-from edges import folder_of
 from faults import probes
-from support import equal, host, run, until
+from support import equal, folder_of, host, project_of, run, until
 
 cases = {}
 nested = """import json, sys, urllib.request, urllib.error
@@ -81,25 +80,18 @@ def the_internal_api_may_have_a_listener_of_its_own():
             equal(who["function"], "who")
             assert url != server.url, url
             equal(server.request("GET", "/internal/v1/whoami")[0], 404)
-        status, _, errors = run("serve", str(folder), "--port", "0", cwd=folder.parent, env={"BERTH_FUNCTIONS_INTERNAL_BIND": "nowhere"})
-        equal(status, 78)
-        assert "functions.internal_bind" in errors, errors
+        for nowhere in ("nowhere", "nowhere:80", "::1:80", "127.0.0.1:65536"):
+            status, _, errors = run("serve", str(folder), "--port", "0", cwd=folder.parent, env={"BERTH_FUNCTIONS_INTERNAL_BIND": nowhere})
+            equal(status, 78)
+            assert f'BERTH_FUNCTIONS_INTERNAL_BIND: functions.internal_bind is "{nowhere}"' in errors, errors
 
 
 @case
 def a_version_managers_script_is_asked_once_and_where_a_version_is_chosen():
-    with tempfile.TemporaryDirectory(prefix="berth-shim-") as temporary:
-        real = run_real_python()
-        tools = Path(temporary) / "tools"
-        tools.mkdir()
-        (tools / "python3").write_text(f"#!/bin/sh\npwd >> {temporary}/asked\nexec {real} \"$@\"\n")
-        (tools / "python3").chmod(0o755)
-        functions = Path(temporary) / "functions"
-        for name in ("one", "two", "own"):
-            (functions / name).mkdir(parents=True)
-            (functions / name / "index.py").write_text("import sys\nsys.stdin.read()\nprint('{\"success\":true,\"output\":\"ok\"}')\n")
-        (functions / "own/.python-version").write_text("3\n")
-        asked = Path(temporary) / "asked"
+    files = {f"functions/{name}/index.py": "import sys\nsys.stdin.read()\nprint('{\"success\":true,\"output\":\"ok\"}')\n" for name in ("one", "two", "own")}
+    shim = f"#!/bin/sh\npwd >> $(dirname $0)/../asked\nexec {run_real_python()} \"$@\"\n"
+    with project_of(files | {"functions/own/.python-version": "3\n", "tools/python3": shim}) as project:
+        tools, functions, asked = project / "tools", project / "functions", project / "asked"
         for resolve, times in (("true", [str(functions / "own"), "/"]), ("false", None)):
             asked.write_text("")
             with host(functions, env={"PATH": f"{tools}:/usr/bin:/bin"}, project=f"functions: {{resolve_shims: {resolve}}}\n") as server:
@@ -142,6 +134,35 @@ def keys_of_parts_that_this_build_lacks_are_refused_by_name():
 
 
 @case
+def variables_and_runtimes_of_the_configuration_are_checked():
+    wrong = {"env: {ALYX_X: y}": "2:9: functions.env.ALYX_X: names beginning ALYX_ are Berth's own", "env: {A-B: y}": "2:9: functions.env.A-B: is no name of a variable", "env: {A: true}": "2:12: functions.env.A is a string",
+             'env_allow: ["A*B"]': '2:15: functions.env_allow: "A*B" is no name', "env_pass: [A, 1x]": '2:17: functions.env_pass: "1x" is no name', "timeout: 20m": "functions.timeout is 20m; it is 100ms to functions.max_timeout (15m)",
+             "runtimes: {zig: {command: zig, extensions: [.zig], env: {A: true}}}": '2:63: runtime "zig": env.A is a string', "runtimes: {python: {env_pass: [\"1 x\"]}}": '2:34: runtime "python": env_pass: "1 x" is no name',
+             "runtimes: {python: {version: {min: new}}}": '2:38: runtime "python": version.min: "new" is no version', "runtimes: {rust: {prepare: {comand: x}}}": 'unknown field "prepare.comand"; did you mean command?'}
+    with folder_of({"hello/index.py": "pass\n"}) as folder:
+        for line, expected in wrong.items():
+            (folder.parent / "berth.yaml").write_text(f"functions:\n  {line}\n")
+            status, _, errors = run("fn", "list", cwd=folder.parent)
+            equal((status, expected in errors), (78, True), f"{line}: {errors}")
+        (folder.parent / "berth.yaml").write_text("functions: {runtimes: {python: {command: ./tools/snake}}}\n")
+        status, _, errors = run("fn", "invoke", "hello", cwd=folder.parent)
+        equal((status, errors.splitlines()[0]), (69, f'error[runtime_not_found]: function "hello" needs runtime "python": command "{folder.parent}/tools/snake" is no executable file'))
+
+
+@case
+def builds_have_the_environment_of_calls_without_the_request():
+    manifest = "runtime: sh\nentrypoint: build.sh\nenv: {OWN: own}\nenv_pass: [BERTH_FN_PASSED]\nsecrets: [KEY]\nbuild: {command: sh, args: [build.sh], output: dist/run, env: {STEP: step}}\n"
+    with folder_of({"made/build.sh": "mkdir -p dist\nenv > dist/run\n", "made/manifest.yaml": manifest}) as folder:
+        env = {"BERTH_FN_PASSED": "passed", "SSL_CERT_FILE": "/certificates", "LC_CTYPE": "C", "OTHER": "other", "BERTH_SECRET_KEY": "hidden", "BERTH_FUNCTIONS_ENV_ALL": "all"}
+        equal(run("fn", "build", "made", cwd=folder.parent, env=env)[0], 0)
+        seen = dict(line.split("=", 1) for line in (folder / "made/dist/run").read_text().splitlines())
+        expected = {"OWN": "own", "BERTH_FN_PASSED": "passed", "STEP": "step", "SSL_CERT_FILE": "/certificates", "LC_CTYPE": "C", "ALL": "all", "NO_COLOR": "1", "HOME": str(folder.parent), "ALYX_FUNCTION_NAME": "made",
+                    "ALYX_RUNTIME": "sh", "ALYX_ENTRYPOINT": "build.sh", "ALYX_FUNCTION_DIR": str(folder / "made"), "ALYX_DEV": "0"}
+        equal({name: seen.get(name) for name in expected}, expected)
+        equal([name for name in seen if name in ("OTHER", "KEY", "BERTH_SECRET_KEY", "ALYX_TRIGGER", "ALYX_TIMEOUT_MS", "ALYX_DEADLINE_MS", "ALYX_URL", "TRACEPARENT")], [])
+
+
+@case
 def elements_of_path_that_depend_on_the_folder_are_named():
     with folder_of({"hello/index.py": "import sys\nsys.stdin.read()\nprint('{\"success\":true,\"output\":1}')\n"}) as folder:
         real = run_real_python()
@@ -153,12 +174,9 @@ def elements_of_path_that_depend_on_the_folder_are_named():
 
 @case
 def runtimes_that_come_and_go_are_told():
-    with tempfile.TemporaryDirectory(prefix="berth-tools-") as temporary:
-        tools = Path(temporary) / "tools"
+    with folder_of({"hi/index.rb": "puts 1\n"}) as folder:
+        tools = folder.parent / "tools"
         tools.mkdir()
-        folder = Path(temporary) / "functions"
-        (folder / "hi").mkdir(parents=True)
-        (folder / "hi/index.rb").write_text("puts 1\n")
         with host(folder, verb=("fn", "dev"), env={"PATH": str(tools)}) as server:
             equal(server.get("/api/functions/hi")[1]["state"], "runtime_missing")
             (tools / "ruby").write_text("#!/bin/sh\ncase $1 in --version) echo 'ruby 3.1.2';; *) /bin/cat >/dev/null; echo '{\"success\":true,\"output\":1}';; esac\n")
@@ -175,14 +193,12 @@ def runtimes_that_come_and_go_are_told():
 @case
 def an_interrupt_ends_a_call_and_a_build_with_all_they_started():
     for name, verb, manifest in (("waits", "invoke", "timeout: 10m\n"), ("built", "build", "build: {command: sh, args: [wait.sh], output: out}\n")):
-        with tempfile.TemporaryDirectory(prefix="berth-interrupt-") as temporary:
-            folder = Path(temporary) / "functions" / name
-            folder.mkdir(parents=True)
-            started = Path(temporary) / "started"
-            (folder / "wait.sh").write_text(f"sleep 1000 &\necho $! > {started}.part\nmv {started}.part {started}\nwait\n")
-            (folder / "manifest.yaml").write_text(f"runtime: sh\nentrypoint: wait.sh\n{manifest}")
-            environment = {"PATH": os.environ["PATH"], "HOME": temporary, "XDG_STATE_HOME": temporary + "/state"}
-            process = subprocess.Popen([support.binary, "fn", verb, name], cwd=temporary, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        wait = "sleep 1000 &\necho $! > $HOME/started.part\nmv $HOME/started.part $HOME/started\nwait\n"
+        with folder_of({f"{name}/wait.sh": wait, f"{name}/manifest.yaml": f"runtime: sh\nentrypoint: wait.sh\n{manifest}"}) as folder:
+            project = folder.parent
+            started = project / "started"
+            environment = {"PATH": os.environ["PATH"], "HOME": str(project), "XDG_STATE_HOME": f"{project}/state"}
+            process = subprocess.Popen([support.binary, "fn", verb, name], cwd=project, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
             until(started.exists)
             process.send_signal(signal.SIGINT)
             _, errors = process.communicate(timeout=120)

@@ -6,7 +6,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from support import alive, equal, host, root, until
+from support import alive, equal, folder_of, host, project_of, root, until
 
 cases = {}
 kinds = {"node": "js", "deno": "js", "bun": "js", "python": "python", "ruby": "ruby", "go": "go", "rust": "rust"}
@@ -208,14 +208,8 @@ def examples_answer_over_http():
 
 @case
 def a_runtime_is_a_file():
-    with tempfile.TemporaryDirectory(prefix="berth-awk-") as temporary:
-        project = Path(temporary)
-        (project / "runtimes.d").mkdir()
-        (project / "runtimes.d/awk.yaml").write_text('awk:\n  command: awk\n  args: ["-f"]\n  extensions: [".awk"]\n')
-        (project / "functions/hi").mkdir(parents=True)
-        (project / "functions/hi/index.awk").write_text('BEGIN { print "{\\"success\\":true,\\"output\\":\\"from awk\\"}" }\n')
-        (project / "functions/hi/manifest.yaml").write_text("runtime: awk\n")
-        (project / "berth.yaml").write_text("")
+    with project_of({"runtimes.d/awk.yaml": 'awk:\n  command: awk\n  args: ["-f"]\n  extensions: [".awk"]\n', "berth.yaml": "", "functions/hi/manifest.yaml": "runtime: awk\n",
+                     "functions/hi/index.awk": 'BEGIN { print "{\\"success\\":true,\\"output\\":\\"from awk\\"}" }\n'}) as project:
         with host(project / "functions", folder=project) as server:
             equal(server.call("hi")[1]["output"], "from awk")
         (project / "runtimes.d/awk.yaml").write_text("awk:\n  comand: awk\n")
@@ -241,11 +235,8 @@ def go_tells_the_programs_own_end():
 @case
 def a_runtime_that_comes_later_is_found():
     import os
-    with tempfile.TemporaryDirectory(prefix="berth-late-") as temporary:
-        folder = Path(temporary) / "functions"
-        (folder / "hello").mkdir(parents=True)
-        (folder / "hello/index.rb").write_text("puts '{\"success\":true,\"output\":1}'\n")
-        tools = Path(temporary) / "bin"
+    with folder_of({"hello/index.rb": "puts '{\"success\":true,\"output\":1}'\n"}) as folder:
+        tools = folder.parent / "bin"
         tools.mkdir()
         with host(folder, env={"PATH": str(tools)}) as server:
             status, answer = server.call("hello")

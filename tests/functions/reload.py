@@ -1,5 +1,6 @@
 """Hot reload: what editors do, functions that come and go, builds, and that no call fails because somebody saved a file."""
 import contextlib
+import hashlib
 import json
 import os
 import shutil
@@ -10,7 +11,7 @@ import urllib.request
 from pathlib import Path
 
 import saves
-from support import equal, host, refusing, until
+from support import equal, folder_of, host, project_of, refusing, until
 
 cases = {}
 
@@ -26,14 +27,9 @@ def answer(text):
 
 @contextlib.contextmanager
 def developing(files, **options):
-    with tempfile.TemporaryDirectory(prefix="berth-reload-") as temporary:
-        folder = Path(temporary) / "functions"
-        for name, text in files.items():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            (folder / name).write_text(text)
-        with host(folder, verb=("fn", "dev"), **options) as server:
-            server.folder = folder
-            yield server
+    with folder_of(files) as folder, host(folder, verb=("fn", "dev"), **options) as server:
+        server.folder = folder
+        yield server
 
 
 @case
@@ -180,23 +176,13 @@ def builds_run_when_their_inputs_change_and_calls_wait_for_them():
 @case
 def outputs_are_asked_for_outside_development():
     manifest = "runtime: sh\nentrypoint: build.sh\nbuild: {command: sh, args: [build.sh], output: dist/run}\n"
-    with tempfile.TemporaryDirectory(prefix="berth-build-") as temporary:
-        folder = Path(temporary) / "functions"
-        (folder / "made").mkdir(parents=True)
-        (folder / "made/build.sh").write_text("exit 0\n")
-        (folder / "made/manifest.yaml").write_text(manifest)
-        with host(folder) as server:
-            equal(server.call("made")[1]["error"]["code"], "BUILD_REQUIRED")
+    with folder_of({"made/build.sh": "exit 0\n", "made/manifest.yaml": manifest}) as folder, host(folder) as server:
+        equal(server.call("made")[1]["error"]["code"], "BUILD_REQUIRED")
 
 
 @case
 def a_host_in_production_looks_again_when_asked():
-    import hashlib
-    with tempfile.TemporaryDirectory(prefix="berth-reload-") as temporary:
-        folder = Path(temporary) / "functions"
-        (folder / "hello").mkdir(parents=True)
-        (folder / "hello/index.py").write_text(answer("1"))
-        (folder / "hello/manifest.yaml").write_text("timeout: 5s\n")
+    with folder_of({"hello/index.py": answer("1"), "hello/manifest.yaml": "timeout: 5s\n"}) as folder:
         with host(folder, project=f"functions: {{admin_token: {hashlib.sha256(b'admin').hexdigest()}}}\n") as server:
             headers = {"Authorization": "Bearer admin"}
             (folder / "new").mkdir()
@@ -266,13 +252,9 @@ def further_files_of_a_manifest_are_watched():
 
 @case
 def runtimes_are_read_again_when_their_files_change():
-    with tempfile.TemporaryDirectory(prefix="berth-project-") as temporary:
-        project = Path(temporary)
+    files = {"functions/hi/index.awk": 'BEGIN { print "{\\"success\\":true,\\"output\\":\\"" WORD "\\"}" }\n', "functions/hi/manifest.yaml": "runtime: awk\n", "berth.yaml": ""}
+    with project_of(files) as project:
         (project / "runtimes.d").mkdir()
-        (project / "functions/hi").mkdir(parents=True)
-        (project / "functions/hi/index.awk").write_text('BEGIN { print "{\\"success\\":true,\\"output\\":\\"" WORD "\\"}" }\n')
-        (project / "functions/hi/manifest.yaml").write_text("runtime: awk\n")
-        (project / "berth.yaml").write_text("")
         runtime = 'awk:\n  command: awk\n  args: ["-v", "WORD=%s", "-f"]\n  extensions: [".awk"]\n'
         with host(project / "functions", verb=("fn", "dev"), folder=project) as server:
             equal(server.call("hi")[1]["error"]["code"], "FUNCTION_INVALID")

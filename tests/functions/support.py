@@ -93,6 +93,28 @@ def run(*words, cwd, input="", env=None):
     return done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
 
 
+@contextlib.contextmanager
+def project_of(files):
+    """A folder of its own with these files, their texts by their names, and with a folder `functions`. What begins with #! can be executed."""
+    with tempfile.TemporaryDirectory(prefix="berth-project-") as temporary:
+        project = Path(temporary)
+        (project / "functions").mkdir()
+        for name, text in files.items():
+            file = project / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text)
+            if text.startswith("#!"):
+                file.chmod(0o755)
+        yield project
+
+
+@contextlib.contextmanager
+def folder_of(files):
+    """The folder `functions` of such a project; the names of the files are below it."""
+    with project_of({f"functions/{name}": text for name, text in files.items()}) as project:
+        yield project / "functions"
+
+
 def equal(found, expected, what=""):
     assert found == expected, f"{what} {found!r} is not {expected!r}"
 

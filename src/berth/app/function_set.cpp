@@ -176,6 +176,9 @@ Result<void> FunctionSet::scan(Progress& progress, Change* change, HalfWritten p
         return {};
     }
     notices_.insert(notices_.end(), discovery.warnings.begin(), discovery.warnings.end());
+    if (application_.log().enabled(LogLevel::debug)) {
+        for (const auto& folder : discovery.ignored) application_.log().write(LogLevel::debug, "functions", format("{} is no function: it has neither an entry file nor a manifest", folder.string()));
+    }
     std::vector<DiscoveredFunction> programs, modules;
     for (auto& found : discovery.functions) {
         const bool program = found.function.engine != EngineKind::wasm;

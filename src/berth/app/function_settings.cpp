@@ -8,9 +8,11 @@
 #include <iterator>
 #include <thread>
 
+#include "berth/app/listen_address.hpp"
 #include "berth/base/format.hpp"
 #include "berth/base/units.hpp"
 #include "berth/base/utf8.hpp"
+#include "berth/runtime/manifest_reader.hpp"
 
 namespace berth {
 
@@ -52,6 +54,20 @@ Result<std::vector<std::string>> texts(const Config& config, std::string_view ke
         all.push_back(item.text);
     }
     return all;
+}
+
+/// A list of names of variables; with `patterns` a name may end in `*`.
+enum class Patterns : std::uint8_t { none, prefix };
+Result<std::vector<std::string>> variables(const Config& config, std::string_view key, std::vector<std::string> otherwise, Patterns patterns) {
+    BERTH_TRY(auto names, texts(config, key, std::move(otherwise)));
+    for (std::size_t i = 0; i < names.size(); ++i) {
+        std::string_view name = names[i];
+        if (patterns == Patterns::prefix && name.ends_with('*')) name.remove_suffix(1);
+        if (is_variable_name(name) || (name.empty() && !names[i].empty())) continue;
+        const auto* section = config.section(key);  // what is not written is well
+        return wrong(*section, section->node.items[i], format("{}: \"{}\" is no name of a variable{}", key, names[i], patterns == Patterns::prefix ? ", and no beginning of one with a * behind it" : ""));
+    }
+    return names;
 }
 
 /// Folders whose files are secrets, the earlier wins.
@@ -109,15 +125,11 @@ Result<void> read_internal(const Config& config, FunctionSettings& settings) {
         settings.internal = Internal::everywhere;
         return {};
     }
-    const auto colon = bind.rfind(':');
-    unsigned port = 0;
-    const auto* last = bind.data() + bind.size();
-    const bool good = colon != std::string::npos && colon > 0 && std::from_chars(bind.data() + colon + 1, last, port).ptr == last && colon + 1 < bind.size() && port <= 65535;
-    if (!good) return fail(Code::config_error, format("functions.internal_bind is \"{}\", neither any nor ADDRESS:PORT", bind));
+    const auto address = ListenAddress::parse(bind);
+    if (!address) return fail(Code::config_error, format("{}: functions.internal_bind is \"{}\", neither any nor ADDRESS:PORT such as 127.0.0.1:9091 or [::1]:9091", config.all("functions.internal_bind").front().source, bind));
     settings.internal = Internal::apart;
-    settings.internal_host = bind.substr(0, colon);
-    if (settings.internal_host.starts_with('[') && settings.internal_host.ends_with(']')) settings.internal_host = settings.internal_host.substr(1, settings.internal_host.size() - 2);
-    settings.internal_port = static_cast<std::uint16_t>(port);
+    settings.internal_host = address->host;
+    settings.internal_port = address->port;
     return {};
 }
 
@@ -150,14 +162,14 @@ Result<FunctionSettings> FunctionSettings::from(const Config& config, Applicatio
         const auto found = environment.find(name);
         return found == environment.end() ? std::nullopt : std::optional(found->second);
     };
-    BERTH_TRY(discovery.manifests.env_allow, texts(config, "functions.env_allow", discovery.manifests.env_allow));
+    BERTH_TRY(discovery.manifests.env_allow, variables(config, "functions.env_allow", discovery.manifests.env_allow, Patterns::prefix));
     BERTH_TRY(discovery.manifests.max_timeout, parse_duration(config.value("functions.max_timeout")));
     discovery.max_functions = number_of(config.value("functions.max_functions"));
     if (const auto* defined = config.section("functions.define")) {
         if (!defined->node.is_mapping()) return wrong(*defined, defined->node, "functions.define is a mapping of names to functions");
         for (const auto& [key, fields] : defined->node.members) {
             if (!fields.is_mapping()) return wrong(*defined, fields, format("functions.define.{} is a mapping with path and the fields of a manifest", key.text));
-            discovery.defined.push_back({key.text, fields, defined->file});
+            discovery.defined.push_back({key.text, fields, defined->file, key.place});
         }
     }
 
@@ -222,7 +234,8 @@ Result<FunctionSettings> FunctionSettings::from(const Config& config, Applicatio
     if (const auto* env = config.section("functions.env")) {
         if (!env->node.is_mapping()) return wrong(*env, env->node, "functions.env is a mapping of names to strings");
         for (const auto& [name, value] : env->node.members) {
-            if (!value.is_scalar() || value.is_null()) return wrong(*env, value, format("functions.env.{} is a string", name.text));
+            if (!value.is_scalar() || value.is_null() || value.kind == YamlNode::Kind::boolean) return wrong(*env, value, format("functions.env.{} is a string; put it in quotes", name.text));
+            if (!is_variable_name(name.text) || name.text.starts_with("ALYX_")) return wrong(*env, name, format("functions.env.{}: {}", name.text, name.text.starts_with("ALYX_") ? "names beginning ALYX_ are Berth's own" : "is no name of a variable"));
             process.env.emplace_back(name.text, value.text);
         }
     }
@@ -230,11 +243,12 @@ Result<FunctionSettings> FunctionSettings::from(const Config& config, Applicatio
         for (const auto& [name, value] : environment) {
             if (!name.starts_with(prefix) || name.size() == prefix.size() || name == "BERTH_FUNCTIONS_ENV_ALLOW" || name == "BERTH_FUNCTIONS_ENV_PASS") continue;
             const auto key = name.substr(prefix.size());
+            if (!is_variable_name(key) || key.starts_with("ALYX_")) return fail(Code::config_error, format("{}: \"{}\" is no name that a variable of functions can have", name, key));
             std::erase_if(process.env, [&](const auto& one) { return one.first == key; });
             process.env.emplace_back(key, value);
         }
     }
-    BERTH_TRY(process.env_pass, texts(config, "functions.env_pass", {}));
+    BERTH_TRY(process.env_pass, variables(config, "functions.env_pass", {}, Patterns::none));
     BERTH_TRY(process.request_extras, texts(config, "functions.request_extras", {}));
     for (const auto& extra : process.request_extras) {
         if (extra != "function" && extra != "trigger" && extra != "deadline" && extra != "trace") return fail(Code::config_error, format("functions.request_extras: \"{}\" is none of function, trigger, deadline, trace", extra));
@@ -266,6 +280,10 @@ Result<FunctionSettings> FunctionSettings::from(const Config& config, Applicatio
     process.state = folders.state;
     process.defaults = default_limits("subprocess", std::max(1U, std::thread::hardware_concurrency()));
     BERTH_TRY(const auto timeout, parse_duration(config.value("functions.timeout")));
+    const auto& timeouts = config.all("functions.timeout");
+    if (timeouts.size() > 1 && (timeout < std::chrono::milliseconds(100) || timeout > discovery.manifests.max_timeout)) {
+        return fail(Code::config_error, format("{}: functions.timeout is {}; it is 100ms to functions.max_timeout ({})", timeouts.front().source, config.value("functions.timeout"), duration_text(discovery.manifests.max_timeout)));
+    }
     process.defaults.set(Limit::wall, static_cast<std::uint64_t>(timeout.count())).set(Limit::input, max_input).set(Limit::output, max_output);
     // Without a bound of its own a function has all the places there are.
     if (settings.max_concurrency > 0) process.defaults.set(Limit::concurrency, settings.max_concurrency);

@@ -4,6 +4,7 @@
 #include <charconv>
 #include <utility>
 
+#include "berth/app/listen_address.hpp"
 #include "berth/base/format.hpp"
 #include "berth/base/units.hpp"
 #include "berth/net/http_head.hpp"
@@ -135,20 +136,17 @@ void read_rate(Reader& reader, RateSettings& rate) {
     if (rate.burst == 0) rate.burst = count;
 }
 
-/// `127.0.0.1:9090`, `[::1]:0`.
 void read_admin(Reader& reader, ServerSettings::Admin& admin, std::string_view otherwise) {
     const std::string_view written = reader.text("admin.listen"), text = written.empty() ? otherwise : written;
     if (text.empty()) return;
-    const auto colon = text.rfind(':');
-    const auto digits = colon == std::string_view::npos ? std::string_view() : text.substr(colon + 1);
-    const auto host = text.substr(0, colon);
-    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), admin.port);
-    if (error != std::errc() || end != digits.data() + digits.size() || host.empty() || (host != "localhost" && !PeerAddress::parse(host)) || (host.find(':') != std::string_view::npos && host.front() != '[')) {
+    const auto address = ListenAddress::parse(text);
+    if (!address) {
         reader.wrong("admin.listen", format("is \"{}\"; write ADDRESS:PORT such as 127.0.0.1:9090 or [::1]:9090", text));
         return;
     }
     admin.on = true;
-    admin.host = host;
+    admin.host = address->host;
+    admin.port = address->port;
 }
 
 }  // namespace

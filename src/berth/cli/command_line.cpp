@@ -87,6 +87,10 @@ std::string CommandLine::name() const { return app_.get_name(); }
 std::string CommandLine::about() const { return app_.get_description(); }
 std::string CommandLine::help() const { return app_.help(); }
 bool CommandLine::parsed() const { return app_.parsed(); }
+CommandLine* CommandLine::take_everything() {
+    app_.prefix_command();
+    return this;
+}
 std::vector<std::string> CommandLine::remaining() const { return app_.remaining(); }
 
 std::vector<const CommandLine*> CommandLine::subcommands() const {

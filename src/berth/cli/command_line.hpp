@@ -73,6 +73,8 @@ public:
     Argument* add_flag(std::string_view names, bool& value, std::string_view about);
     /// Owned by this line.
     CommandLine* add_subcommand(std::string_view name, std::string_view about);
+    /// Whatever follows is its own affair: for what is answered before its words are looked at.
+    CommandLine* take_everything();
     void require_subcommand(std::size_t least, std::size_t most);
     void require_subcommand(std::size_t number) { require_subcommand(number, number); }
 

@@ -25,7 +25,9 @@ public:
 
     void print(std::string_view what, std::string_view function, std::string_view text) {
         const auto end = text.find('\n');
-        auto lines = format("{}  {:<8}  {:<8} {}\n", clock_time(), what, function, terminal_safe(text.substr(0, end)));
+        auto lines = format("{}  {:<8}  {:<8} {}", clock_time(), what, function, terminal_safe(text.substr(0, end)));
+        lines.erase(lines.find_last_not_of(' ') + 1);
+        lines += '\n';
         if (end != std::string_view::npos) {
             auto rest = text.substr(end + 1);
             while (!rest.empty()) {
@@ -69,7 +71,7 @@ std::string greeting(const Serving& serving, const std::filesystem::path& root, 
     if (!words.present.empty() || !words.missing.empty()) lines += format("runtimes   {}{}{}\n", words.present, words.missing.empty() ? "" : words.present.empty() ? "missing: " : " | missing: ", words.missing);
     const auto* processes = serving.function_set().processes();
     const bool cgroup = processes && processes->tree_level() == TreeLevel::cgroup;
-    lines += format("tree kill  {:<8}  memory  {:<8}  sandbox  not offered by this build\n", cgroup ? "cgroup" : "group", cgroup && processes->groups()->has_memory() ? "cgroup" : "sampler");
+    lines += format("tree kill  {}    memory  {}    sandbox  not offered by this build\n", cgroup ? "cgroup" : "group", cgroup && processes->groups()->has_memory() ? "cgroup" : "sampler");
     return lines;
 }
 

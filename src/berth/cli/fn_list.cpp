@@ -1,7 +1,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <fstream>
 #include <mutex>
 
 #include "berth/base/format.hpp"
@@ -10,8 +9,6 @@
 #include "berth/base/utf8.hpp"
 #include "berth/cli/fn_verb.hpp"
 #include "berth/cli/interrupt.hpp"
-#include "berth/process/launch.hpp"
-#include "berth/runtime/entry_rules.hpp"
 #include "berth/runtime/process_function.hpp"
 
 namespace berth::cli {
@@ -43,14 +40,18 @@ Result<int> explain(Context& context, const FoundFunctions& found, const std::st
     auto& console = context.console;
     std::vector<std::filesystem::path> paths{found.root};
     BERTH_TRY(const auto discovery, discover(paths, found.set->request().settings.discovery));
-    for (const auto& one : discovery.functions) {
+    const auto functions = found.list();
+    bool seen = false;
+    for (const auto& one : discovery.functions) {  // several when they claim one name
         if (one.function.name != wanted) continue;
+        seen = true;
         console.line(format("{}  {}", one.function.name, one.function.directory.string()));
         for (const auto& line : one.explanation) console.line("  " + terminal_safe(line));
         console.line(format("  entry {}  runtime {}", one.entry.empty() ? "none" : one.entry, one.function.engine == EngineKind::wasm ? "wasm" : one.runtime ? one.runtime->name : "none"));
-        for (const auto& problem : one.function.diagnostics) console.line("  " + terminal_safe(near_path(problem_line(problem))));
-        return 0;
+        const auto listed = std::find_if(functions.begin(), functions.end(), [&](const FunctionRef& ref) { return ref->name == wanted && ref->entry == one.function.entry; });
+        for (const auto& problem : listed == functions.end() ? one.function.diagnostics : (*listed)->diagnostics) console.line("  " + terminal_safe(near_path(problem_line(problem))));
     }
+    if (seen) return 0;
     return fail(Code::not_found, format("there is no function \"{}\" in {}", wanted, found.root.string()));
 }
 
@@ -107,7 +108,12 @@ Result<int> check(Context& context, const std::string& root, const std::vector<s
         for (const auto& problem : function->diagnostics) {
             if (problem.number.empty()) continue;
             if (is_warning(problem)) ++warnings;
-            console.line(terminal_safe(near_path(problem_line(problem))));
+            if (console.format == Format::json) {
+                JsonWriter json;
+                json.begin_object().member("$type", "berth.problem").member("function", std::string_view(function->name)).member("number", std::string_view(problem.number)).member("warning", is_warning(problem));
+                json.member("where", std::string_view(problem.place)).member("text", std::string_view(problem.text)).end_object();
+                console.line(json.text());
+            } else console.line(terminal_safe(near_path(problem_line(problem))));
         }
     }
     for (const auto& name : names) {
@@ -150,11 +156,20 @@ Result<int> build(Context& context, const std::string& root, const std::vector<s
         if (!one.manifest.build || !processes) continue;
         ++built;
         const auto outcome = processes->builder().build(one);
-        if (outcome.good) {
-            console.line(format("built   {}  {} ms", one.function.name, std::chrono::duration_cast<std::chrono::milliseconds>(outcome.took).count()));
+        if (!outcome.good && Interrupt::seen() != 0) return 128 + Interrupt::seen();
+        const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(outcome.took).count();
+        if (console.format == Format::json) {
+            JsonWriter json;
+            json.begin_object().member("$type", "berth.build").member("function", std::string_view(one.function.name)).member("good", outcome.good).member("duration_ms", std::int64_t{took});
+            json.member("reason", std::string_view(outcome.reason)).member("log", std::string_view(outcome.log)).end_object();
+            console.line(json.text());
+            failed = failed || !outcome.good;
             continue;
         }
-        if (Interrupt::seen() != 0) return 128 + Interrupt::seen();
+        if (outcome.good) {
+            console.line(format("built   {}  {} ms", one.function.name, took));
+            continue;
+        }
         failed = true;
         console.line(format("failed  {}  {}", one.function.name, terminal_safe(outcome.reason)));
         if (!outcome.log.empty()) console.notice(outcome.log);
@@ -165,79 +180,6 @@ Result<int> build(Context& context, const std::string& root, const std::vector<s
     }
     if (built == 0) console.notice("no function has a build step");
     return failed ? 69 : 0;
-}
-
-Result<int> runtimes(Context& context, const std::string& root) {
-    auto& console = context.console;
-    BERTH_TRY(const auto found, find_functions(context, root, Builds::none));
-    auto& settings = found->set->request().settings;
-    Spawner spawner(1);
-    RuntimeFinder finder(settings.process.environment, settings.discovery.runtimes, *found->reactors, spawner);
-    if (console.format == Format::text) console.line(format("{:<8} {:<12} {:<10} {}", "NAME", "VERSION", "TAKES", "PATH"));
-    for (const auto& runtime : settings.discovery.runtimes->all()) {
-        const auto path = runtime->command.empty() ? std::string("the entry itself") : finder.on_path(*runtime);
-        const auto version = finder.version(*runtime);
-        std::string takes;
-        for (const auto& extension : runtime->extensions) takes += (takes.empty() ? "" : " ") + extension;
-        if (console.format == Format::json) {
-            JsonWriter json;
-            json.begin_object().member("$type", "berth.runtime").member("name", std::string_view(runtime->name)).member("version", std::string_view(version)).member("path", std::string_view(path)).member("enabled", runtime->enabled);
-            json.member("source", std::string_view(runtime->source)).end_object();
-            console.line(json.text());
-            continue;
-        }
-        std::string shown = !runtime->enabled ? "disabled by configuration" : path;
-        if (shown.empty()) {
-            DiscoveredFunction none;
-            const auto missing = finder.missing(*runtime, none);
-            shown = "missing" + (missing.install.empty() ? std::string() : "; " + missing.install.front().second);
-        }
-        console.line(format("{:<8} {:<12} {:<10} {}", runtime->name, version.empty() ? "-" : version, takes.empty() ? "-" : takes, shown));
-    }
-    return 0;
-}
-
-Result<int> doctor(Context& context, const std::string& root) {
-    auto& console = context.console;
-    BERTH_TRY(const auto found, find_functions(context, root, Builds::none));
-    auto& settings = found->set->request().settings;
-    std::string reason;
-    const auto groups = settings.process.tree == TreeLevel::group ? nullptr : TreeGroups::open(reason);
-    const auto row = [&](std::string_view what, std::string_view text) { console.line(format("{:<12} {}", what, text)); };
-    row("tree kill", groups ? format("cgroup ({})", groups->folder()) : format("group ({})", reason.empty() ? "functions.tree is group" : reason));
-    row("memory", groups && groups->has_memory() ? "cgroup" : "sampler: every 50 ms");
-    row("processes", groups && groups->has_pids() ? "cgroup" : "counted every 50 ms");
-    row("sandbox", "not offered by this build");
-    Spawner spawner(1);
-    RuntimeFinder finder(settings.process.environment, settings.discovery.runtimes, *found->reactors, spawner);
-    for (const auto& runtime : settings.discovery.runtimes->all()) {
-        const auto path = finder.on_path(*runtime);
-        if (runtime->command.empty()) continue;
-        if (path.empty()) {
-            row(runtime->name, "missing");
-            continue;
-        }
-        const bool shim = read_text_file(path, 2) == "#!";
-        if (!shim) {
-            row(runtime->name, format("{} {}", path, finder.version(*runtime)));
-            continue;
-        }
-        const auto started = std::chrono::steady_clock::now();
-        const auto version = finder.version(*runtime);
-        const auto cost = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - started).count();
-        row(runtime->name, format("{} {} - a script, not the interpreter; asking it for its version took {} ms", path, version, cost));
-    }
-    std::size_t stale = 0;
-    if (groups) {
-        std::error_code ignored;
-        for (const auto& entry : std::filesystem::directory_iterator(groups->folder(), ignored)) stale += entry.path().filename().string().starts_with("berth-fn-") ? 1 : 0;
-    }
-    row("leaves", format("{} in use", stale));
-    // Known once something was launched: the versions above were asked for.
-    row("launch", name(launch_path()));
-    row("helper", launch_helper().empty() ? "berth-fn-exec is not beside this binary" : launch_helper());
-    if (settings.process.run_as) row("run as", settings.process.run_as->name);
-    return 0;
 }
 
 struct Arguments {
@@ -281,20 +223,6 @@ void declare_fn_build(CommandLine& app, Context& context, std::function<Result<i
     app.add_option("--dir", arguments->root, "folder of functions (functions.path)")->type_name("DIR");
     add_config_flags(app, context);
     run = [&context, arguments] { return build(context, arguments->root, arguments->names); };
-}
-
-void declare_fn_runtimes(CommandLine& app, Context& context, std::function<Result<int>()>& run) {
-    auto arguments = std::make_shared<Arguments>();
-    app.add_option("--dir", arguments->root, "folder of functions (functions.path)")->type_name("DIR");
-    add_config_flags(app, context);
-    run = [&context, arguments] { return runtimes(context, arguments->root); };
-}
-
-void declare_fn_doctor(CommandLine& app, Context& context, std::function<Result<int>()>& run) {
-    auto arguments = std::make_shared<Arguments>();
-    app.add_option("--dir", arguments->root, "folder of functions (functions.path)")->type_name("DIR");
-    add_config_flags(app, context);
-    run = [&context, arguments] { return doctor(context, arguments->root); };
 }
 
 }  // namespace berth::cli

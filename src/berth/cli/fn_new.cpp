@@ -85,6 +85,8 @@ Result<int> create(Context& context, const Arguments& arguments) {
     if (std::find(std::begin(later_templates), std::end(later_templates), arguments.chosen) != std::end(later_templates)) return fail(Code::not_implemented, format("the template {} is not offered by this build", arguments.chosen));
     BERTH_TRY(const auto templates, share_folder(context, "templates"));
     BERTH_TRY(const auto root, functions_root(context, arguments.root));
+    std::error_code ignored;
+    if (!fs::is_directory(templates / arguments.chosen, ignored) || arguments.chosen.find('/') != std::string::npos) return fail(Code::usage, format("there is no template \"{}\"; there are hello, upload, typescript and c", arguments.chosen));
     std::string runtime = arguments.runtime;
     if (arguments.chosen == "typescript" && runtime.empty()) runtime = "node";
     if (arguments.chosen == "c" && runtime.empty()) runtime = "exec";
@@ -92,14 +94,12 @@ Result<int> create(Context& context, const Arguments& arguments) {
     if (runtime.empty()) return fail(Code::usage, "--runtime says which language: bun, deno, go, node, python, ruby or rust");
     const bool plain = arguments.plain || arguments.chosen == "c" || arguments.chosen == "typescript";
     const auto source = templates / (arguments.chosen + (arguments.plain && arguments.chosen == "hello" ? "-plain" : "")) / runtime;
-    std::error_code ignored;
     if (!fs::is_directory(source, ignored)) {
         std::string known;
         std::vector<std::string> names;
         for (const auto& entry : fs::directory_iterator(source.parent_path(), ignored)) names.push_back(entry.path().filename().string());
         std::sort(names.begin(), names.end());
         for (const auto& name : names) known += (known.empty() ? "" : ", ") + name;
-        if (known.empty()) return fail(Code::usage, format("there is no template {}; there are hello, upload, typescript and c", arguments.chosen));
         return fail(Code::usage, format("the template {} is not there for {}; it is for {}", arguments.chosen, runtime, known));
     }
     const auto files = files_of(source);
@@ -131,8 +131,9 @@ Result<int> create(Context& context, const Arguments& arguments) {
     }
     for (const auto& [from, to] : copies) BERTH_TRYV(write_file(console, to, with_name(read_text_file(from, 16 << 20), arguments.name), looks_executable(from)));
     if (console.format == Format::json) return 0;
-    console.line(arguments.chosen == "upload" ? format("try: berth fn dev, then curl -F file=@README.md localhost:8080/api/functions/{}", arguments.name)
-                                              : format("try: berth fn invoke {} -d '{{\"name\":\"Ada\"}}'", arguments.name));
+    const auto where = arguments.root.empty() ? std::string() : format(" --dir {}", arguments.root);
+    console.line(arguments.chosen == "upload" ? format("try: berth fn dev{}, then curl -F file=@README.md localhost:8080/api/functions/{}", arguments.root.empty() ? "" : " " + arguments.root, arguments.name)
+                                              : format("try: berth fn invoke {}{} -d '{{\"name\":\"Ada\"}}'", arguments.name, where));
     return 0;
 }
 

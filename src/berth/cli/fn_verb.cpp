@@ -42,7 +42,7 @@ void declare(CommandLine& app, Context& context, std::function<Result<int>()>& a
         part.declare(*sub, context, actions->back().second);
         add_output_flags(*sub, context);
     }
-    app.add_subcommand("bundle", "Not offered by this build");
+    app.add_subcommand("bundle", "Not offered by this build")->take_everything();
     action = [actions]() -> Result<int> {
         for (const auto& [sub, run] : *actions) {
             if (sub->parsed()) return run();
@@ -112,7 +112,8 @@ RuntimeWords runtime_words(const FunctionSet& set) {
             words.missing += (words.missing.empty() ? "" : ", ") + runtime->name;
             continue;
         }
-        words.present += format("{}{} {}", words.present.empty() ? "" : ", ", runtime->name, processes->finder().version(*runtime));
+        const auto version = processes->finder().version(*runtime);
+        words.present += format("{}{}{}{}", words.present.empty() ? "" : ", ", runtime->name, version.empty() ? "" : " ", version);
     }
     return words;
 }

@@ -76,12 +76,12 @@ public:
         fs::path folder = path ? fs::path(path->text) : fs::path();
         if (folder.is_relative()) folder = fs::path(one.file).parent_path() / folder;
         auto found = made(one.name, folder);
-        EntryRules rules(found, one.file, *settings_.runtimes);
+        EntryRules rules(found, place_text(one.file, one.place), *settings_.runtimes);
         YamlNode fields = one.fields;
         std::erase_if(fields.members, [](const YamlNode::Member& member) { return member.first.text == "path"; });
         found.manifest = read_manifest(fields, one.file, settings_.manifests, found.function.diagnostics);
         std::error_code problem;
-        if (!path) rules.problem("M008", format("functions.define.{}: path is needed", one.name));
+        if (!path) rules.problem("M008", format("functions.define.{}.path: is needed", one.name));
         else if (!fs::is_directory(folder, problem)) rules.problem("M008", format("functions.define.{}.path: {} is no folder", one.name, folder.string()));
         for (const auto* name : {"manifest.yaml", "manifest.yml"}) {
             if (path && is_regular(folder / name)) rules.problem("M005", format("{} and {} both define \"{}\"; keep one", one.file, (folder / name).string(), one.name));
@@ -145,7 +145,7 @@ private:
             } else if (!there) {
                 continue;  // gone since the folder was read
             } else if (is_folder) {
-                look(child, status, is_link, touched.names.contains(name), [&] { return folder_function(child); });
+                if (!look(child, status, is_link, touched.names.contains(name), [&] { return folder_function(child); })) result_.ignored.push_back(child);
             } else if (child.extension() == ".yaml" || child.extension() == ".yml") {
                 sidecars.insert(child);
             } else if (const auto* found = look(child, status, is_link, touched.root, [&] { return single_file(child); }); found && !found->manifest.file.empty()) {

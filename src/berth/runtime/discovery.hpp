@@ -32,6 +32,7 @@ struct DiscoveredFunction {
 struct Discovery {
     std::vector<DiscoveredFunction> functions;  // by name; names may clash, the function table settles that
     std::vector<std::string> warnings;          // about the folders themselves
+    std::vector<std::filesystem::path> ignored; // folders with neither entry nor manifest
 };
 
 /// A function that the host's configuration defines by itself.
@@ -39,6 +40,7 @@ struct InlineFunction {
     std::string name;
     YamlNode fields;                      // of a manifest, and `path`
     std::string file;                     // the configuration, for messages; `path` is relative to its folder
+    TextPlace place;                      // of its name there
 };
 
 /// What the host says about functions on disk.

@@ -99,7 +99,7 @@ void EntryRules::problem(std::string_view number, std::string text, std::string 
     found_.function.diagnostics.push_back({std::string(number), place.empty() ? shown_ : std::move(place), std::move(text)});
 }
 
-std::string EntryRules::place(TextPlace at) const { return found_.manifest.file.empty() ? shown_ : place_text(found_.manifest.file, at); }
+std::string EntryRules::place(TextPlace at) const { return found_.manifest.file.empty() || at.line == 0 ? shown_ : place_text(found_.manifest.file, at); }
 
 bool EntryRules::choose_runtime() {
     auto& m = found_.manifest;
@@ -125,15 +125,19 @@ bool EntryRules::choose_entry() {
     std::vector<std::string> names;
     const auto& name = found_.function.name;
     if (found_.runtime) {
-        names = found_.runtime->entry_names;
+        const auto add = [&names](std::string one) {
+            if (!contains(names, one)) names.push_back(std::move(one));
+        };
+        for (const auto& one : found_.runtime->entry_names) add(one);
         for (const auto* stem : {"index", "main"}) {
-            for (const auto& extension : found_.runtime->extensions) names.push_back(stem + extension);
+            for (const auto& extension : found_.runtime->extensions) add(stem + extension);
         }
-        for (const auto& extension : found_.runtime->extensions) names.push_back(name + extension);
-        if (found_.runtime->name == "exec") names.push_back(name);
-        if (!take_first(names, "rule 3: the manifest names the runtime")) problem("M008", format("no entry file; looked for {}", joined(names)));
+        for (const auto& extension : found_.runtime->extensions) add(name + extension);
+        if (found_.runtime->name == "exec") add(name);
+        if (!take_first(names, format("rule 3: the manifest names the runtime {}", found_.runtime->name))) problem("M008", format("runtime: no entry file; looked for {}", joined(names)), place(m.place_of_runtime));
         return true;
     }
+    explain("rules 1 to 3: no manifest names a runtime or an entry");
     if (!wasm_named) {
         names.assign(std::begin(candidates), std::end(candidates));
         for (const auto& one : runtimes_.all()) {
@@ -159,9 +163,11 @@ bool EntryRules::take_first(const std::vector<std::string>& names, std::string_v
     std::vector<std::string> present;
     for (const auto& name : names) {
         const auto path = found_.function.directory / name;
-        if (!is_regular(path)) continue;
+        std::error_code ignored;
+        const bool dangling = fs::is_symlink(path, ignored) && !fs::exists(path, ignored);  // the entry that somebody meant
+        if (!dangling && !is_regular(path)) continue;
         const bool plain = name.find('.') == std::string::npos;
-        if (plain && !looks_executable(path)) continue;
+        if (plain && !dangling && !looks_executable(path)) continue;
         if (!contains(present, name)) present.push_back(name);
     }
     explain(format("{}: {}", rule, present.empty() ? "none of them is there" : present[0]));
@@ -180,11 +186,11 @@ void EntryRules::take_entry(const std::string& relative) {
         const int reason = errno;
         if (reason == EXDEV) problem("M009", format("entrypoint: \"{}\" leads out of the function's folder", relative), at);
         else if (reason == ELOOP) problem("M009", format("entrypoint: \"{}\" is a loop of links", relative), at);
-        else problem("M008", format("entrypoint: \"{}\" is no file", relative), at);
+        else problem("M008", fs::is_symlink(path) ? format("entrypoint: \"{}\" is a link that leads nowhere", relative) : format("entrypoint: \"{}\" is no file", relative), at);
     } else if (!is_regular(path)) {
         problem("M008", format("entrypoint: \"{}\" is no file", relative), at);
     } else if (::access(path.c_str(), R_OK) != 0) {
-        problem("M029", format("the entry \"{}\" cannot be read", relative));
+        problem("M029", format("entrypoint: \"{}\" cannot be read", relative), at);
     } else {
         found_.entry = fs::path(relative).lexically_normal().string();
         found_.function.entry = path.lexically_normal();
@@ -202,7 +208,7 @@ void EntryRules::settle_kind() {
     function.engine = EngineKind::subprocess;
     if (found_.runtime) {
         const bool built = found_.manifest.build && !found_.manifest.build->output.empty();  // then what runs is the output
-        if (found_.runtime->name != "exec" && !built && !found_.runtime->takes(extension)) problem("W101", format("{} is unusual for {}", found_.entry, found_.runtime->name));
+        if (found_.runtime->name != "exec" && !built && !found_.runtime->takes(extension)) problem("W101", format("runtime: {} is unusual for {}", found_.entry, found_.runtime->name), place(found_.manifest.place_of_runtime));
     } else if (is_package_ending(extension)) {
         problem("M011", format("this build has no engine for {} files", extension));
         return;
@@ -211,7 +217,7 @@ void EntryRules::settle_kind() {
     }
     if (!found_.runtime) return;
     function.runtime = found_.runtime->name;
-    if (function.runtime == "go" && fs::path(found_.entry).filename().string().starts_with('-')) problem("M008", format("go does not take a file called {}", found_.entry));
+    if (function.runtime == "go" && fs::path(found_.entry).filename().string().starts_with('-')) problem("M008", format("entrypoint: go does not take a file called {}", found_.entry), place(found_.manifest.place_of_entrypoint));
     const auto& build = found_.manifest.build;
     if (function.runtime == "exec" && !(build && !build->output.empty())) check_executable();  // else it is a source
 }
@@ -225,6 +231,7 @@ void EntryRules::settle_runtime(const std::string& extension) {
             if (has) marked.push_back(one);
         }
     }
+    if (marked.empty() && !extension.empty()) explain(format("rule 5: no marker file of a runtime that takes {}", extension));
     if (marked.size() > 1) {
         std::string names;
         for (const auto& one : marked) names += format("{}{}", names.empty() ? "" : " and ", one->name);
@@ -251,6 +258,7 @@ void EntryRules::settle_runtime(const std::string& extension) {
         explain(format("rule 6: {} is taken by {}", extension, found_.runtime->name));
         return;
     }
+    explain(extension.empty() ? "rule 6: there is no ending" : format("rule 6: no runtime takes {}", extension));
     explain("rule 7: no ending that a runtime takes: the file itself is executed");
     found_.runtime = runtimes_.named("exec");
 }

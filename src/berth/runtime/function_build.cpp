@@ -127,6 +127,11 @@ ProcessPlan FunctionBuilder::plan_of(const DiscoveredFunction& function, const R
         const auto equals = variable.find('=');
         variables[variable.substr(0, equals)] = variable.substr(equals + 1);
     }
+    for (const auto* names : {&options_.env_pass, &function.manifest.env_pass}) {
+        for (const auto& name : *names) {
+            if (const auto found = finder_.environment().find(name); found != finder_.environment().end()) variables[name] = found->second;
+        }
+    }
     if (runtime) {
         for (const auto& [name, value] : runtime->env) variables[name] = value;
     }
@@ -138,7 +143,10 @@ ProcessPlan FunctionBuilder::plan_of(const DiscoveredFunction& function, const R
     const auto id = new_call_id();
     variables["ALYX_FUNCTION_NAME"] = function.function.name;
     variables["ALYX_FUNCTION_DIR"] = function.function.directory.string();
-    variables["ALYX_REQUEST_ID"] = id;
+    if (runtime) variables["ALYX_RUNTIME"] = runtime->name;
+    variables["ALYX_ENTRYPOINT"] = function.entry;
+    variables["ALYX_DEV"] = options_.development ? "1" : "0";
+    variables["ALYX_REQUEST_ID"] = id;  // of the build: its processes are known by it
     for (const auto& [name, value] : variables) plan.launch.environment.push_back(format("{}={}", name, value));
     plan.mark = "ALYX_REQUEST_ID=" + id;
     plan.errors_kept = build_log_kept;

@@ -40,6 +40,8 @@ public:
         std::filesystem::path state;                      // empty: nothing can be prepared
         std::filesystem::path home;                       // HOME where the host has none
         std::vector<std::pair<std::string, std::string>> env;
+        std::vector<std::string> env_pass;                // variables of the host
+        bool development = false;
         std::shared_ptr<TreeGroups> groups;               // of the engine as well
         std::shared_ptr<const LaunchUser> run_as;         // who builds; null: the host's user. Of the engine as well
     };

@@ -1,6 +1,7 @@
 #include "berth/runtime/function_table.hpp"
 
 #include <algorithm>
+#include <tuple>
 
 #include "berth/base/format.hpp"
 
@@ -36,12 +37,12 @@ FunctionTable::FunctionTable(std::span<Engine* const> engines) {
                 }
                 entry = {std::move(clash), nullptr};
             }
-            // Two that spell the name alike share one entry that names both.
-            const auto [existing, fresh] = entries_.try_emplace(entry.function->name, entry);
-            if (fresh) list_.push_back(entry.function);
+            // Of two that spell the name alike either answers, since each names the other; both are listed.
+            entries_.try_emplace(entry.function->name, entry);
+            list_.push_back(entry.function);
         }
     }
-    std::sort(list_.begin(), list_.end(), [](const FunctionRef& a, const FunctionRef& b) { return a->name < b->name; });
+    std::sort(list_.begin(), list_.end(), [](const FunctionRef& a, const FunctionRef& b) { return std::tie(a->name, a->entry) < std::tie(b->name, b->entry); });
 }
 
 const FunctionTable::Entry* FunctionTable::find(std::string_view name) const noexcept {

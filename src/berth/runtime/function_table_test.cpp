@@ -52,6 +52,9 @@ TEST(FunctionTable, ANameClaimedTwiceServesNeitherAndNamesBoth) {
     }
     EXPECT_NE(table.find("same")->function->diagnostics[0].text.find("subprocess"), std::string::npos);
     EXPECT_NE(table.find("other")->engine, nullptr);
+    std::vector<std::string> listed;
+    for (const auto& function : table.list()) listed.push_back(function->entry.string());
+    EXPECT_EQ(listed, (std::vector<std::string>{"/f/Casewasm", "/f/casesubprocess", "/f/othersubprocess", "/f/samesubprocess", "/f/samewasm"}));
 }
 
 TEST(FunctionNames, FollowTheRule) {

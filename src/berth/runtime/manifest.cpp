@@ -48,7 +48,7 @@ const Field* field_named(std::string_view name) {
 /// Whether a field of a part that this build does not have says nothing but its default.
 bool is_default(const YamlNode& value, std::string_view default_text) {
     if (value.is_null()) return true;
-    if (value.is_scalar()) return value.text == default_text;
+    if (value.is_scalar()) return value.text == default_text && (default_text == "false") == (value.kind == YamlNode::Kind::boolean);
     if (value.items.empty() && value.members.empty()) return true;
     const auto* mode = value.find("mode");  // `instances: {mode: oneshot}`
     if (!mode) mode = value.find("level");  // `sandbox: {level: none}`
@@ -172,7 +172,7 @@ std::optional<std::chrono::nanoseconds> ManifestReader::duration(const YamlNode&
         if (const auto parsed = parse_duration(value.text)) read = *parsed;
     }
     if (!read) {
-        problem(number, value.place, path, format("\"{}\" is no duration; write 30s or 1m30s", value.text));
+        problem(number, value.place, path, value.is_scalar() && !value.is_null() ? format("\"{}\" is no duration; write 30s or 1m30s", value.text) : format("is a duration such as 30s, not a {}", name(value.kind)));
     } else if (*read < least || *read > most) {
         problem(number, value.place, path, format("{} is not between {} and {}", value.text, duration_text(least), duration_text(most)));
         read.reset();
@@ -323,13 +323,14 @@ void ManifestReader::read_field(std::string_view name, const YamlNode& key, cons
 FunctionManifest read_manifest(std::string_view text, std::string_view file, const ManifestSettings& settings, std::vector<Diagnostic>& problems) {
     FunctionManifest none;
     none.file = file;
-    if (text.size() > max_manifest || !is_utf8(text) || text.starts_with("\xEF\xBB\xBF")) {
-        problems.push_back({"M028", std::string(file), "is larger than 64 KiB, or not UTF-8 without a byte order mark"});
+    if (text.size() > max_manifest) {
+        problems.push_back({"M028", place_text(file, {1, 1}), "is larger than 64 KiB"});
         return none;
     }
     auto root = parse_yaml(text, file, max_manifest);
     if (!root) {
-        problems.push_back({"M001", root.error().where(), root.error().message()});
+        const bool no_text = !is_utf8(text) || text.starts_with("\xEF\xBB\xBF");
+        problems.push_back({no_text ? "M028" : "M001", root.error().where(), root.error().message()});
         return none;
     }
     return ManifestReader(file, settings, problems).read(*root);

@@ -46,6 +46,7 @@ struct AuthRule {
 struct SecretRule {
     std::string name;
     bool in_environment = false;
+    TextPlace place;
 };
 
 /// What of a function's folder is copied for its running calls, and what reload looks at.

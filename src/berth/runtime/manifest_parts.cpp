@@ -20,6 +20,7 @@ std::string route_problem(std::string_view path) {
         if (path == reserved || (path.starts_with(reserved) && path[reserved.size()] == '/')) return format("paths below {} are Berth's own", reserved);
     }
     auto rest = path.substr(1);
+    std::vector<std::string_view> names;
     while (true) {
         const auto slash = rest.find('/');
         const auto segment = rest.substr(0, slash);
@@ -31,6 +32,8 @@ std::string route_problem(std::string_view path) {
                 name.remove_suffix(3);
             }
             if (!is_variable_name(name)) return format("\"{}\" is neither a literal segment nor {{name}} nor {{name...}}", segment);
+            if (std::find(names.begin(), names.end(), name) != names.end()) return format("{{{}}} is there twice", name);
+            names.push_back(name);
         }
         if (last) return {};
         rest.remove_prefix(slash + 1);
@@ -91,6 +94,10 @@ std::optional<std::string> ManifestReader::expand(const YamlNode& content, std::
         const auto inside = source.substr(i + 2, end - i - 2);
         const auto split = inside.find(":-");
         const auto name = inside.substr(0, split);
+        if (!is_variable_name(name)) {
+            problem("M018", content.place, path, format("${{{}}} names no variable; write $$ for a dollar sign", inside));
+            return {};
+        }
         if (!settings_.allows(name)) {
             problem("M017", content.place, path, format("the host's variable {} is not open to functions; functions.env_allow names those that are", name));
             return {};
@@ -108,11 +115,14 @@ std::optional<std::string> ManifestReader::expand(const YamlNode& content, std::
 }
 
 void ManifestReader::read_env_pass(const YamlNode& value) {
-    for (auto& name : texts(value, "env_pass")) {
+    auto names = texts(value, "env_pass");
+    for (std::size_t i = 0; i < names.size(); ++i) {
+        auto& name = names[i];
+        const auto place = names.size() == value.items.size() ? value.items[i].place : value.place;
         if (!is_variable_name(name) || name.starts_with("ALYX_")) {
-            problem("M016", value.place, "env_pass", format("\"{}\" is no name of a variable to pass", name));
+            problem("M016", place, "env_pass", format("\"{}\" is no name of a variable to pass", name));
         } else if (!settings_.allows(name)) {
-            problem("M017", value.place, "env_pass", format("the host's variable {} is not open to functions; functions.env_allow names those that are", name));
+            problem("M017", place, "env_pass", format("the host's variable {} is not open to functions; functions.env_allow names those that are", name));
         } else {
             manifest_.env_pass.push_back(std::move(name));
         }
@@ -247,6 +257,7 @@ void ManifestReader::read_routes(const YamlNode& value) {
                 if (!content.is_sequence() || content.items.empty()) wrong(content.place, "methods", "is a list with at least one method");
                 for (const auto& method : content.items) {
                     if (std::find(known.begin(), known.end(), method.text) == known.end()) wrong(method.place, "methods", format("\"{}\" is none of GET, POST, PUT, PATCH, DELETE, HEAD, OPTIONS", method.text));
+                    else if (std::find(route.methods.begin(), route.methods.end(), method.text) != route.methods.end()) wrong(method.place, "methods", format("{} is there twice", method.text));
                     else route.methods.push_back(method.text);
                 }
             } else if (key.text == "raw") {
@@ -290,6 +301,7 @@ void ManifestReader::read_secrets(const YamlNode& value) {
         const auto& item = value.items[i];
         const auto path = format("secrets[{}]", i);
         SecretRule rule;
+        rule.place = item.place;
         if (item.is_string()) {
             rule.name = item.text;
         } else if (item.is_mapping()) {

@@ -22,7 +22,7 @@ namespace {
 
 constexpr std::string_view below_home[] = {".deno/bin", ".bun/bin", ".cargo/bin", ".local/bin", ".volta/bin", ".asdf/shims", ".pyenv/shims", ".rbenv/shims"};
 constexpr std::string_view elsewhere_folders[] = {"/usr/local/bin", "/usr/local/go/bin", "/snap/bin"};
-constexpr std::string_view basic_variables[] = {"PATH", "HOME", "USER", "LANG", "TMPDIR"};
+constexpr std::size_t command_width = 27;  // of ways to install, before the systems they are for
 
 bool is_program(const std::string& file) {
     struct stat status {};
@@ -50,6 +50,7 @@ std::string_view system_words(std::string_view family, std::string_view command)
     if (family == "debian") return "Debian, Ubuntu";
     if (family == "fedora") return "Fedora, RHEL";
     if (family == "alpine") return "Alpine";
+    if (family == "macos") return "macOS, Linuxbrew";
     if (command.starts_with("npm ")) return "any system with npm";
     return "any system";
 }
@@ -84,16 +85,17 @@ bool chooses(const RuntimeSpec& runtime, const std::string& folder) {
 }  // namespace
 
 std::string MissingRuntime::message() const {
+    if (command.find('/') != std::string::npos) return format("function \"{}\" needs runtime \"{}\": command \"{}\" is no executable file", function, runtime, command);
     return format("function \"{}\" needs runtime \"{}\": command \"{}\" not found in PATH (searched {} directories)", function, runtime, command, searched.size());
 }
 
 std::string MissingRuntime::block() const {
     std::string text;
-    std::size_t widest = 0;
-    for (const auto& [system, way] : install) widest = std::max(widest, way.size());
     bool first = true;
     for (const auto& [system, way] : install) {
-        text += format("  {:<10}{:<{}}  ({})\n", first ? "install:" : "", way, widest, system);
+        text += format("  {:<10}{}", first ? "install:" : "", way);
+        if (system != "any system") text += format("{}({})", std::string(way.size() + 2 > command_width ? 2 : command_width - way.size(), ' '), system);
+        text += '\n';
         first = false;
     }
     if (install.empty()) text += format("  install it and make sure it is in PATH, or set functions.runtimes.{}.command\n", runtime);
@@ -187,12 +189,17 @@ std::string RuntimeFinder::value(std::string_view name) const {
     return found == environment_.end() ? std::string() : found->second;
 }
 
+/// A command with a slash is a file, relative to the one that says so.
+std::string RuntimeFinder::command_file(const RuntimeSpec& runtime, const std::string& command) {
+    const auto file = fs::path(command);
+    return (file.is_absolute() ? file : fs::absolute(fs::path(runtime.source).parent_path() / file)).lexically_normal().string();
+}
+
 std::string RuntimeFinder::on_path(const RuntimeSpec& runtime) const {
     const auto& command = runtime.prepare ? runtime.prepare->command : runtime.command;
     if (command.find('/') != std::string::npos) {
-        auto file = fs::path(command);
-        if (file.is_relative()) file = fs::absolute(fs::path(runtime.source).parent_path() / file);
-        return is_program(file.string()) ? file.string() : std::string();
+        const auto file = command_file(runtime, command);
+        return is_program(file) ? file : std::string();
     }
     return find_on_path(command, value("PATH"));
 }
@@ -203,13 +210,26 @@ MissingRuntime RuntimeFinder::missing(const RuntimeSpec& runtime, const Discover
     missing.runtime = runtime.name;
     missing.command = runtime.prepare ? runtime.prepare->command : runtime.command;
     missing.extension = fs::path(function.entry).extension().string();
-    missing.searched = split_path(value("PATH"));
-    static const auto own = system_family();
-    for (const auto& wanted : {own, std::string("any")}) {
-        for (const auto& [family, way] : runtime.hints) {
-            if (!wanted.empty() && family == wanted) missing.install.emplace_back(system_words(family, way), way);
-        }
+    const auto path = value("PATH");
+    if (missing.command.find('/') != std::string::npos) {
+        missing.command = command_file(runtime, missing.command);
+    } else {
+        missing.searched = split_path(path);
+        std::erase_if(missing.searched, [](const std::string& folder) { return !folder.starts_with('/'); });
     }
+    static const auto own = system_family();
+    const auto add = [&](std::string_view wanted) {
+        for (const auto& [family, way] : runtime.hints) {
+            // Homebrew and Cargo are ways for those who have them.
+            if ((family == "macos" && find_on_path("brew", path).empty()) || (way.starts_with("cargo ") && find_on_path("cargo", path).empty())) continue;
+            if (family == wanted) missing.install.emplace_back(system_words(family, way), way);
+        }
+    };
+    if (!own.empty()) add(own);
+    add("any");
+    add("macos");
+    // Compiling it takes longest.
+    std::stable_partition(missing.install.begin(), missing.install.end(), [](const auto& one) { return !one.second.starts_with("cargo "); });
     std::vector<std::string> folders;
     if (const auto home = value("HOME"); !home.empty()) {
         for (const auto folder : below_home) folders.push_back(format("{}/{}", home, folder));
@@ -217,10 +237,12 @@ MissingRuntime RuntimeFinder::missing(const RuntimeSpec& runtime, const Discover
         for (const auto& entry : fs::directory_iterator(home + "/.nvm/versions/node", ignored)) folders.push_back((entry.path() / "bin").string());
     }
     folders.insert(folders.end(), std::begin(elsewhere_folders), std::end(elsewhere_folders));
+    std::error_code no_folder;
+    for (const auto& entry : fs::directory_iterator("/opt", no_folder)) folders.push_back((entry.path() / "bin").string());
     folders.push_back((function.function.directory / "node_modules/.bin").string());
     folders.push_back((function.function.directory / ".venv/bin").string());
     for (const auto& folder : folders) {
-        auto file = folder + "/" + missing.command;
+        auto file = folder + "/" + fs::path(missing.command).filename().string();
         if (is_program(file)) missing.elsewhere.push_back(std::move(file));
     }
     const auto known_runtimes = registry();
@@ -292,7 +314,7 @@ Result<std::string> RuntimeFinder::find(const RuntimeSpec& runtime, const Functi
 
 std::vector<std::string> RuntimeFinder::basic_environment(const RuntimeSpec& runtime) const {
     std::vector<std::string> all;
-    for (const auto name : basic_variables) {
+    for (const auto name : host_variables) {
         if (const auto found = environment_.find(name); found != environment_.end()) all.push_back(format("{}={}", name, found->second));
     }
     for (const auto& name : runtime.env_pass) {
@@ -324,6 +346,12 @@ std::string RuntimeFinder::version(const RuntimeSpec& runtime, Look* look) {
     const auto key = key_of(runtime);
     const auto known = look->versions.find(key);
     return known != look->versions.end() ? known->second : look->versions[key] = ask_version(runtime);
+}
+
+std::chrono::nanoseconds RuntimeFinder::cost(const RuntimeSpec& runtime, const std::string& program) {
+    const auto started = std::chrono::steady_clock::now();
+    if (ask(runtime, program, runtime.version.args).empty()) return std::chrono::nanoseconds(0);
+    return std::chrono::steady_clock::now() - started;
 }
 
 std::string RuntimeFinder::ask_version(const RuntimeSpec& runtime) {

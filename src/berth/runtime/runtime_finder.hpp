@@ -35,6 +35,9 @@ struct MissingRuntime {
     Error error() const;
 };
 
+/// Variables of the host that every program of a function has when they are set.
+inline constexpr std::string_view host_variables[] = {"PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR"};
+
 /// The first executable file of this name on PATH; empty and relative elements are skipped. Empty: none.
 std::string find_on_path(std::string_view command, std::string_view path);
 
@@ -75,6 +78,8 @@ public:
 
     /// What the program says of its version; empty when it says none within five seconds. Blocks; never in a reactor.
     std::string version(const RuntimeSpec& runtime, Look* look = nullptr);
+    /// How long this program takes to say its version; zero when it does not. Blocks; never in a reactor.
+    std::chrono::nanoseconds cost(const RuntimeSpec& runtime, const std::string& program);
     /// The file found on PATH for a runtime, as it lies there; empty: none.
     std::string on_path(const RuntimeSpec& runtime) const;
     std::shared_ptr<const RuntimeRegistry> registry() const;
@@ -86,6 +91,7 @@ public:
 
 private:
     std::string ask_version(const RuntimeSpec& runtime);
+    static std::string command_file(const RuntimeSpec& runtime, const std::string& command);
     std::string value(std::string_view name) const;
     std::string ask(const RuntimeSpec& runtime, const std::string& program, std::vector<std::string> arguments, const std::string& folder = "/");
 

@@ -7,6 +7,7 @@
 
 #include "berth/base/format.hpp"
 #include "berth/base/utf8.hpp"
+#include "berth/runtime/manifest_reader.hpp"
 
 namespace berth {
 
@@ -55,6 +56,17 @@ bool is_runtime_name(std::string_view name) {
     return std::all_of(name.begin(), name.end(), [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '-'; });
 }
 
+/// Numbers with dots between them.
+bool is_version(std::string_view text) {
+    bool digit = false;
+    for (const char c : text) {
+        if (c == '.' && !digit) return false;
+        if (c != '.' && (c < '0' || c > '9')) return false;
+        digit = c != '.';
+    }
+    return digit;
+}
+
 /// Reads the fields of one entry over what is known already.
 class EntryReader {
 public:
@@ -69,8 +81,8 @@ public:
             else if (name == "extensions") BERTH_TRYV(extensions(value));
             else if (name == "entry_names") BERTH_TRYV(texts(value, spec_.entry_names));
             else if (name == "markers") BERTH_TRYV(texts(value, spec_.markers));
-            else if (name == "env_pass") BERTH_TRYV(texts(value, spec_.env_pass));
-            else if (name == "env") BERTH_TRYV(pairs(value, spec_.env));
+            else if (name == "env_pass") BERTH_TRYV(passed(value));
+            else if (name == "env") BERTH_TRYV(environment(value));
             else if (name == "hints") BERTH_TRYV(pairs(value, spec_.hints));
             else if (name == "version") BERTH_TRYV(version(value));
             else if (name == "prepare") BERTH_TRYV(prepare(value));
@@ -122,6 +134,25 @@ private:
         }
         return {};
     }
+    Result<void> environment(const YamlNode& value) {
+        BERTH_TRYV(pairs(value, spec_.env));
+        for (const auto& [key, content] : value.members) {
+            if (content.kind == YamlNode::Kind::boolean) return refuse(content.place, format("env.{} is a string; put it in quotes", key.text));
+            if (!is_variable_name(key.text) || key.text.starts_with("ALYX_")) return refuse(key.place, format("env.{} is no name that a variable of functions can have", key.text));
+        }
+        return {};
+    }
+    Result<void> passed(const YamlNode& value) {
+        BERTH_TRYV(texts(value, spec_.env_pass));
+        for (std::size_t i = 0; i < spec_.env_pass.size(); ++i) {
+            if (!is_variable_name(spec_.env_pass[i])) return refuse(value.items[i].place, format("env_pass: \"{}\" is no name of a variable", spec_.env_pass[i]));
+        }
+        return {};
+    }
+    std::unexpected<Error> unknown(const YamlNode& key, std::string_view field, std::initializer_list<std::string_view> known) const {
+        const auto near = nearest(key.text, known);
+        return refuse(key.place, near.empty() ? format("unknown field \"{}.{}\"", field, key.text) : format("unknown field \"{}.{}\"; did you mean {}?", field, key.text, near));
+    }
     Result<void> extensions(const YamlNode& value) {
         BERTH_TRYV(texts(value, spec_.extensions));
         for (std::size_t i = 0; i < spec_.extensions.size(); ++i) {
@@ -134,7 +165,10 @@ private:
         for (const auto& [key, content] : value.members) {
             if (key.text == "command") BERTH_TRYV(text(content, spec_.version.command));
             else if (key.text == "args") BERTH_TRYV(texts(content, spec_.version.args));
-            else if (key.text == "min") BERTH_TRYV(text(content, spec_.version.least));
+            else if (key.text == "min") {
+                BERTH_TRYV(text(content, spec_.version.least));
+                if (!is_version(spec_.version.least)) return refuse(content.place, format("version.min: \"{}\" is no version such as 2.7", content.text));
+            }
             else if (key.text == "pattern") {
                 BERTH_TRYV(text(content, spec_.version.pattern));
                 try {
@@ -144,7 +178,7 @@ private:
                     return refuse(content.place, format("\"{}\" is no regular expression", content.text));
                 }
             } else {
-                return refuse(key.place, format("unknown field \"version.{}\"", key.text));
+                return unknown(key, "version", {"command", "args", "pattern", "min"});
             }
         }
         return {};
@@ -167,7 +201,7 @@ private:
             if (key.text == "command") BERTH_TRYV(text(content, read.command));
             else if (key.text == "args") BERTH_TRYV(texts(content, read.args));
             else if (key.text == "inputs") BERTH_TRYV(texts(content, read.inputs));
-            else return refuse(key.place, format("unknown field \"prepare.{}\"", key.text));
+            else return unknown(key, "prepare", {"command", "args", "inputs"});
         }
         if (read.command.empty()) return refuse(value.place, "prepare needs a command");
         spec_.prepare = std::move(read);

@@ -12,8 +12,6 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr std::string_view usual_variables[] = {"PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR"};
-
 std::int64_t milliseconds(std::chrono::nanoseconds duration) { return std::chrono::duration_cast<std::chrono::milliseconds>(duration).count(); }
 
 /// The command line: program, the runtime's arguments or those of the manifest, entry, arguments of the manifest.
@@ -55,7 +53,7 @@ SubprocessEngine::Variables SubprocessEngine::variables_of(const ProcessFunction
             if (const auto value = options_.environment.find(name); value != options_.environment.end()) variables[std::string(name)] = value->second;
         }
     };
-    pass(usual_variables);
+    pass(host_variables);
     pass(function.run_with->env_pass);
     if (function.found.runtime) pass(function.found.runtime->env_pass);
     pass(options_.env_pass);

@@ -350,7 +350,7 @@ void SubprocessEngine::settle_secrets(ProcessFunction& made) {
         auto value = may && options_.secret ? options_.secret(rule.name) : std::nullopt;
         if (!value) {
             if (!made.refused) made.refused = Error(Code::secret_missing, format("function \"{}\" needs the secret {}, which it was not given", made.name, rule.name));
-            made.diagnostics.push_back({"W106", made.found.manifest.file, format("the secret {} is not given to this function", rule.name)});
+            made.diagnostics.push_back({"W106", place_text(made.found.manifest.file, rule.place), format("secrets: the secret {} is not given to this function", rule.name)});
             continue;
         }
         log_.redactor().add(rule.name, *value);

@@ -24,6 +24,17 @@ constexpr auto half_written_time = std::chrono::milliseconds(300);
 
 std::string short_time(std::chrono::nanoseconds time) { return format("{} ms", std::chrono::duration_cast<std::chrono::milliseconds>(time).count()); }
 
+/// The place of a problem without the folder of the function, which its line names already.
+std::string_view place_in_folder(const Function& function, std::string_view place) {
+    const auto without = [&place](std::string folder) {
+        if (folder.empty() || !place.starts_with(folder += '/')) return false;
+        place.remove_prefix(folder.size());
+        return true;
+    };
+    if (!without(function.directory.string()) && function.manifest) without(std::filesystem::path(function.manifest->file).parent_path().string());
+    return place;
+}
+
 std::string problems_json(const Function& function) {
     JsonWriter json;
     json.begin_array();
@@ -297,8 +308,7 @@ void FunctionKeeper::report(const FunctionSet::Change& change) {
                 if (std::string_view(what) == "invalid" && !function->diagnostics.empty()) {
                     const auto wrong = std::find_if(function->diagnostics.begin(), function->diagnostics.end(), [](const Diagnostic& one) { return !one.number.starts_with('W'); });
                     const auto& problem = wrong == function->diagnostics.end() ? function->diagnostics.front() : *wrong;
-                    const auto folder = function->directory.string() + "/";
-                    text = format("{}: {} [{}]", problem.place.starts_with(folder) ? problem.place.substr(folder.size()) : problem.place, problem.text, problem.number);
+                    text = format("{}: {} [{}]", place_in_folder(*function, problem.place), problem.text, problem.number);
                 }
             }
             tell(what, name, text, members);
