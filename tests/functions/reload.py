@@ -174,6 +174,36 @@ def builds_run_when_their_inputs_change_and_calls_wait_for_them():
 
 
 @case
+def what_a_build_writes_beside_its_output_is_no_reason_to_build_again():
+    build = "date +%s%N > stamp\ncat *.txt > dist.out\necho built >> ../../builds\n"
+    manifest = "runtime: sh\nentrypoint: build.sh\nbuild: {command: sh, args: [build.sh]}\n"
+    with folder_of({"made/build.sh": build, "made/manifest.yaml": manifest, "made/a.txt": "a"}) as folder:
+        with host(folder, "--no-watch", verb=("fn", "dev")) as server:
+            def builds_after_a_look():
+                equal(server.request("POST", "/api/functions/reload", "{}", {"Content-Type": "application/json"})[0], 200)
+                return len((folder.parent / "builds").read_text().split())
+            equal([builds_after_a_look() for _ in range(3)], [2, 2, 2])  # the first shows what it makes, which the second sees
+            (folder / "made/a.txt").write_text("b")
+            equal([builds_after_a_look() for _ in range(2)], [3, 3])
+            (folder / "made/stamp").write_text("by hand")
+            equal([builds_after_a_look() for _ in range(2)], [4, 4])
+
+
+@case
+def a_name_that_comes_to_be_claimed_twice_is_told_once():
+    with developing({"hello/index.py": answer("1"), "other/index.py": answer("1")}) as server:
+        (server.folder / "hello.py").write_text(answer("2"))
+        line = until(lambda: next((line for line in server.out if "  invalid   hello" in line), None))
+        assert line.rstrip().endswith("rename one of them [M006]"), line
+        (server.folder / "other/index.py").write_text(answer("2"))
+        until(lambda: any("  changed   other" in line for line in server.out))
+        (server.folder / "hello.py").unlink()
+        until(lambda: any(line.rstrip().endswith("  valid     hello") for line in server.out))
+        equal(server.call("hello")[1]["output"], "1")
+        equal([line[10:].rstrip() for line in server.out if "  valid " in line or "  changed   hello" in line], ["valid     hello"])
+
+
+@case
 def outputs_are_asked_for_outside_development():
     manifest = "runtime: sh\nentrypoint: build.sh\nbuild: {command: sh, args: [build.sh], output: dist/run}\n"
     with folder_of({"made/build.sh": "exit 0\n", "made/manifest.yaml": manifest}) as folder, host(folder) as server:

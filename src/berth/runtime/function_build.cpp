@@ -77,9 +77,21 @@ Task<void> FunctionBuilder::close() {
     co_await background_.join();
 }
 
-std::string FunctionBuilder::inputs_hash(const DiscoveredFunction& function) const {
+FunctionBuilder::Inputs FunctionBuilder::inputs_of(const DiscoveredFunction& function) const {
     const auto& build = *function.manifest.build;
     const auto& folder = function.function.directory;
+    Inputs inputs;
+    const auto output_folder = fs::path(build.output).parent_path().string();
+    for (const auto& file : folder_files(folder, {})) {
+        if (file == build.output || (!output_folder.empty() && file.starts_with(output_folder + "/"))) continue;
+        if (!build.watch.empty() && std::none_of(build.watch.begin(), build.watch.end(), [&](const std::string& glob) { return glob_matches(glob, file); })) continue;
+        inputs[file] = to_hex(sha256(as_bytes(read_text_file(folder / file, 256 << 20))));
+    }
+    return inputs;
+}
+
+std::string FunctionBuilder::hash_of(const DiscoveredFunction& function, const Inputs& inputs) {
+    const auto& build = *function.manifest.build;
     Sha256 hash;
     const auto add = [&hash](std::string_view text) {
         hash.update(as_bytes(text));
@@ -88,14 +100,31 @@ std::string FunctionBuilder::inputs_hash(const DiscoveredFunction& function) con
     add(build.command);
     for (const auto& argument : build.args) add(argument);
     for (const auto& [name, value] : build.env) add(name + "=" + value);
-    const auto output_folder = fs::path(build.output).parent_path().string();
-    for (const auto& file : folder_files(folder, {})) {
-        if (file == build.output || (!output_folder.empty() && file.starts_with(output_folder + "/"))) continue;
-        if (!build.watch.empty() && std::none_of(build.watch.begin(), build.watch.end(), [&](const std::string& glob) { return glob_matches(glob, file); })) continue;
+    for (const auto& [file, digest] : inputs) {
         add(file);
-        add(read_text_file(folder / file, 256 << 20));
+        add(digest);
     }
     return to_hex(hash.finish());
+}
+
+FunctionBuilder::Inputs FunctionBuilder::settled(const DiscoveredFunction& function, Inputs before) const {
+    const auto after = inputs_of(function);
+    auto names = hash_file(function);
+    names.replace_extension(".made");
+    auto made = read_text_file(names, 1 << 20);
+    const auto known = made.size();
+    for (const auto& [file, digest] : after) {
+        if (!before.contains(file) && file.find('\n') == std::string::npos && made.size() + file.size() < 1 << 20) made += file + "\n";
+    }
+    if (made.size() != known) std::ofstream(names, std::ios::trunc) << made;
+    for (std::size_t at = 0; at < known;) {
+        const auto end = std::min(made.find('\n', at), known);
+        const auto file = made.substr(at, end - at);
+        if (const auto now = after.find(file); now != after.end()) before[file] = now->second;
+        else before.erase(file);
+        at = end + 1;
+    }
+    return before;
 }
 
 fs::path FunctionBuilder::hash_file(const DiscoveredFunction& function) const {
@@ -110,7 +139,7 @@ bool FunctionBuilder::has_output(const DiscoveredFunction& function) const {
 
 bool FunctionBuilder::is_fresh(const DiscoveredFunction& function) const {
     if (!function.manifest.build) return true;
-    return has_output(function) && read_text_file(hash_file(function), 128) == inputs_hash(function);
+    return has_output(function) && read_text_file(hash_file(function), 128) == hash_of(function, inputs_of(function));
 }
 
 ProcessPlan FunctionBuilder::plan_of(const DiscoveredFunction& function, const RuntimeSpec* runtime, const std::string& program, std::vector<std::string> arguments) const {
@@ -173,7 +202,7 @@ BuildOutcome FunctionBuilder::build(const DiscoveredFunction& function) {
     if (program.empty()) {
         outcome.reason = format("the build command \"{}\" is not in PATH", rule.command);
     } else {
-        const auto inputs = inputs_hash(function);
+        auto inputs = inputs_of(function);
         // Builders write both streams; what they say goes into one log.
         auto plan = plan_of(function, function.runtime.get(), program, rule.args);
         plan.timeout = rule.timeout;
@@ -189,7 +218,7 @@ BuildOutcome FunctionBuilder::build(const DiscoveredFunction& function) {
             outcome.good = true;
             std::error_code ignored;
             fs::create_directories(hash_file(function).parent_path(), ignored);
-            std::ofstream(hash_file(function), std::ios::trunc) << inputs;
+            std::ofstream(hash_file(function), std::ios::trunc) << hash_of(function, settled(function, std::move(inputs)));
         }
     }
     outcome.took = std::chrono::steady_clock::now() - started;

@@ -66,7 +66,13 @@ public:
 
 private:
     struct Flight;
-    std::string inputs_hash(const DiscoveredFunction& function) const;
+    /// Digests of the files that its build reads, by their names.
+    using Inputs = std::map<std::string, std::string>;
+    Inputs inputs_of(const DiscoveredFunction& function) const;
+    static std::string hash_of(const DiscoveredFunction& function, const Inputs& inputs);
+    /// What stood there before a build, with what the build itself writes as it has left it: files that came to be during an
+    /// earlier build, whose names lie beside the digest, are its work and nobody's save.
+    Inputs settled(const DiscoveredFunction& function, Inputs before) const;
     std::filesystem::path hash_file(const DiscoveredFunction& function) const;
     ProcessPlan plan_of(const DiscoveredFunction& function, const RuntimeSpec* runtime, const std::string& program, std::vector<std::string> arguments) const;
     Task<Result<std::string>> compile(const DiscoveredFunction& function, std::string compiler, std::filesystem::path target, std::string hash);

@@ -116,8 +116,18 @@ SubprocessEngine::Change SubprocessEngine::replace(std::vector<DiscoveredFunctio
         const auto found = std::lower_bound(versions.begin(), versions.end(), name, by_name);
         return found == versions.end() || (*found)->name != name ? nullptr : *found;
     };
+    // Several claim one name: each is compared with what it was itself.
+    const auto earlier = [&before](const std::shared_ptr<const ProcessFunction>& one) {
+        auto at = std::lower_bound(before.begin(), before.end(), one->name, by_name);
+        auto best = at == before.end() || (*at)->name != one->name ? nullptr : *at;
+        for (; at != before.end() && (*at)->name == one->name; ++at) {
+            if (*at == one) return one;
+            if ((*at)->entry == one->entry) best = *at;
+        }
+        return best;
+    };
     for (const auto& one : after) {
-        const auto old = named(before, one->name);
+        const auto old = earlier(one);
         if (!old) change.added.push_back(one->name);
         else if (old != one && !(old->version == one->version && same_settings(*old, *one))) {
             change.changed.push_back(one->name);

@@ -102,6 +102,7 @@ FunctionKeeper::FunctionKeeper(Parts parts) : parts_(std::move(parts)), wake_(::
     }
     if (parts_.watch) watch_ = watch_of(parts_.functions);
     missing_ = missing_runtimes();
+    invalid_ = invalid_functions();
     thread_ = std::thread([this] { work(); });
 }
 
@@ -285,16 +286,42 @@ void FunctionKeeper::report_runtimes() {
     missing_ = std::move(missing);
 }
 
+std::set<std::string> FunctionKeeper::invalid_functions() const {
+    std::set<std::string> names;
+    for (const auto& function : parts_.runtime.list()) {
+        if (function->state == FunctionState::invalid) names.insert(function->name);
+    }
+    return names;
+}
+
+void FunctionKeeper::report_invalid(const std::string& name) {
+    std::string text, members;
+    if (const auto function = parts_.runtime.find(name)) {
+        members = "\"problems\":" + problems_json(*function);
+        if (!function->diagnostics.empty()) {
+            const auto wrong = std::find_if(function->diagnostics.begin(), function->diagnostics.end(), [](const Diagnostic& one) { return !one.number.starts_with('W'); });
+            const auto& problem = wrong == function->diagnostics.end() ? function->diagnostics.front() : *wrong;
+            text = format("{}: {} [{}]", place_in_folder(*function, problem.place), problem.text, problem.number);
+        }
+    }
+    tell("invalid", name, text, members);
+}
+
 void FunctionKeeper::report(const FunctionSet::Change& change) {
-    for (const auto& [what, names] : {std::pair{"added", &change.added}, std::pair{"changed", &change.changed}, std::pair{"removed", &change.removed}, std::pair{"invalid", &change.invalid}}) {
+    auto invalid = invalid_functions();
+    auto told = change.invalid;  // and those whose name another one has come to claim
+    for (const auto& name : invalid) {
+        if (!invalid_.contains(name) && std::find(told.begin(), told.end(), name) == told.end()) told.push_back(name);
+    }
+    for (const auto& [what, names] : {std::pair{"added", &change.added}, std::pair{"changed", &change.changed}, std::pair{"removed", &change.removed}}) {
         for (const auto& name : *names) {
             // What became invalid is told as that.
-            if (std::string_view(what) == "changed" && std::find(change.invalid.begin(), change.invalid.end(), name) != change.invalid.end()) continue;
+            const bool changed = std::string_view(what) == "changed";
+            if (changed && std::find(told.begin(), told.end(), name) != told.end()) continue;
             std::string text, members;
             if (const auto function = parts_.runtime.find(name)) {
-                if (std::string_view(what) == "invalid") members = "\"problems\":" + problems_json(*function);
                 text = function->entry.lexically_relative(function->directory).string();
-                if (const auto reasons = change.reasons.find(name); std::string_view(what) == "changed" && reasons != change.reasons.end()) {
+                if (const auto reasons = change.reasons.find(name); changed && reasons != change.reasons.end()) {
                     JsonWriter list;
                     list.begin_array();
                     text.clear();
@@ -305,21 +332,16 @@ void FunctionKeeper::report(const FunctionSet::Change& change) {
                     list.end_array();
                     members = "\"reasons\":" + list.take();
                 }
-                if (std::string_view(what) == "invalid" && !function->diagnostics.empty()) {
-                    const auto wrong = std::find_if(function->diagnostics.begin(), function->diagnostics.end(), [](const Diagnostic& one) { return !one.number.starts_with('W'); });
-                    const auto& problem = wrong == function->diagnostics.end() ? function->diagnostics.front() : *wrong;
-                    text = format("{}: {} [{}]", place_in_folder(*function, problem.place), problem.text, problem.number);
-                }
             }
             tell(what, name, text, members);
-            if (std::string_view(what) == "changed" && invalid_.contains(name)) tell("valid", name, "");
         }
     }
-    report_runtimes();
-    invalid_.clear();
-    for (const auto& function : parts_.runtime.list()) {
-        if (function->state == FunctionState::invalid) invalid_.insert(function->name);
+    for (const auto& name : told) report_invalid(name);
+    for (const auto& name : invalid_) {
+        if (!invalid.contains(name) && parts_.runtime.find(name)) tell("valid", name, "");
     }
+    report_runtimes();
+    invalid_ = std::move(invalid);
     const auto total = change.added.size() + change.changed.size() + change.removed.size() + change.invalid.size();
     if (total > 0) {
         parts_.events.publish("reload.done", format(R"("count":{},"added":{},"changed":{},"removed":{},"invalid":{})", change.count, change.added.size(), change.changed.size(), change.removed.size(), change.invalid.size()));

@@ -64,6 +64,8 @@ private:
     /// `members`: more of the event, as members of its JSON object.
     void tell(std::string what, std::string function, std::string text, std::string members = {});
     std::set<std::string> missing_runtimes() const;
+    std::set<std::string> invalid_functions() const;
+    void report_invalid(const std::string& name);
     void report_runtimes();
 
     Parts parts_;
