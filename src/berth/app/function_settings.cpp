@@ -235,7 +235,8 @@ Result<FunctionSettings> FunctionSettings::from(const Config& config, Applicatio
         if (!env->node.is_mapping()) return wrong(*env, env->node, "functions.env is a mapping of names to strings");
         for (const auto& [name, value] : env->node.members) {
             if (!value.is_scalar() || value.is_null() || value.kind == YamlNode::Kind::boolean) return wrong(*env, value, format("functions.env.{} is a string; put it in quotes", name.text));
-            if (!is_variable_name(name.text) || name.text.starts_with("ALYX_")) return wrong(*env, name, format("functions.env.{}: {}", name.text, name.text.starts_with("ALYX_") ? "names beginning ALYX_ are Berth's own" : "is no name of a variable"));
+            if (name.text.starts_with("ALYX_")) return wrong(*env, name, format("functions.env.{}: names beginning ALYX_ are Berth's own", name.text));
+            if (!is_variable_name(name.text)) return wrong(*env, name, format("functions.env.{}: is no name of a variable", name.text));
             process.env.emplace_back(name.text, value.text);
         }
     }

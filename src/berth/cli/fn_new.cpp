@@ -86,7 +86,8 @@ Result<int> create(Context& context, const Arguments& arguments) {
     BERTH_TRY(const auto templates, share_folder(context, "templates"));
     BERTH_TRY(const auto root, functions_root(context, arguments.root));
     std::error_code ignored;
-    if (!fs::is_directory(templates / arguments.chosen, ignored) || arguments.chosen.find('/') != std::string::npos) return fail(Code::usage, format("there is no template \"{}\"; there are hello, upload, typescript and c", arguments.chosen));
+    if (!fs::is_directory(templates / arguments.chosen, ignored) || arguments.chosen.find('/') != std::string::npos)
+        return fail(Code::usage, format("there is no template \"{}\"; there are hello, upload, typescript and c", arguments.chosen));
     std::string runtime = arguments.runtime;
     if (arguments.chosen == "typescript" && runtime.empty()) runtime = "node";
     if (arguments.chosen == "c" && runtime.empty()) runtime = "exec";

@@ -63,17 +63,20 @@ INSTANTIATE_TEST_SUITE_P(
         Manifest{"memory: 8mb\n", "f/manifest.yaml:1:9: memory: ", "[M013]"}, Manifest{"routes:\n  - path: x\n    methods: [GET]\n", "f/manifest.yaml:2:11: routes[0].path: ", "[M014]"},
         Manifest{"routes: [{path: /x, methods: [FETCH]}]\n", "f/manifest.yaml:1:31: routes[0].methods: ", "[M014]"}, Manifest{"routes: [{path: /api/x, methods: [GET]}]\n", "f/manifest.yaml:1:17: routes[0].path: ", "[M014]"},
         Manifest{"env:\n  A: true\n", "f/manifest.yaml:2:6: env.A: ", "[M015]"}, Manifest{"env:\n  ALYX_A: x\n", "f/manifest.yaml:2:3: env.ALYX_A: ", "[M016]"},
-        Manifest{"env: {A: \"${SECRET}\"}\n", "f/manifest.yaml:1:10: env.A: ", "[M017]"}, Manifest{"env_pass: [TZ, AWS_KEY]\n", "f/manifest.yaml:1:16: env_pass: ", "[M017]"}, Manifest{"env: {A: \"${}\"}\n", "f/manifest.yaml:1:10: env.A: ${} names no variable", "[M018]"},
+        Manifest{"env: {A: \"${SECRET}\"}\n", "f/manifest.yaml:1:10: env.A: ", "[M017]"}, Manifest{"env_pass: [TZ, AWS_KEY]\n", "f/manifest.yaml:1:16: env_pass: ", "[M017]"},
+        Manifest{"env: {A: \"${}\"}\n", "f/manifest.yaml:1:10: env.A: ${} names no variable", "[M018]"},
         Manifest{"env: {A: \"${BERTH_FN_NONE}\"}\n", "f/manifest.yaml:1:10: env.A: ", "[M018]"}, Manifest{"concurrency: -1\n", "f/manifest.yaml:1:14: concurrency: ", "[M020]"},
         Manifest{"limits: {pids: 0}\n", "f/manifest.yaml:1:16: limits.pids: ", "[M021]"}, Manifest{"limits: {stdrr: 1mb}\n", "f/manifest.yaml:1:10: limits.stdrr: unknown limit; did you mean stderr?", "[M021]"},
         Manifest{"build: {args: [x]}\n", "f/manifest.yaml:1:8: build.command: ", "[M023]"}, Manifest{"build: {comand: x}\n", "f/manifest.yaml:1:9: build.comand: ", "[M023]"},
         Manifest{"auth: {mode: maybe}\n", "f/manifest.yaml:1:14: auth.mode: ", "[M027]"}, Manifest{"sandbox: strict\n", "f/manifest.yaml:1:10: sandbox: ", "[M031]"},
-        Manifest{"schedules: [{name: n, type: cron, expression: \"0 3 * * *\"}]\n", "f/manifest.yaml:1:12: schedules: ", "[M031]"}, Manifest{"stream: true\n", "f/manifest.yaml:1:9: stream: ", "[M031]"}, Manifest{"stream: \"false\"\n", "f/manifest.yaml:1:9: stream: ", "[M031]"},
+        Manifest{"schedules: [{name: n, type: cron, expression: \"0 3 * * *\"}]\n", "f/manifest.yaml:1:12: schedules: ", "[M031]"},
+        Manifest{"stream: true\n", "f/manifest.yaml:1:9: stream: ", "[M031]"}, Manifest{"stream: \"false\"\n", "f/manifest.yaml:1:9: stream: ", "[M031]"},
         Manifest{"instances: {mode: warm}\n", "f/manifest.yaml:1:12: instances: ", "[M031]"}, Manifest{"hooks: [{type: webhook}]\n", "f/manifest.yaml:1:8: hooks: ", "[M031]"},
         Manifest{"entrypoint: index.py\nruntime: node\n", "f/manifest.yaml:2:10: runtime: index.py is unusual for node", "[W101]"},
         Manifest{"runtime: go\n", "f/manifest.yaml:1:10: runtime: no entry file; looked for main.go, index.go, f.go", "[M008]"}, Manifest{"\xEF\xBB\xBFname: x\n", "f/manifest.yaml:1:1: begins with a byte order mark", "[M028]"},
         Manifest{"name: x\ndescription: \xff\n", "f/manifest.yaml:2:14: not UTF-8", "[M028]"}, Manifest{"routes: [{path: /x, methods: [GET, GET]}]\n", "f/manifest.yaml:1:36: routes[0].methods: GET is there twice", "[M014]"},
-        Manifest{"routes: [{path: \"/{a}/{a}\", methods: [GET]}]\n", "f/manifest.yaml:1:17: routes[0].path: {a} is there twice", "[M014]"}, Manifest{"timeout: [1]\n", "f/manifest.yaml:1:10: timeout: is a duration such as 30s, not a ", "[M012]"}, Manifest{"dependencies: [left-pad]\n", "f/manifest.yaml:1:15: dependencies", "[W103]"}));
+        Manifest{"routes: [{path: \"/{a}/{a}\", methods: [GET]}]\n", "f/manifest.yaml:1:17: routes[0].path: {a} is there twice", "[M014]"},
+        Manifest{"timeout: [1]\n", "f/manifest.yaml:1:10: timeout: is a duration such as 30s, not a ", "[M012]"}, Manifest{"dependencies: [left-pad]\n", "f/manifest.yaml:1:15: dependencies", "[W103]"}));
 
 TEST(Diagnostics, OfFoldersAndFilesNameWhereTheyAre) {
     testing::TempDir root;

@@ -85,7 +85,9 @@ SubprocessEngine::SubprocessEngine(SubprocessOptions options, Reactors& reactors
     if (options_.tree != TreeLevel::group) groups_ = TreeGroups::open(no_groups_);
     else no_groups_ = "functions.tree is group";
     finder_ = std::make_unique<RuntimeFinder>(options_.environment, options_.runtimes, reactors_, *spawner_, options_.resolve_shims ? RuntimeFinder::Shims::resolved : RuntimeFinder::Shims::run);
-    builder_ = std::make_unique<FunctionBuilder>(FunctionBuilder::Options{.state = options_.state, .home = options_.home, .env = options_.env, .env_pass = options_.env_pass, .development = options_.development, .groups = groups_, .run_as = options_.run_as}, *finder_, reactors_, *spawner_);
+    builder_ = std::make_unique<FunctionBuilder>(FunctionBuilder::Options{.state = options_.state, .home = options_.home, .env = options_.env, .env_pass = options_.env_pass,
+                                                                                  .development = options_.development, .groups = groups_, .run_as = options_.run_as},
+                                                         *finder_, reactors_, *spawner_);
     if (!options_.home.empty()) {
         std::error_code ignored;
         fs::create_directories(options_.home, ignored);
