@@ -43,9 +43,10 @@ pub struct Context {
     pub limits: Limits,
     pub nested: Option<Box<Nested>>,
     pub waits: Waits,
-    /// The mark of this call, and whether there are calls around it with marks of their own.
+    /// The mark of this call, and what is looked at while it runs: the same, or one that is always set when there are calls
+    /// around it with marks of their own.
     mark: *const AtomicU32,
-    is_inner: bool,
+    look: *const AtomicU32,
     linked: *const Linked,
     /// What is the same for every call of the module: the largest memory, whether the engine counts by itself, and, from
     /// the first call under a record on, where it may be interrupted.
@@ -82,7 +83,7 @@ impl Context {
             nested: None,
             waits: Waits::default(),
             mark: &raw const stop::NEVER.stop,
-            is_inner: false,
+            look: &raw const stop::NEVER.stop,
             linked,
             largest_memory: linked.module.engine.options.memory_size,
             engine_fuel: linked.module.engine.options.engine_fuel,
@@ -97,6 +98,7 @@ impl Context {
         self.host.record = setup.record;
         // SAFETY: null, or a record that outlives the calls under it.
         self.mark = unsafe { setup.record.as_ref() }.map_or(&raw const stop::NEVER.stop, |record| &raw const record.stop);
+        self.look = self.mark;
         self.limits.memory = setup.memory_limit.min(self.largest_memory);
         self.limits.table = setup.table_limit;
         self.limits.account = setup.account;
@@ -154,12 +156,20 @@ impl Context {
         Ok(place)
     }
 
+    /// Decides what is looked at while the call runs; whether there are calls around it.
+    #[inline(always)]
+    fn enter(&mut self) -> bool {
+        let is_inner = stop::is_inside();
+        self.look = if is_inner { &raw const stop::ALWAYS } else { self.mark };
+        is_inner
+    }
+
     /// Whether the call has no record and none around it on this thread, so that nothing can stop it and nothing needs
     /// to be registered.
     #[inline(always)]
     pub fn begin_alone(&mut self) -> bool {
-        self.is_inner = stop::is_inside();
-        self.host.record.is_null() && !self.is_inner
+        let is_inner = self.enter();
+        self.host.record.is_null() && !is_inner
     }
 
     /// For a kept instance: its memory has the size it began with.
@@ -180,7 +190,7 @@ impl Context {
 pub unsafe fn under_record<R>(context: *mut Context, body: impl FnOnce() -> R) -> Result<R, CError> {
     // SAFETY: the caller's contract; no guest code of the instance runs yet.
     let record = unsafe {
-        (*context).is_inner = stop::is_inside();
+        (*context).enter();
         (*context).host.record
     };
     if record.is_null() {
@@ -324,10 +334,16 @@ impl Context {
     }
 
     /// Whether this call or one around it must end. While it runs that is one load, as long as it is the outermost one.
-    #[inline]
+    #[inline(always)]
     pub fn must_end(&self) -> bool {
-        // SAFETY: the mark of a record that outlives the call, or the one that is never set.
-        unsafe { (*self.mark).load(Acquire) != 0 || (self.is_inner && stop::current_stopped()) }
+        // SAFETY: the mark of a record that outlives the call, or a static one.
+        unsafe { (*self.look).load(Acquire) != 0 && self.is_marked() }
+    }
+
+    #[cold]
+    fn is_marked(&self) -> bool {
+        // SAFETY: as above.
+        unsafe { (*self.mark).load(Acquire) != 0 || stop::current_stopped() }
     }
 
     /// Fills `report` for a call that did not return.

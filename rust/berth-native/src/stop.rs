@@ -122,6 +122,9 @@ pub fn is_inside() -> bool {
 /// Stands for the record of calls that have none.
 pub static NEVER: Record = Record { stop: AtomicU32::new(0), thread: AtomicI32::new(0), redirects: AtomicU32::new(0), reserved: 0 };
 
+/// Makes a call that has others around it look more closely.
+pub static ALWAYS: AtomicU32 = AtomicU32::new(1);
+
 /// Whether this thread's innermost call, or one around it, must end: for host functions before they return.
 #[inline]
 pub fn current_stopped() -> bool {
