@@ -87,7 +87,7 @@ std::string FunctionBuilder::inputs_hash(const DiscoveredFunction& function) con
     };
     add(build.command);
     for (const auto& argument : build.args) add(argument);
-    for (const auto& [name, value] : build.env) add(name + "=" + value);
+    for (const auto& [name, value] : build.env) add(format("{}={}", name, value));
     const auto output_folder = fs::path(build.output).parent_path().string();
     for (const auto& file : folder_files(folder, {})) {
         if (file == build.output || (!output_folder.empty() && file.starts_with(output_folder + "/"))) continue;
