@@ -1,12 +1,16 @@
 main() {
   usage "./dev fuzz [TARGET…] [--seconds=N] [--no-install]
-Builds the fuzz targets (fuzz/) with clang and runs each of them, or those that are named, for N seconds (60). What it finds lies
-in build/fuzz/findings." "$@"
+Builds the fuzz targets (fuzz/) with clang and runs each of them, or those that are named, until it has had N seconds of a processor
+(60). What it finds lies in build/fuzz/findings, what each target did in build/fuzz.json, from which ./dev conformance takes it: runs
+of the same build add up, and a target counts from ten minutes without a finding." "$@"
   common_flags "$@"
   local seconds=60 targets=() argument
   for argument in "${rest[@]}"; do
     case "$argument" in
-      --seconds=*) seconds=${argument#*=} ;;
+      --seconds=*)
+        seconds=${argument#*=}
+        [[ "$seconds" =~ ^[1-9][0-9]*$ ]] || { say_error "--seconds=$seconds: a whole number of seconds is needed"; exit 2; }
+        ;;
       -*) say_error "unexpected argument \"$argument\"; see ./dev fuzz --help"; exit 2 ;;
       *) targets+=("$argument") ;;
     esac
@@ -16,6 +20,8 @@ in build/fuzz/findings." "$@"
   done
   set_up
   need_packages "${test_packages[@]}" libclang-rt-22-dev:/usr/lib/llvm-22/lib/clang/22/lib/linux
+  preset=release
+  build_binary
   preset=fuzz
   if [ ${#targets[@]} -eq 0 ]; then
     for argument in fuzz/*_fuzz.cpp; do
@@ -24,12 +30,5 @@ in build/fuzz/findings." "$@"
     done
   fi
   build "${targets[@]/#/fuzz_}"
-  local name status=0
-  mkdir -p build/fuzz/findings
-  for name in "${targets[@]}"; do
-    say "fuzzing $name for $seconds s"
-    mkdir -p "build/fuzz/corpus/$name"
-    "build/fuzz/fuzz/fuzz_$name" -max_total_time="$seconds" -print_final_stats=1 "-artifact_prefix=build/fuzz/findings/$name-" "build/fuzz/corpus/$name" "fuzz/corpus/$name" || status=1
-  done
-  return $status
+  scripts/fuzz build/release build/fuzz "$seconds" "${targets[@]}"
 }

@@ -31,7 +31,9 @@ Result<WallTime> time_of(std::string_view text) {
     const std::string whole(text);
     const char* rest = ::strptime(whole.c_str(), "%Y-%m-%dT%H:%M:%SZ", &time);
     if (rest == nullptr || *rest != 0) return wrong(format("has not_after {}; write a time as 2027-01-01T00:00:00Z", json_quote(text)));
-    return WallTime(std::chrono::seconds(::timegm(&time)));
+    // A year that the clock of calls cannot tell lies before or after all that it can.
+    constexpr auto first = std::chrono::ceil<std::chrono::seconds>(WallTime::min()), last = std::chrono::floor<std::chrono::seconds>(WallTime::max());
+    return WallTime(std::clamp(std::chrono::sys_seconds(std::chrono::seconds(::timegm(&time))), first, last));
 }
 
 Result<bool> flag_of(std::string_view name, std::string_view value) {

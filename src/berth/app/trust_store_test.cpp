@@ -32,12 +32,15 @@ protected:
 TEST_F(TrustStore, AKnownKeyVouches) {
     EXPECT_EQ(refusal(store()), "none");
     EXPECT_EQ(refusal(store(R"(,"modules":["billing-*"],"not_after":"2028-01-01T00:00:00Z","revoked":false)")), "none");
+    EXPECT_EQ(refusal(store(R"(,"not_after":"9999-12-31T23:59:59Z")")), "none");
     EXPECT_EQ(refusal(format(R"({{"policy":{{"required":1,"source_hash":false}},"keys":[{{"key_id":"a","public":"{}"}}]}})", public_)), "none");
 }
 
 TEST_F(TrustStore, AnyOtherDoesNot) {
     EXPECT_THAT(refusal(store(R"(,"revoked":true)")), HasSubstr("signature_invalid: no trusted signer vouches for billing-eu: the key a is revoked"));
-    EXPECT_THAT(refusal(store(R"(,"not_after":"2027-01-01T00:00:00Z")")), HasSubstr("has expired"));
+    for (const auto* passed : {"2027-01-01T00:00:00Z", "1601-01-01T00:00:00Z", "0000-01-01T00:00:00Z"}) {
+        EXPECT_THAT(refusal(store(format(R"(,"not_after":"{}")", passed))), HasSubstr("has expired")) << passed;
+    }
     EXPECT_THAT(refusal(store(R"(,"modules":["mail-*"])")), HasSubstr("not for modules of this name"));
     EXPECT_THAT(refusal(store(R"(,"modules":[])")), HasSubstr("not for modules of this name"));
     EXPECT_THAT(refusal(R"({"keys":[]})"), HasSubstr("who is not in the store"));

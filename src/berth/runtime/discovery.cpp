@@ -50,7 +50,8 @@ std::string route_shape(std::string_view path) {
 bool is_within(const fs::path& path, const fs::path& folder) { return std::mismatch(folder.begin(), folder.end(), path.begin(), path.end()).first == folder.end(); }
 
 DiscoveryMemory::Stamp stamp_of(const struct stat& status) {
-    const auto nanoseconds = [](const timespec& time) { return std::int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec; };
+    // Modulo 2^64: nanoseconds do not reach every time that a file can have.
+    const auto nanoseconds = [](const timespec& time) { return static_cast<std::int64_t>(static_cast<std::uint64_t>(time.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(time.tv_nsec)); };
     return {status.st_dev, status.st_ino, nanoseconds(status.st_mtim), nanoseconds(status.st_ctim)};
 }
 

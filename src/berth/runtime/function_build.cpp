@@ -99,7 +99,7 @@ std::string FunctionBuilder::hash_of(const DiscoveredFunction& function, const I
     };
     add(build.command);
     for (const auto& argument : build.args) add(argument);
-    for (const auto& [name, value] : build.env) add(name + "=" + value);
+    for (const auto& [name, value] : build.env) add(format("{}={}", name, value));
     for (const auto& [file, digest] : inputs) {
         add(file);
         add(digest);

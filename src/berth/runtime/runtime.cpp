@@ -227,7 +227,7 @@ Task<Outcome> Runtime::call(Call call) {
         outcome.error = admitted.error();
         outcome.timing.total = setup_.clock.steady() - received;
     } else {
-        const auto entry = *admitted;
+        const auto& entry = *admitted;
         counted = &series(*entry.function);
         counted->in_flight.add(1);
         call.admitted = entry.function.get();

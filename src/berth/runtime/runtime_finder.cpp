@@ -359,7 +359,7 @@ std::string RuntimeFinder::ask_version(const RuntimeSpec& runtime) {
     const auto program = runtime.version.command.empty() ? on_path(runtime) : find_on_path(runtime.version.command, value("PATH"));
     struct stat status {};
     if (program.empty() || ::stat(program.c_str(), &status) != 0) return {};
-    const std::int64_t changed = status.st_mtim.tv_sec * 1'000'000'000 + status.st_mtim.tv_nsec;
+    const auto changed = static_cast<std::int64_t>(static_cast<std::uint64_t>(status.st_mtim.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(status.st_mtim.tv_nsec));
     {
         const std::lock_guard lock(mutex_);
         if (const auto known = versions_.find(program); known != versions_.end() && known->second.file == status.st_ino && known->second.changed == changed) return known->second.version;

@@ -60,7 +60,7 @@ Result<Part> read_part(std::string_view text) {
     Part part;
     const auto end = text.find("\r\n\r\n");
     const bool bare = text.starts_with("\r\n");
-    if (!bare && (end == std::string_view::npos || end > longest_head)) return refuse("a part has no end of its head");
+    if (!bare && end > longest_head) return refuse("a part has no end of its head");  // npos, too, is beyond it
     auto head = bare ? std::string_view() : text.substr(0, end);
     part.body = text.substr(bare ? 2 : end + 4);
     bool named = false;

@@ -59,9 +59,10 @@ Log::Sink descriptor_sink(int descriptor) {
 }
 
 std::string timestamp(WallTime time) {
-    const auto since = time.time_since_epoch();
+    // In two steps: the whole second before the first moment that nanoseconds can tell is not one of them.
+    const auto since = std::chrono::floor<std::chrono::milliseconds>(time.time_since_epoch());
     const auto seconds = std::chrono::floor<std::chrono::seconds>(since);
-    const auto milliseconds = std::chrono::duration_cast<std::chrono::milliseconds>(since - seconds).count();
+    const auto milliseconds = (since - seconds).count();
     const std::time_t whole = seconds.count();
     std::tm parts{};
     gmtime_r(&whole, &parts);

@@ -19,7 +19,10 @@ namespace {
 
 constexpr std::int64_t nanoseconds_per_second = 1'000'000'000;
 
-std::int64_t nanoseconds(const timespec& time) noexcept { return time.tv_sec * nanoseconds_per_second + time.tv_nsec; }
+/// Modulo 2^64, as guests count: a file can have a time that 64 bits of nanoseconds do not reach.
+std::int64_t nanoseconds(const timespec& time) noexcept {
+    return static_cast<std::int64_t>(static_cast<std::uint64_t>(time.tv_sec) * nanoseconds_per_second + static_cast<std::uint64_t>(time.tv_nsec));
+}
 
 FileStat to_stat(const struct stat& raw) noexcept {
     FileStat stat;

@@ -9,6 +9,7 @@
 #include <atomic>
 #include <filesystem>
 #include <fstream>
+#include <limits>
 #include <set>
 #include <thread>
 
@@ -356,6 +357,35 @@ TEST_P(WasiFiles, ReadOnlyMountsRefuseEveryChange) {
     EXPECT_EQ(guest.call("path_create_directory", {3, 1100, 5}), Errno::rofs);
     EXPECT_EQ(guest.call("path_filestat_set_times", {3, 1, 1024, 5, 0, 0, 5}), Errno::rofs);
     EXPECT_TRUE(exists("inside/a.txt"));
+}
+
+/// Whether the file system of a folder tells times before the first that nanoseconds can.
+bool keeps_every_time(const std::string& folder) {
+    const timespec early{std::numeric_limits<std::int64_t>::min() / 1'000'000'000 - 1, 0};
+    const timespec both[2] = {early, early};
+    struct stat found{};
+    return ::utimensat(AT_FDCWD, folder.c_str(), both, 0) == 0 && ::stat(folder.c_str(), &found) == 0 && found.st_mtim.tv_sec == early.tv_sec;
+}
+
+TEST(WasiFileTimes, AreWhatTheGuestSetAlsoBeyondTheClock) {
+    std::string folder = "/dev/shm/berth-test-XXXXXX";  // in memory: most others move such a time to one they can tell
+    if (::mkdtemp(folder.data()) == nullptr) GTEST_SKIP() << "this machine has no /dev/shm";
+    if (!keeps_every_time(folder)) {
+        fs::remove_all(folder);
+        GTEST_SKIP() << "/dev/shm does not keep every time";
+    }
+    WasiHarness guest;
+    guest.mount("data", folder, true);
+    guest.grant(all_files);
+    const auto fd = guest.open("new.txt", oflags::creat);
+    for (const auto time : {std::uint64_t{1} << 63, (std::uint64_t{1} << 63) - 1, ~std::uint64_t{0}, std::uint64_t{7}}) {
+        if (!fd) break;
+        EXPECT_EQ(guest.call("fd_filestat_set_times", {*fd, time, time, fstflags::atim | fstflags::mtim}), Errno::success);
+        EXPECT_EQ(guest.call("fd_filestat_get", {*fd, 2048}), Errno::success);
+        EXPECT_EQ(guest.load<Filestat>(2048).modified, time);
+    }
+    fs::remove_all(folder);
+    EXPECT_TRUE(fd.has_value());
 }
 
 TEST_P(WasiFiles, EachChangeNeedsItsOwnGrant) {
