@@ -4,6 +4,7 @@
 #include <iostream>
 
 #include "berth/app/compile_apart.hpp"
+#include "berth/app/config.hpp"
 #include "berth/base/format.hpp"
 #include "berth/base/utf8.hpp"
 #include "berth/cli/verbs.hpp"
@@ -47,6 +48,33 @@ std::vector<std::string> words_of(int argc, char** argv) {
         words.insert(words.begin(), "run");
     }
     return words;
+}
+
+/// Turns `--functions-KEY VALUE` and `--functions-KEY=VALUE` into `--set functions.KEY=VALUE`; a key that may be true or false is
+/// true without a value. What is no key stays and is refused as an unknown flag.
+void spell_out_function_keys(std::vector<std::string>& words) {
+    constexpr std::string_view prefix = "--functions-";
+    for (std::size_t at = 1; at < words.size() && words[at] != "--"; ++at) {
+        if (!words[at].starts_with(prefix)) continue;
+        const auto equals = words[at].find('=');
+        auto name = words[at].substr(prefix.size(), equals == std::string::npos ? equals : equals - prefix.size());
+        std::replace(name.begin(), name.end(), '-', '_');
+        const auto key = "functions." + name;
+        const auto keys = config_keys();
+        const auto known = std::find_if(keys.begin(), keys.end(), [&](const ConfigKey& each) { return each.name == key; });
+        if (known == keys.end()) continue;
+        std::string value = "true";
+        if (equals != std::string::npos) {
+            value = words[at].substr(equals + 1);
+        } else if (known->type != ConfigType::flag) {
+            if (at + 1 == words.size()) continue;
+            value = words[at + 1];
+            words.erase(words.begin() + static_cast<std::ptrdiff_t>(at) + 1);
+        }
+        words[at] = format("{}={}", key, value);
+        words.insert(words.begin() + static_cast<std::ptrdiff_t>(at), "--set");
+        ++at;
+    }
 }
 
 /// Cuts the guest's arguments off: all that follows the first word that is neither a flag nor the value of one.
@@ -104,7 +132,9 @@ int main(int argc, char** argv) {
         verb.declare(*sub, context, actions[i]);
         add_output_flags(*sub, context);
         subcommands.emplace_back(sub, i);
-        if (verb.takes == Takes::guest_arguments && !words.empty() && words[0] == verb.name) split_guest_arguments(*sub, words, context.guest_arguments);
+        if (words.empty() || words[0] != verb.name) continue;
+        if (verb.takes == Takes::guest_arguments) split_guest_arguments(*sub, words, context.guest_arguments);
+        else spell_out_function_keys(words);
     }
     if (const auto end = app.parse(words)) {
         if (end->problem.empty()) return end->status;
