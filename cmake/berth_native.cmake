@@ -22,5 +22,20 @@ add_custom_target(berth_native_build
   COMMENT "cargo build berth-native")
 
 add_library(berth_native INTERFACE)
-add_dependencies(berth_native berth_native_build)
-target_link_libraries(berth_native INTERFACE "${_berth_native_library}" pthread dl m)
+if(BERTH_SANITIZE MATCHES thread)
+  # A copy that calls functions of ours where the sanitizer would step in: cmake/plain_memory.c says why.
+  set(_berth_plain_library "${CMAKE_BINARY_DIR}/native/libberth_native_plain.a")
+  set(_berth_plain_names memcpy memmove memset memcmp bcmp memchr strlen malloc calloc realloc free posix_memalign realpath)
+  list(TRANSFORM _berth_plain_names REPLACE "(.+)" "--redefine-sym=\\1=berth_plain_\\1" OUTPUT_VARIABLE _berth_plain_flags)
+  add_custom_command(OUTPUT "${_berth_plain_library}" DEPENDS "${_berth_native_library}"
+    COMMAND "${CMAKE_OBJCOPY}" ${_berth_plain_flags} "${_berth_native_library}" "${_berth_plain_library}" VERBATIM)
+  add_custom_target(berth_native_plain DEPENDS "${_berth_plain_library}")
+  add_dependencies(berth_native_plain berth_native_build)
+  add_library(berth_plain_memory STATIC "${CMAKE_SOURCE_DIR}/cmake/plain_memory.c")
+  target_compile_options(berth_plain_memory PRIVATE -O3 -fno-builtin -fno-tree-loop-distribute-patterns)
+  add_dependencies(berth_native berth_native_plain)
+  target_link_libraries(berth_native INTERFACE "${_berth_plain_library}" berth_plain_memory pthread dl m)
+else()
+  add_dependencies(berth_native berth_native_build)
+  target_link_libraries(berth_native INTERFACE "${_berth_native_library}" pthread dl m)
+endif()

@@ -6,7 +6,8 @@ What the tests do not look for. Parts, in this order; --only chooses among them:
   layers   what modules include and link (scripts/layers.txt)
   format   the form of the sources
   tidy     clang-tidy (.clang-tidy)
-  asan     the unit tests under the address and undefined-behaviour sanitizers
+  asan     the unit tests, and those of the command line and of serving, under the address and undefined-behaviour
+           sanitizers
   tsan     the unit tests under the thread sanitizer
   threads  functions called, left, stopped and changed at once, with a host under the thread sanitizer; recorded in
            build/check.json, from which ./dev conformance takes it" "$@"
@@ -46,7 +47,14 @@ check_tidy() {
 check_asan() {
   preset=asan
   build berth_tests
-  build/asan/berth_tests --gtest_brief=1
+  build_binary
+  local suite status=0
+  build/asan/berth_tests --gtest_brief=1 || status=1
+  for suite in cli serve; do
+    say "$suite"
+    python3 "tests/$suite/runner.py" build/asan/bin/berth "build/asan/test-results/$suite.json" || status=1
+  done
+  return $status
 }
 
 check_tsan() {
