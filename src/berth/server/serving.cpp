@@ -138,6 +138,7 @@ Result<void> Serving::make_runtime() {
         bound.running = running;
         bound.waiting = functions.queue_depth;
         bound.nested = functions.nested_slots;
+        bound.wait = std::chrono::minutes(5);  // each function says how long its calls wait, at most this
         return bound;
     };
     runtime_ = std::make_unique<Runtime>(Runtime::Setup{.clock = application_.clock(),
