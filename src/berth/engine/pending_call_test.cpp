@@ -151,7 +151,8 @@ TEST(PendingCall, AThousandWaitsEndEachWithItsOwnResult) {
         std::condition_variable given;
         std::optional<PendingOperation> operation;  // for the other thread
         std::optional<PendingOperation> own;
-        std::int32_t argument = 0;
+        std::int32_t argument = 0;  // of `operation`
+        std::int32_t own_argument = 0;
         bool ended = false;
 
         static void complete(std::optional<PendingOperation> operation, std::int32_t result) {
@@ -173,7 +174,7 @@ TEST(PendingCall, AThousandWaitsEndEachWithItsOwnResult) {
                                Host::complete(std::move(made), argument * 3);
                            } else if (argument % 3 == 1) {
                                host.own = std::move(made);
-                               host.argument = argument;
+                               host.own_argument = argument;
                            } else {
                                const std::lock_guard lock(host.mutex);
                                host.operation = std::move(made);
@@ -208,7 +209,7 @@ TEST(PendingCall, AThousandWaitsEndEachWithItsOwnResult) {
         if (host.own) {
             auto taken = std::move(host.own);
             host.own.reset();
-            Host::complete(std::move(taken), host.argument * 3);
+            Host::complete(std::move(taken), host.own_argument * 3);
         }
         wakes.acquire();
     }
