@@ -53,7 +53,7 @@ def serving(*guest_files, flags=()):
 def ask(url, body=None, headers=None, method=None):
     request = urllib.request.Request(url, data=body, headers=headers or {}, method=method)
     try:
-        with urllib.request.urlopen(request, timeout=60) as answer:
+        with urllib.request.urlopen(request, timeout=600) as answer:
             return answer.status, answer.headers, answer.read()
     except urllib.error.HTTPError as answer:
         return answer.code, answer.headers, answer.read()
@@ -255,7 +255,7 @@ class Wire:
     """A client that sends exactly what it is told to and reads answers part by part."""
 
     def __init__(self, server):
-        self.socket = socket.create_connection(("127.0.0.1", int(server.url.rsplit(":", 1)[1])), timeout=60)
+        self.socket = socket.create_connection(("127.0.0.1", int(server.url.rsplit(":", 1)[1])), timeout=600)
         self.file = self.socket.makefile("rb")
 
     def __enter__(self):
@@ -386,7 +386,7 @@ def a_client_that_does_not_read_holds_the_guest_back():
                 sent += wire.socket.send(block[: (64 << 20) - sent])
         assert sent < 64 << 20, sent
         wire.socket.setblocking(True)
-        wire.socket.settimeout(60)
+        wire.socket.settimeout(600)
         rest = threading.Thread(target=lambda: wire.send(b"z" * ((64 << 20) - sent)))
         rest.start()
         wire.head()

@@ -25,7 +25,7 @@ class Host:
 
     def request(self, method, path, body=None, headers=None):
         address = urllib.parse.urlsplit(self.url)
-        connection = http.client.HTTPConnection(address.hostname, address.port, timeout=120)
+        connection = http.client.HTTPConnection(address.hostname, address.port, timeout=600)
         connection.request(method, path, body=body.encode() if isinstance(body, str) else body, headers=headers or {})
         answer = connection.getresponse()
         text = answer.read()

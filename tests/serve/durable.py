@@ -29,6 +29,7 @@ class House:
     @contextlib.contextmanager
     def server(self, *more):
         arguments = [self.folder / "functions", "--port", "0", "--state-dir", self.folder / "state", "--mount", f"data={self.folder / 'data'}:rw",
+                     "--timeout", "1h",  # from the beginning of a call, with all that comes between: two other servers, and a medium that writes slowly
                      "--set", "functions.records=file", "--set", f"functions.admin_token={hashlib.sha256(TOKEN.encode()).hexdigest()}", *more]
         with serving(*map(str, arguments), env={"XDG_CACHE_HOME": str(self.folder / "cache"), "XDG_STATE_HOME": str(self.folder / "state")}) as server:
             assert server.first_line.startswith("Listening on "), server.errors

@@ -73,7 +73,7 @@ def ask(method, url, body=None, headers=None, context=None):
     """Status, body as bytes, headers with names in lower case."""
     request = urllib.request.Request(url, data=body, headers=headers or {}, method=method)
     try:
-        with urllib.request.urlopen(request, timeout=60, context=context) as answer:
+        with urllib.request.urlopen(request, timeout=600, context=context) as answer:
             return answer.status, answer.read(), {name.lower(): value for name, value in answer.headers.items()}
     except urllib.error.HTTPError as error:
         return error.code, error.read(), {name.lower(): value for name, value in error.headers.items()}
@@ -82,7 +82,7 @@ def ask(method, url, body=None, headers=None, context=None):
 def post(url, body, content_type="application/json"):
     request = urllib.request.Request(url, data=body.encode(), headers={"Content-Type": content_type})
     try:
-        with urllib.request.urlopen(request, timeout=60) as answer:
+        with urllib.request.urlopen(request, timeout=600) as answer:
             return answer.status, answer.read().decode(), dict(answer.headers)
     except urllib.error.HTTPError as error:
         return error.code, error.read().decode(), dict(error.headers)
@@ -90,7 +90,7 @@ def post(url, body, content_type="application/json"):
 
 def get(url):
     try:
-        with urllib.request.urlopen(url, timeout=60) as answer:
+        with urllib.request.urlopen(url, timeout=600) as answer:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, error.read().decode()
