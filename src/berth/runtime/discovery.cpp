@@ -8,6 +8,7 @@
 #include <tuple>
 #include <utility>
 
+#include "berth/base/file_time.hpp"
 #include "berth/base/format.hpp"
 #include "berth/base/utf8.hpp"
 #include "berth/runtime/entry_rules.hpp"
@@ -50,9 +51,7 @@ std::string route_shape(std::string_view path) {
 bool is_within(const fs::path& path, const fs::path& folder) { return std::mismatch(folder.begin(), folder.end(), path.begin(), path.end()).first == folder.end(); }
 
 DiscoveryMemory::Stamp stamp_of(const struct stat& status) {
-    // Modulo 2^64: nanoseconds do not reach every time that a file can have.
-    const auto nanoseconds = [](const timespec& time) { return static_cast<std::int64_t>(static_cast<std::uint64_t>(time.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(time.tv_nsec)); };
-    return {status.st_dev, status.st_ino, nanoseconds(status.st_mtim), nanoseconds(status.st_ctim)};
+    return {status.st_dev, status.st_ino, file_nanoseconds(status.st_mtim), file_nanoseconds(status.st_ctim)};
 }
 
 class Scan {

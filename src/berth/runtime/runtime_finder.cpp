@@ -9,6 +9,7 @@
 #include <regex>
 
 #include "berth/async/sync_wait.hpp"
+#include "berth/base/file_time.hpp"
 #include "berth/base/format.hpp"
 #include "berth/base/ids.hpp"
 #include "berth/base/json.hpp"
@@ -359,7 +360,7 @@ std::string RuntimeFinder::ask_version(const RuntimeSpec& runtime) {
     const auto program = runtime.version.command.empty() ? on_path(runtime) : find_on_path(runtime.version.command, value("PATH"));
     struct stat status {};
     if (program.empty() || ::stat(program.c_str(), &status) != 0) return {};
-    const auto changed = static_cast<std::int64_t>(static_cast<std::uint64_t>(status.st_mtim.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(status.st_mtim.tv_nsec));
+    const auto changed = file_nanoseconds(status.st_mtim);
     {
         const std::lock_guard lock(mutex_);
         if (const auto known = versions_.find(program); known != versions_.end() && known->second.file == status.st_ino && known->second.changed == changed) return known->second.version;

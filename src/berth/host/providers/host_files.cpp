@@ -10,6 +10,7 @@
 #include <cstring>
 #include <string>
 
+#include "berth/base/file_time.hpp"
 #include "berth/base/format.hpp"
 #include "berth/host/providers/beneath.hpp"
 #include "berth/host/providers/files.hpp"
@@ -19,11 +20,6 @@ namespace {
 
 constexpr std::int64_t nanoseconds_per_second = 1'000'000'000;
 
-/// Modulo 2^64, as guests count: a file can have a time that 64 bits of nanoseconds do not reach.
-std::int64_t nanoseconds(const timespec& time) noexcept {
-    return static_cast<std::int64_t>(static_cast<std::uint64_t>(time.tv_sec) * nanoseconds_per_second + static_cast<std::uint64_t>(time.tv_nsec));
-}
-
 FileStat to_stat(const struct stat& raw) noexcept {
     FileStat stat;
     stat.device = raw.st_dev;
@@ -31,9 +27,9 @@ FileStat to_stat(const struct stat& raw) noexcept {
     stat.kind = S_ISDIR(raw.st_mode) ? FileKind::directory : S_ISREG(raw.st_mode) ? FileKind::regular : S_ISLNK(raw.st_mode) ? FileKind::symbolic_link : FileKind::unknown;
     stat.links = raw.st_nlink;
     stat.size = static_cast<std::uint64_t>(raw.st_size);
-    stat.accessed = nanoseconds(raw.st_atim);
-    stat.modified = nanoseconds(raw.st_mtim);
-    stat.changed = nanoseconds(raw.st_ctim);
+    stat.accessed = file_nanoseconds(raw.st_atim);
+    stat.modified = file_nanoseconds(raw.st_mtim);
+    stat.changed = file_nanoseconds(raw.st_ctim);
     return stat;
 }
 
