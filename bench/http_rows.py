@@ -65,6 +65,15 @@ class Server:
             total += int(fields[11]) + int(fields[12])
         return total / os.sysconf("SC_CLK_TCK")
 
+    def settle(self):
+        """Until it does nothing any more; some servers go on with requests whose client has gone."""
+        for _ in range(300):
+            before = self.cpu_seconds()
+            time.sleep(0.2)
+            if self.cpu_seconds() - before < 0.02:
+                return
+        raise RuntimeError(f"{self.name} does not come to rest")
+
     def resident(self):
         text = Path(f"/proc/{self.process.pid}/status").read_text()
         return int(re.search(r"VmRSS:\s+(\d+)", text)[1])
@@ -205,7 +214,10 @@ def open_loop(build, server, rate, seconds):
     """Latencies in us at a fixed rate of requests."""
     port, path = re.match(r"http://[^:/]+:(\d+)(/.*)?", server.url).groups()
     command = ["taskset", "-c", "1", build / "bench/open_loop", port, path or "/", str(rate), str(seconds)]
-    printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True)
+    if done.returncode != 0:
+        raise RuntimeError(f"{server.name}: {done.stderr.strip() or 'open_loop failed'}")
+    printed = done.stdout
     row = {name: float(value) for name, value in re.findall(r"^row (\S+) (\S+)$", printed, flags=re.M)}
     if row["failed"]:
         raise RuntimeError(f"{server.name}: {row['failed']:.0f} requests failed")
@@ -233,28 +245,44 @@ def fairness(build, wasmtime, root, rounds):
             servers.append(component)
             if wasmtime:
                 port = free_port()
-                servers.append(Server("wasmtime serve", [wasmtime, "serve", "-W", "timeout=30s", "--addr", f"127.0.0.1:{port}", module], f"http://127.0.0.1:{port}/"))
+                servers.append(Server("wasmtime serve", [wasmtime, "serve", "-W", "timeout=5s", "--addr", f"127.0.0.1:{port}", module], f"http://127.0.0.1:{port}/"))
             spins = {"berth": b"POST /api/functions/spin HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"}
-            rates = {server.name: 0.7 * server.load(2, folder) / 2 for server in servers}
-            if wasmtime:  # side by side at the rate that the slower one can bear
-                rates["berth component"] = rates["wasmtime serve"] = min(rates["berth component"], rates["wasmtime serve"])
-            for _ in range(rounds):
+            used = {server.name: [] for server in servers}
+            for round in range(rounds):
+                # What a server can do changes with the machine from minute to minute: asked again in each round, so that 70 % stay that.
+                rates = {server.name: 0.7 * server.load(2, folder) / 2 for server in servers}
+                for name, rate in rates.items():
+                    if rate < 1:
+                        raise RuntimeError(f"{name}: at full load it answered nothing within 2 s; others use the processors")
+                if wasmtime:  # side by side at the rate that the slower one can bear
+                    rates["berth component"] = rates["wasmtime serve"] = min(rates["berth component"], rates["wasmtime serve"])
                 for server in servers:
+                    rate = rates[server.name]
+                    used[server.name].append(rate)
                     alone, beside = shown.setdefault(server.name, ([], []))
-                    open_loop(build, server, rates[server.name], 0.5)
-                    alone.append(open_loop(build, server, rates[server.name], 3))
-                    spinner = Spinner(server, spins.get(server.name, b"GET / HTTP/1.1\r\nHost: localhost\r\nspin: 1\r\n\r\n"))
-                    try:
-                        time.sleep(0.3)
-                        beside.append(open_loop(build, server, rates[server.name], 3))
-                    finally:
-                        spinner.stop()
+                    open_loop(build, server, rate, 0.5)
+
+                    def busy(server=server, rate=rate, beside=beside):
+                        spinner = Spinner(server, spins.get(server.name, b"GET / HTTP/1.1\r\nHost: localhost\r\nspin: 1\r\n\r\n"))
+                        try:
+                            time.sleep(0.3)
+                            beside.append(open_loop(build, server, rate, 3))
+                        finally:
+                            spinner.stop()
+                        server.settle()
+
+                    # Once this first and once that: a machine that grows slower meanwhile does not always harm the same side.
+                    if round % 2:
+                        busy()
+                    alone.append(open_loop(build, server, rate, 3))
+                    if not round % 2:
+                        busy()
         finally:
             for server in servers:
                 server.stop()
     middle = lambda runs, what: statistics.median(run[what] for run in runs)
     for name, (alone, beside) in shown.items():
-        print(f"{name:<16} {rates[name]:.0f}/s: alone p50 {middle(alone, 'p50-us'):.0f} us, p99 {middle(alone, 'p99-us'):.0f} us; "
+        print(f"{name:<16} {statistics.median(used[name]):.0f}/s ({min(used[name]):.0f} to {max(used[name]):.0f} by the round): alone p50 {middle(alone, 'p50-us'):.0f} us, p99 {middle(alone, 'p99-us'):.0f} us; "
               f"beside a busy loop p50 {middle(beside, 'p50-us'):.0f} us, p99 {middle(beside, 'p99-us'):.0f} us")
     ratio = lambda what: statistics.median(b[what] / a[what] for a, b in zip(*shown["berth"]))
     rows = {"fair-p50": ratio("p50-us"), "fair-p99": ratio("p99-us")}

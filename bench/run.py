@@ -104,6 +104,8 @@ GOALS = {
     "soak-memory-mib": ("<=", 5, "MiB", "memory that mixed calls, half of them faults, leave after the first tenth"),
     "soak-descriptors": ("<=", 0, "", "descriptors they leave"),
     "soak-threads": ("<=", 0, "", "threads they leave"),
+    "soak-slots": ("<=", 8, "", "instances that can be there at once no longer; each thread may keep one idle for the next call"),
+    "soak-slots-there": ("info", None, "", "instances that can be there at once, counted up to 4,000"),
     "soak-failures": ("<=", 0, "", "calls that did not end as they must"),
     "soak-calls": ("info", None, "", "calls"),
     "revoke-wait-p999-ms": ("<=", 10, "ms", "a sleep under a revoked grant, from the revocation to the end of the call, 99.9th percentile"),
@@ -117,7 +119,7 @@ GOALS = {
 FULL_LENGTH = {"fn-saves-wrong": ("fn-saves-each", 50), "fn-saves-failures": ("fn-saves-each", 50), "stops-failures": ("stops-count", 1_000_000), "markers-found": ("markers-calls", 1_000_000),
                "fn-mixed-memory-mb": ("fn-mixed-calls", 100_000), "fn-mixed-descriptors": ("fn-mixed-calls", 100_000), "fn-mixed-children": ("fn-mixed-calls", 100_000),
                "revoke-wait-p999-ms": ("revoke-tries", 1_000_000), "revoke-late-effects": ("revoke-tries", 1_000_000),
-               "soak-memory-mib": ("soak-calls", 1_000_000), "soak-descriptors": ("soak-calls", 1_000_000), "soak-threads": ("soak-calls", 1_000_000)}
+               "soak-memory-mib": ("soak-calls", 1_000_000), "soak-descriptors": ("soak-calls", 1_000_000), "soak-threads": ("soak-calls", 1_000_000), "soak-slots": ("soak-calls", 1_000_000), "soak-failures": ("soak-calls", 1_000_000)}
 
 
 def say(text):
@@ -170,7 +172,8 @@ class Bench:
         with tempfile.TemporaryDirectory() as folder:
             environment = {"PATH": os.environ["PATH"], "HOME": folder}
             guest = root / "bench/hello.wat"
-            ours = [self.berth, "run", str(guest)]
+            berth = self.installed(folder)
+            ours = [berth, "run", str(guest)]
             if self.wasmtime:
                 theirs = [self.wasmtime, "run", "-C", "cache=y", str(guest)]
                 for command in (ours, theirs):
@@ -182,12 +185,21 @@ class Bench:
             program = self.go_program(folder)
             if program:
                 megabytes = program.stat().st_size / 1e6
-                command = [self.berth, "run", str(program), "--version"]
+                command = [berth, "run", str(program), "--version"]
                 whole_process(command, environment)
                 took = statistics.median(whole_process(command, environment)[0] for _ in range(15)) * 1e3
                 rows["start-cached-program"] = took / (10 + 5 * megabytes)
                 print(f"{program.name}: {megabytes:.1f} MB of wasm, {took:.1f} ms from the cache")
         return rows
+
+    def installed(self, folder):
+        """The binary as ./dev dist ships it and as its peer was installed: without debug information, in a file that was written in
+        one go. Pages of a file as the linker leaves it are mapped in smaller pieces: some 60 page faults more in each process."""
+        binary = Path(folder) / "installed/bin/berth"
+        binary.parent.mkdir(parents=True)
+        subprocess.run(["strip", "--strip-debug", "-o", binary, self.berth], check=True)
+        (binary.parent.parent / "share").symlink_to(root / "share")
+        return str(binary)
 
     def journal(self):
         rows = {}

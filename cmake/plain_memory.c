@@ -1,7 +1,8 @@
 /* memcpy, malloc and their like without the thread sanitizer, for the Rust library in builds with it (cmake/berth_native.cmake). That
  * library is not instrumented, so the sanitizer sees nothing of what orders its memory, and yet it would look at each byte that passes
- * through the C library's functions and take what one thread allocates and another frees for a race. Each such report is looked up
- * in the tables of lines before tests/support/tsan.supp sets it aside, which makes compiling a module a hundred times slower.
+ * through the C library's functions and take what one thread allocates and another frees for a race. To suppress such reports would
+ * make compiling a module a hundred times slower, each being looked up in the tables of lines first, and would set aside what is
+ * true of our own code below a call of the engine: a suppression goes by any frame of the stack. With these there is none to suppress.
  * Compiled with -fno-builtin and without the recognition of loops, which would make each of these call itself. */
 #define _GNU_SOURCE
 #include <dlfcn.h>

@@ -150,15 +150,18 @@ set_up() {
   mkdir -p "$CCACHE_DIR" "$cache_root/cargo"
 }
 
+# configure: the preset's build folder, when it is not there yet.
+configure() {
+  [ ! -f "build/$preset/build.ninja" ] || return 0
+  say "configuring build/$preset"
+  cmake --preset "$preset" >"$cache_root/cmake-$preset.log" 2>&1 || { cat "$cache_root/cmake-$preset.log" >&2; say_error "cmake failed"; exit 70; }
+}
+
 # build TARGET…: configures the preset when needed and builds.
 build() {
-  local folder="build/$preset"
-  if [ ! -f "$folder/build.ninja" ]; then
-    say "configuring $folder"
-    cmake --preset "$preset" >"$cache_root/cmake-$preset.log" 2>&1 || { cat "$cache_root/cmake-$preset.log" >&2; say_error "cmake failed"; exit 70; }
-  fi
+  configure
   say "building $*"
-  cmake --build "$folder" --target "$@" >&2 || { say_error "the build failed"; exit 70; }
+  cmake --build "build/$preset" --target "$@" >&2 || { say_error "the build failed"; exit 70; }
 }
 
 # The binary with the links that choose a world's verbs by name beside it.

@@ -1,6 +1,7 @@
 main() {
   usage "./dev dist
-Builds build/berth-VERSION-linux-x86_64.tar.gz: the binary, its links, share/, the licence and the notices." "$@"
+Builds build/berth-VERSION-linux-x86_64.tar.gz: the binary (without debug
+information), its links, share/, the licence and the notices." "$@"
   common_flags "$@"
   refuse_rest
   set_up
@@ -12,6 +13,7 @@ Builds build/berth-VERSION-linux-x86_64.tar.gz: the binary, its links, share/, t
   rm -rf "$folder"
   mkdir -p "$folder/bin"
   cp "build/$preset/bin/berth" "build/$preset/bin/berth-fn-exec" "$folder/bin/"
+  strip --strip-debug "$folder/bin/berth" "$folder/bin/berth-fn-exec"
   local link
   for link in glyph starkvm starkc vudo dol-codegen; do ln -s berth "$folder/bin/$link"; done
   cp -rL share LICENSE "$folder/"

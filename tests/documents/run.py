@@ -55,6 +55,7 @@ commands = [
     ("replay a.bj", "replay"),
     ("trace show a.bj", "trace_entry journal"),
     ("trace show denied.bj", "trace_entry journal"),
+    ("trace show later.bj", "trace_entry journal"),
     ("trace diff a.bj b.bj", "trace_difference"),
     ("policy explain denied.bj", "refusal"),
     ("policy suggest a.bj denied.bj", "policy_suggestion"),
@@ -75,6 +76,7 @@ with tempfile.TemporaryDirectory(prefix="berth-documents-") as temporary:
     folder = Path(temporary)
     shutil.copytree(cases / "fixtures", folder / "fixtures")
     (folder / "home").mkdir()
+    shutil.copy(cases.parent.parent / "fuzz/corpus/journal/later_call", folder / "later.bj")  # of an instance that stays
     (folder / "narrow.yaml").write_text("policy: 1\ngrants: {log.write: {}}\n")
     (folder / "wide.yaml").write_text("policy: 1\ngrants: {log.write: {}, time.now: {}}\n")
     (folder / "plan.yaml").write_text("plan: 1\nrun: {file: fixtures/kit.wat, call: add, arguments: [2, 40]}\nfaults: {fuel: 2, memory: 2}\n")

@@ -98,7 +98,8 @@ def a_capability_is_taken_away_from_a_running_call():
             address = f"{admin}/admin/calls/{call}/revoke"
             equal(ask("POST", address, b'{"capability":"time.nwo"}')[0], 400)
             equal(ask("POST", address, b"{}")[0], 400)
-            equal(as_json(ask("POST", address, b'{"capability":"net.fetch"}'))["held"], False)
+            # Until the module is compiled and its grants are settled, what is taken away is noted for the call, and counts as held.
+            until(lambda: as_json(ask("POST", address, b'{"capability":"net.fetch"}'))["held"] is False, "an answer by the guest's own grants")
             status, text, _ = cli("policy", "revoke", call, "time.now", "--json", "--url", admin, home=home)
             equal((status, document(text, "berth.revoked", home)["held"]), (0, True))
             caller.join(60)

@@ -152,21 +152,74 @@ def pooled_instances_serve_several_calls_and_go_after_a_fault():
             equal(calls(server, "[1]")[0][1], "1")
             assert post(server.url + "/api/functions/command", "{}")[0] >= 400  # a command cannot be entered twice
         assert any("a command and a component have a fresh instance" in line for line in server.errors), server.errors
-        # A journal and a receipt tell all of their instance: such calls have one of their own, the others go on as before.
-        (Path(folder) / "journals").mkdir()
+
+
+@case
+def calls_of_one_instance_are_recorded_one_behind_the_other_and_replay_with_what_they_left():
+    # The first call of an instance draws a number and keeps it; what later ones answer depends on it.
+    guest = """(module
+      (import "wasi_snapshot_preview1" "random_get" (func $random (param i32 i32) (result i32)))
+      (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+      (memory (export "memory") 1) (data (i32.const 16) "\\20\\00\\00\\00\\05\\00\\00\\00") (data (i32.const 32) "said\\0a")
+      (global $n (mut i32) (i32.const 0))
+      (func (export "next") (param i32) (result i32)
+        (if (i32.eqz (local.get 0)) (then (unreachable)))
+        (if (i32.eqz (global.get $n)) (then (drop (call $random (i32.const 0) (i32.const 2)))))
+        (drop (call $write (i32.const 2) (i32.const 16) (i32.const 1) (i32.const 64)))
+        (if (i32.eq (local.get 0) (i32.const 7)) (then (drop (memory.grow (i32.const 3)))))
+        (global.set $n (i32.add (global.get $n) (i32.const 1)))
+        (i32.add (i32.load (i32.const 0)) (global.get $n))))"""
+    with tempfile.TemporaryDirectory(prefix="berth-kept-") as folder:
+        home = {"PATH": os.environ["PATH"], "HOME": folder}
+
+        def berth(*words):
+            return subprocess.run([binary, *map(str, words)], capture_output=True, text=True, env=home)
+
         (Path(folder) / "functions").mkdir()
-        (Path(folder) / "count.wat").rename(Path(folder) / "functions/count.wat")
-        (Path(folder) / "count.yaml").rename(Path(folder) / "functions/count.yaml")
-        with serving(f"{folder}/functions", "--port", "0", "--isolation", "pooled", "--record", f"{folder}/journals") as server:
-            equal([answer[1] for answer in calls(server, "[1]", "[1]")], ["1", "1"])
-        assert any("each call has an instance of its own" in line for line in server.errors), server.errors
-        journals = sorted((Path(folder) / "journals").glob("*.bj"))
-        equal(len(journals), 2)
-        for journal in journals:
-            replayed = subprocess.run([binary, "replay", journal], capture_output=True, text=True, env={"PATH": os.environ["PATH"], "HOME": folder})
-            assert replayed.returncode == 0, replayed.stderr
-        with serving(f"{folder}/functions", "--port", "0", "--isolation", "pooled") as server:
-            equal([answer[1] for answer in calls(server, "[1]", "[1]")], ["1", "2"])
+        (Path(folder) / "functions/draw.wat").write_text(guest)
+        (Path(folder) / "functions/draw.yaml").write_text("entry: next\n")
+        journals, receipts = Path(folder) / "journals", Path(folder) / "receipts"
+        receipts.mkdir()
+        assert berth("keygen", "--no-passphrase", f"{folder}/key").returncode == 0
+        with serving(f"{folder}/functions", "--port", "0", "--isolation", "pooled", "--set", "functions.pooled_calls=3", "--record", str(journals), "--receipt", str(receipts), "--key", f"{folder}/key",
+                     "--allow", "random", env=home) as server:
+            calls = [post(server.url + "/api/functions/draw", body) for body in ("[1]", "[7]", "[1]", "[1]", "[0]", "[1]")]
+        equal([status for status, _, _ in calls], [200, 200, 200, 200, 500, 200])
+        ids = [{name.lower(): value for name, value in headers.items()}["x-request-id"] for _, _, headers in calls]  # nobody sent another
+        numbers = [int(text) if status == 200 else 0 for status, text, _ in calls]
+        equal([numbers[1] - numbers[0], numbers[2] - numbers[0]], [1, 2])  # the fourth came into the next instance, the sixth into a third
+
+        def opened(call):
+            shown = berth("trace", "show", journals / f"{call}.bj")
+            return json.loads(shown.stdout.splitlines()[0])
+
+        equal([opened(call).get("before", {}).get("name") for call in ids], [None, ids[0], ids[1], None, ids[3], None])
+        for call, (status, _, _), earlier in zip(ids, calls, (0, 1, 2, 0, 1, 0)):
+            played = berth("replay", journals / f"{call}.bj", "--format", "json")
+            assert played.returncode in (0, 134), played.stderr
+            document = json.loads(played.stdout)
+            equal((document["earlier_calls"], document["complete"], document["code"]), (earlier, True, "ok" if status == 200 else "trap"))
+            checked = berth("verify-receipt", receipts / f"{call}.receipt", "--journal", journals / f"{call}.bj", "--rerun")
+            equal((checked.returncode, checked.stderr), (0, ""))
+        # Each journal holds by the ones before it.
+        stepped = berth("replay", journals / f"{ids[2]}.bj", "--step")
+        assert "replayed the 2 calls before it in the same instance" in stepped.stderr, stepped.stderr
+        first = journals / f"{ids[0]}.bj"
+        kept = first.read_bytes()
+        first.write_bytes((journals / f"{ids[3]}.bj").read_bytes())
+        other = berth("replay", journals / f"{ids[2]}.bj")
+        assert "journal_mismatch" in other.stderr and ids[0] in other.stderr, other.stderr
+        first.unlink()
+        missing = berth("verify-receipt", receipts / f"{ids[1]}.receipt", "--journal", journals / f"{ids[1]}.bj", "--rerun")
+        assert missing.returncode != 0 and "the call before it in the same instance is not there" in missing.stderr, missing.stderr
+        first.write_bytes(kept)
+        equal(berth("replay", journals / f"{ids[2]}.bj").returncode, 0)
+        # Where only receipts are written the roots are those of whole chains as well, and calls without either have their own instances.
+        (Path(folder) / "functions/draw.yaml").write_text("entry: next\nreceipts: true\n")
+        with serving(f"{folder}/functions", "--port", "0", "--isolation", "pooled", "--set", f"functions.receipts_dir={receipts}", "--key", f"{folder}/key", "--allow", "random", env=home) as server:
+            answers = [int(post(server.url + "/api/functions/draw", "[1]")[1]) for _ in range(3)]
+        equal([answers[1] - answers[0], answers[2] - answers[0]], [1, 2])
+        equal(len(list(receipts.glob("*.receipt"))), 9)
 
 
 @case
@@ -288,14 +341,17 @@ def large_modules_are_compiled_apart_within_their_time():
 
 @case
 def limits_and_traps_have_their_status_and_the_host_lives():
-    with serving(str(root / "tests/cli/fixtures/kit"), "--port", "0", "--timeout", "50ms") as server:
-        status, text, _ = post(server.url + "/api/functions/spin", "")
-        equal((status, json.loads(text)["error"]["code"]), (504, "timeout"))
+    kit = str(root / "tests/cli/fixtures/kit")
+    with serving(kit, "--port", "0", "--timeout", "50ms") as server:  # only what never ends is called here
+        for _ in range(2):
+            status, text, _ = post(server.url + "/api/functions/spin", "")
+            equal((status, json.loads(text)["error"]["code"]), (504, "timeout"))
+        text = get(server.url + "/metrics")[1]
+        assert 'function="spin",engine="wasm",outcome="timeout"} 2\n' in text
+    with serving(kit, "--port", "0") as server:
         status, text, _ = post(server.url + "/api/functions/trap", "")
         equal((status, json.loads(text)["error"]["code"]), (500, "trap"))
         equal(post(server.url + "/api/functions/ok", "")[0], 200)
-        text = get(server.url + "/metrics")[1]
-        assert 'function="spin",engine="wasm",outcome="timeout"} 1\n' in text
 
 
 @case

@@ -7,13 +7,13 @@
 #include <climits>
 #include <cstdlib>
 #include <fstream>
-#include <thread>
 
 #include "berth/app/live_network.hpp"
 #include "berth/runtime/component_functions.hpp"
 #include "berth/app/advisories.hpp"
 #include "berth/app/compile_apart.hpp"
 #include "berth/base/format.hpp"
+#include "berth/base/processors.hpp"
 #include "berth/capability/policy_file.hpp"
 #include "berth/engine/code_cache.hpp"
 #include "berth/engine/wasm_engine.hpp"
@@ -50,7 +50,8 @@ std::filesystem::path find_share() {
 }  // namespace
 
 Folders Folders::find() {
-    return {find_share(), from_environment("XDG_CACHE_HOME", ".cache"), from_environment("XDG_STATE_HOME", ".local/state")};
+    const auto state = from_environment("XDG_STATE_HOME", ".local/state");
+    return {find_share(), from_environment("XDG_CACHE_HOME", ".cache"), state, state};
 }
 
 std::string_view berth_version() noexcept { return "0.1.0"; }
@@ -180,9 +181,9 @@ Application::Application(ApplicationOptions options)
     worlds_ = {bare_.get(), wasi_.get()};
     if (options_.use_cache) {
         // Without a place for the key nothing is kept on disk, since nothing read back could be trusted.
-        const bool on_disk = !options_.folders.cache.empty() && !options_.folders.state.empty();
+        const bool on_disk = !options_.folders.cache.empty() && !options_.folders.keys.empty();
         cache_ = std::make_unique<CodeCache>(CodeCache::Options{.directory = on_disk ? options_.folders.cache / "code" : std::filesystem::path(),
-                                                                .key_file = on_disk ? options_.folders.state / "cache.key" : std::filesystem::path()});
+                                                                .key_file = on_disk ? options_.folders.keys / "cache.key" : std::filesystem::path()});
     }
     for (char** variable = environ; variable != nullptr && *variable != nullptr; ++variable) {
         environment_.emplace_back(*variable);
@@ -323,7 +324,7 @@ Result<SettledPolicy> Application::settle(const PolicyRequest& request, World wo
     for (const auto& allowed : request.allow) BERTH_TRYV(policy.allow(allowed, "--allow"));
     any = any || !request.mounts.empty() || !request.environment.empty() || !request.allow.empty() || request.deny_all || !policy.from.empty();
 
-    auto defaults = default_limits(berth::name(world), std::max(1u, std::thread::hardware_concurrency()));
+    auto defaults = default_limits(berth::name(world), usable_processors());
     if (request.by_a_person && chosen == nullptr) {
         for (const auto limit : {Limit::fuel, Limit::wall, Limit::input, Limit::output, Limit::total_memory, Limit::host_call}) defaults.set(limit, Limits::unlimited);
         defaults.set(Limit::memory, std::uint64_t{4} << 30);
@@ -389,6 +390,17 @@ Result<std::shared_ptr<const WasmProgram>> Application::load_for_replay(ByteView
         return ProgramTerms{.policy = Policy{.missing = Missing::deny_at_call}, .limits = limits};
     };
     return WasmProgram::load(std::move(engine), worlds_, cache_.get(), module, options, progress);
+}
+
+Result<void> keep_module(const std::filesystem::path& folder, const std::filesystem::path& file, const Digest& digest) {
+    std::error_code error;
+    std::filesystem::create_directories(folder / "modules", error);
+    const auto kept = folder / "modules" / (to_hex(digest) + ".wasm");
+    if (std::filesystem::exists(kept, error)) return {};
+    std::filesystem::copy_file(file, kept.string() + ".part", std::filesystem::copy_options::overwrite_existing, error);
+    if (!error) std::filesystem::rename(kept.string() + ".part", kept, error);
+    if (error) return fail(Code::cannot_create, format("{} cannot be written: {}", kept.string(), error.message()));
+    return {};
 }
 
 }  // namespace berth

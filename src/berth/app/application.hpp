@@ -36,7 +36,8 @@ namespace worlds::wasi { class WasiWorld; }
 struct Folders {
     std::filesystem::path share;  // presets and other shipped data, found relative to the binary
     std::filesystem::path cache;  // may be deleted at any time; empty: no cache
-    std::filesystem::path state;  // keys and records
+    std::filesystem::path state;  // records, and what else lasts; state.dir names another one
+    std::filesystem::path keys;   // the key of the cache: the user's, whatever state.dir says; empty: nothing compiled is kept
 
     /// From the environment (XDG_CACHE_HOME, XDG_STATE_HOME, HOME) and the place of the running binary.
     static Folders find();
@@ -165,5 +166,8 @@ std::string_view limit_enforcement(Limit limit) noexcept;
 std::string_view process_limit_enforcement(Limit limit) noexcept;
 
 std::string_view berth_version() noexcept;
+
+/// Keeps the bytes of a module in a folder of journals, each module once, so that the calls can be replayed from there.
+Result<void> keep_module(const std::filesystem::path& folder, const std::filesystem::path& file, const Digest& digest);
 
 }  // namespace berth

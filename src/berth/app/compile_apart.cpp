@@ -19,6 +19,7 @@
 #include "berth/base/format.hpp"
 #include "berth/base/hash.hpp"
 #include "berth/base/limits.hpp"
+#include "berth/base/sanitizers.hpp"
 #include "berth/engine/code_cache.hpp"
 #include "berth/engine/component.hpp"
 #include "berth/engine/instrument.hpp"
@@ -211,19 +212,7 @@ Result<std::shared_ptr<const CompiledModule>> compile_apart(ByteView wasm, bool 
     return compiled;
 }
 
-bool compile_apart_bounds_memory() noexcept {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-    return false;
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-    return false;
-#else
-    return true;
-#endif
-#else
-    return true;
-#endif
-}
+bool compile_apart_bounds_memory() noexcept { return !address_sanitized && !thread_sanitized; }
 
 int compile_apart_main(int argc, char** argv) {
     const auto memory = argc == 9 ? number(argv[8]) : std::nullopt;

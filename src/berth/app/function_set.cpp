@@ -18,18 +18,6 @@ namespace berth {
 
 namespace {
 
-/// Keeps the bytes of a module in a folder of journals, so that they can be replayed from there.
-Result<void> keep_module(const std::filesystem::path& folder, const std::filesystem::path& file, const Digest& digest) {
-    std::error_code error;
-    std::filesystem::create_directories(folder / "modules", error);
-    const auto kept = folder / "modules" / (to_hex(digest) + ".wasm");
-    if (std::filesystem::exists(kept, error)) return {};
-    std::filesystem::copy_file(file, kept.string() + ".part", std::filesystem::copy_options::overwrite_existing, error);
-    if (!error) std::filesystem::rename(kept.string() + ".part", kept, error);
-    if (error) return fail(Code::cannot_create, format("{} cannot be written: {}", kept.string(), error.message()));
-    return {};
-}
-
 /// Loads one wasm function; what is wrong with it becomes its diagnostics.
 WasmFunctions::Served load_wasm(Application& application, DiscoveredFunction found, const PolicyRequest& policy, Progress& progress, std::string& preset, std::uint32_t pooled) {
     WasmFunctions::Served served;
@@ -238,7 +226,6 @@ void FunctionSet::take_wasm(std::vector<DiscoveredFunction> found, Progress& pro
     }
     std::erase_if(good_, [&](const auto& each) { return std::none_of(served.begin(), served.end(), [&](const auto& one) { return one.function->name == each.first; }); });
     settle_mounts(served);
-    if (request_.settings.pooled != 0 && !application_.options().record_folder.empty()) notices_.push_back("functions.isolation: pooled holds for calls that are not recorded; while --record is given each call has an instance of its own");
     if (!under_preset.empty()) notices_.push_back(format("preset wasi applies to {}; berth policy explain FILE shows what it grants", under_preset));
     auto& application = application_;
     auto engine = std::make_unique<WasmFunctions>(WasmHost{.clock = application.clock(),

@@ -6,10 +6,10 @@
 #include <charconv>
 #include <fstream>
 #include <iterator>
-#include <thread>
 
 #include "berth/app/listen_address.hpp"
 #include "berth/base/format.hpp"
+#include "berth/base/processors.hpp"
 #include "berth/base/units.hpp"
 #include "berth/base/utf8.hpp"
 #include "berth/runtime/manifest_reader.hpp"
@@ -279,7 +279,7 @@ Result<FunctionSettings> FunctionSettings::from(const Config& config, Applicatio
     process.environment = std::move(environment);
     process.home = folders.state.empty() ? fs::path() : folders.state / "home";
     process.state = folders.state;
-    process.defaults = default_limits("subprocess", std::max(1U, std::thread::hardware_concurrency()));
+    process.defaults = default_limits("subprocess", usable_processors());
     BERTH_TRY(const auto timeout, parse_duration(config.value("functions.timeout")));
     const auto& timeouts = config.all("functions.timeout");
     if (timeouts.size() > 1 && (timeout < std::chrono::milliseconds(100) || timeout > discovery.manifests.max_timeout)) {

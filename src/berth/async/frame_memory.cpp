@@ -4,21 +4,14 @@
 #include <new>
 #include <utility>
 
+#include "berth/base/sanitizers.hpp"
+
 namespace berth::detail {
-
-#ifndef __has_feature  // clang's
-#define __has_feature(name) 0
-#endif
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-
-// What is used after its end is found only where it is really given back.
-void* take_frame(std::size_t size) { return ::operator new(size); }
-void give_frame(void* frame, std::size_t size) noexcept { ::operator delete(frame, size); }
-
-#else
 
 namespace {
 
+// What is used after its end is found only where it is really given back.
+constexpr bool keeps = !address_sanitized && !thread_sanitized;
 constexpr std::size_t step = 256;      // sizes are rounded up to it
 constexpr std::size_t classes = 32;    // up to 8 KiB
 constexpr unsigned most_kept = 32;     // of each class: about 4 MiB a thread when all are full
@@ -55,6 +48,7 @@ std::size_t class_of(std::size_t size) noexcept { return (size - 1) / step; }
 }  // namespace
 
 void* take_frame(std::size_t size) {
+    if (!keeps) return ::operator new(size);
     const auto index = class_of(size);
     if (index >= classes) return ::operator new(size);
     auto& of = stock.of[index];
@@ -64,6 +58,7 @@ void* take_frame(std::size_t size) {
 }
 
 void give_frame(void* frame, std::size_t size) noexcept {
+    if (!keeps) return ::operator delete(frame, size);
     const auto index = class_of(size);
     if (index < classes) {
         if (!stock.open) [[unlikely]] open_stock();
@@ -76,7 +71,5 @@ void give_frame(void* frame, std::size_t size) noexcept {
     }
     ::operator delete(frame);
 }
-
-#endif
 
 }  // namespace berth::detail

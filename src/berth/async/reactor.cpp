@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <pthread.h>
-#include <sched.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -18,6 +17,7 @@
 
 #include "berth/async/offload.hpp"
 #include "berth/async/reactor_body.hpp"
+#include "berth/base/processors.hpp"
 
 namespace berth {
 
@@ -49,7 +49,9 @@ std::thread start_quiet_thread(F f) {
     });
 }
 
-constexpr auto long_guest = std::chrono::milliseconds(1);
+constexpr std::chrono::nanoseconds long_guest = std::chrono::milliseconds(1);
+constexpr auto late_guest = long_guest * 3 / 4;
+static_assert(late_guest > late_guest.zero());
 
 std::optional<std::chrono::nanoseconds> read_clock(clockid_t clock) noexcept {
     timespec time{};
@@ -81,18 +83,11 @@ bool runnable(pid_t thread) noexcept {
 /// tick, or waits. One that the system merely does not run would not be helped by another thread.
 bool is_late(pid_t thread, std::optional<std::chrono::nanoseconds> before) noexcept {
     const auto now = processor_time_of(thread);
-    if (!now || !before || *now - *before >= long_guest * 3 / 4) return true;
+    if (!now || !before || *now - *before >= late_guest) return true;
     return !runnable(thread);
 }
 
 void drop_priority(pid_t thread) noexcept { setpriority(PRIO_PROCESS, static_cast<id_t>(thread), 19); }
-
-unsigned usable_processors() noexcept {
-    cpu_set_t set;
-    CPU_ZERO(&set);
-    if (sched_getaffinity(0, sizeof set, &set) == 0) return static_cast<unsigned>(CPU_COUNT(&set));
-    return std::max(1U, std::thread::hardware_concurrency());
-}
 
 }  // namespace
 

@@ -1,9 +1,22 @@
 #include "berth/base/ids.hpp"
 
+#include <algorithm>
 #include <array>
 #include <random>
 
 namespace berth {
+
+namespace {
+
+/// The two hexadecimal digits of each byte.
+constexpr auto byte_digits = [] {
+    constexpr std::string_view digits = "0123456789abcdef";
+    std::array<std::array<char, 2>, 256> table{};
+    for (std::size_t byte = 0; byte < 256; ++byte) table[byte] = {digits[byte >> 4], digits[byte & 0x0F]};
+    return table;
+}();
+
+}  // namespace
 
 std::string uuid_v7(WallTime now, std::uint64_t random_high, std::uint64_t random_low) {
     const auto milliseconds = static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(now.time_since_epoch()).count());
@@ -13,13 +26,12 @@ std::string uuid_v7(WallTime now, std::uint64_t random_high, std::uint64_t rando
     bytes[7] = static_cast<std::uint8_t>(random_high);
     bytes[8] = static_cast<std::uint8_t>(0x80 | (random_low >> 56 & 0x3F));
     for (int i = 9; i < 16; ++i) bytes[static_cast<std::size_t>(i)] = static_cast<std::uint8_t>(random_low >> (8 * (15 - i)));
-    constexpr std::string_view digits = "0123456789abcdef";
     std::string text(36, '-');
-    std::size_t at = 0;
-    for (const auto byte : bytes) {
-        if (at == 8 || at == 13 || at == 18 || at == 23) ++at;
-        text[at++] = digits[byte >> 4];
-        text[at++] = digits[byte & 0x0F];
+    auto* out = text.data();
+    const auto* from = bytes.data();
+    for (const int size : {4, 2, 2, 2, 6}) {  // of the groups, in bytes
+        for (int i = 0; i < size; ++i, out += 2) std::ranges::copy(byte_digits[*from++], out);
+        ++out;
     }
     return text;
 }

@@ -227,7 +227,9 @@ Result<std::vector<Policy>> policies_of(const YamlNode& node, const std::filesys
 
 Result<std::vector<Policy>> parse_policies(std::string_view text, const std::filesystem::path& file) {
     BERTH_TRY(const auto document, parse_yaml(text, file.string()));
-    if (document.is_null()) return fail(Code::config_error, format("{}: the file is empty; a policy starts with \"policy: 1\"", file.string()));
+    if (document.is_null() || (document.is_sequence() && document.items.empty())) {
+        return fail(Code::config_error, format("{}: there is no policy in it; a policy starts with \"policy: 1\"", file.string()));
+    }
     return policies_of(document, file);
 }
 

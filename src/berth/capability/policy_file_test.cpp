@@ -52,7 +52,7 @@ TEST(PolicyFile, EveryProblemIsReportedWithItsPlaceAndTheNearestName) {
 }
 
 TEST(PolicyFile, VersionAndFormAreChecked) {
-    for (const auto* bad : {"", "grants: {}", "policy: 2", "policy: x", "[1]", "text", "policy: 1\ngrants: [a]", "policy: 1\nmounts: {x: {path: /does/not/exist}}", "policy: 1\nmounts: {\"../x\": {path: /tmp}}",
+    for (const auto* bad : {"", "[]", "grants: {}", "policy: 2", "policy: x", "[1]", "text", "policy: 1\ngrants: [a]", "policy: 1\nmounts: {x: {path: /does/not/exist}}", "policy: 1\nmounts: {\"../x\": {path: /tmp}}",
                             "policy: 1\npolicy: 1", "policy: 1\nlimits: {wall: 30}", "policy: 1\nmounts: {x: {}}", "policy: 1\ngrants: {fs.read: {paths: [[]]}}"}) {
         const auto parsed = parse_policies(bad, "p.yaml");
         EXPECT_FALSE(parsed) << bad;

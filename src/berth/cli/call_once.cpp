@@ -1,26 +1,33 @@
 #include "berth/cli/call_once.hpp"
 
 #include "berth/async/sync_wait.hpp"
-#include "berth/runtime/runtime.hpp"
-#include "berth/runtime/wasm_functions.hpp"
 
 namespace berth::cli {
 
+ProgramCalls::ProgramCalls(Application& application, std::shared_ptr<const WasmProgram> program, const std::string& name, DenialListener* denials)
+    : application_(application),
+      program_(std::move(program)),
+      function_(std::make_shared<Function>(Function{.name = name, .world = std::string(berth::name(program_->world_kind())), .limits = program_->limits()})),
+      functions_({.clock = application.clock(),
+                  .random = application.random(),
+                  .network = application.network(),
+                  .log = application.log(),
+                  .environment = application.environment(),
+                  .record_folder = {},
+                  .metrics = [](World) -> HostMetrics* { return nullptr; },
+                  .denials = denials},
+                 {WasmFunctions::Served{.function = function_, .program = program_, .entry = {}, .arguments = {}}}),
+      runtime_({.clock = application.clock(), .metrics = application.metrics()}, {&functions_}) {}
+
+Outcome ProgramCalls::call(Call call) { return sync_wait(runtime_.call(std::move(call))); }
+
+Result<std::unique_ptr<WasmInstance>> ProgramCalls::open_instance() const {
+    return WasmInstance::open(program_, application_.clock(), application_.random(), application_.network(), application_.environment());
+}
+
 Outcome call_once(Application& application, std::shared_ptr<const WasmProgram> program, Call call, DenialListener* denials) {
-    const auto function = std::make_shared<Function>(Function{.name = call.function, .world = std::string(berth::name(program->world_kind())), .limits = program->limits()});
-    std::vector<WasmFunctions::Served> served;
-    served.push_back({.function = function, .program = std::move(program), .entry = {}, .arguments = {}});
-    WasmFunctions functions({.clock = application.clock(),
-                             .random = application.random(),
-                             .network = application.network(),
-                             .log = application.log(),
-                             .environment = application.environment(),
-                             .record_folder = {},
-                             .metrics = [](World) -> HostMetrics* { return nullptr; },  // nobody could read them: the process ends with the call
-                             .denials = denials},
-                            std::move(served));
-    Runtime runtime({.clock = application.clock(), .metrics = application.metrics()}, {&functions});
-    return sync_wait(runtime.call(std::move(call)));
+    ProgramCalls calls(application, std::move(program), call.function, denials);
+    return calls.call(std::move(call));
 }
 
 std::int64_t HashedInput::read(MutableBytes out) {

@@ -7,10 +7,32 @@
 #include "berth/host/providers/console.hpp"
 #include "berth/runtime/call.hpp"
 #include "berth/runtime/outcome.hpp"
+#include "berth/runtime/runtime.hpp"
+#include "berth/runtime/wasm_functions.hpp"
+#include "berth/runtime/wasm_instance.hpp"
 
 namespace berth::cli {
 
-/// Makes one call of a program on this thread, through everything that calls of a server go through as well. Nobody counts it.
+/// A program whose calls go through everything that calls of a server go through as well, on the thread that makes them. Nobody
+/// counts them: the process ends behind them.
+class ProgramCalls {
+public:
+    /// `name` is the function that the calls name.
+    ProgramCalls(Application& application, std::shared_ptr<const WasmProgram> program, const std::string& name, DenialListener* denials);
+
+    Outcome call(Call call);
+    /// An instance for several calls (Call::instance).
+    Result<std::unique_ptr<WasmInstance>> open_instance() const;
+
+private:
+    Application& application_;
+    std::shared_ptr<const WasmProgram> program_;  // with its instances
+    std::shared_ptr<Function> function_;          // with the calls of it
+    WasmFunctions functions_;
+    Runtime runtime_;
+};
+
+/// Makes one call of a program.
 Outcome call_once(Application& application, std::shared_ptr<const WasmProgram> program, Call call, DenialListener* denials);
 
 /// Streams that know the content id of what went through them.

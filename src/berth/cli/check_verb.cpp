@@ -12,6 +12,7 @@
 #include "berth/base/format.hpp"
 #include "berth/base/ids.hpp"
 #include "berth/base/json.hpp"
+#include "berth/base/processors.hpp"
 #include "berth/cli/call_once.hpp"
 #include "berth/cli/interrupt.hpp"
 #include "berth/cli/scratch_folder.hpp"
@@ -58,7 +59,7 @@ public:
                 break;
             }
             case Kind::load:
-                for (unsigned i = 0; i < 2 * std::max(1U, std::thread::hardware_concurrency()); ++i) {
+                for (unsigned i = 0; i < 2 * usable_processors(); ++i) {
                     spinners_.emplace_back([this] {
                         while (!stop_.load(std::memory_order_relaxed)) {}
                     });

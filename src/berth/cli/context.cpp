@@ -187,7 +187,10 @@ Result<ApplicationOptions> Context::application_options() const {
     options.restore = configured.value("engine.restore") == "true";
     options.network_ca_file = configured.value("network.ca_file");
     options.use_cache = !no_cache;
-    if (!state_dir.empty()) options.folders.state = state_dir;
+    if (!state_dir.empty()) {
+        options.folders.state = state_dir;
+        if (options.folders.keys.empty()) options.folders.keys = state_dir;  // nobody has a home here
+    }
     if (console.verbose) options.log_level = LogLevel::debug;
     return options;
 }

@@ -69,8 +69,8 @@ void look_at_cache(const ApplicationOptions& options, std::vector<Finding>& find
     } else {
         findings.push_back({Level::good, "cache", folder.string(), ""});
     }
-    const auto key = options.folders.state / "cache.key";
-    if (!options.folders.state.empty() && ::lstat(key.c_str(), &raw) == 0 && (!S_ISREG(raw.st_mode) || raw.st_uid != ::geteuid() || (raw.st_mode & 0077) != 0 || raw.st_size != 32)) {
+    const auto key = options.folders.keys / "cache.key";
+    if (!options.folders.keys.empty() && ::lstat(key.c_str(), &raw) == 0 && (!S_ISREG(raw.st_mode) || raw.st_uid != ::geteuid() || (raw.st_mode & 0077) != 0 || raw.st_size != 32)) {
         findings.push_back({Level::problem, "cache key", format("{} is no 32 bytes that only this user can read; nothing is kept on disk", key.string()), format("remove {}", key.string()),
                             [key] { return ::unlink(key.c_str()) == 0; }});
     }

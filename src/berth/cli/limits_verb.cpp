@@ -1,9 +1,9 @@
 #include <algorithm>
-#include <thread>
 
 #include "berth/app/function_settings.hpp"
 #include "berth/base/format.hpp"
 #include "berth/base/json.hpp"
+#include "berth/base/processors.hpp"
 #include "berth/base/utf8.hpp"
 #include "berth/cli/verbs.hpp"
 #include "berth/engine/module.hpp"
@@ -89,7 +89,7 @@ Result<int> run(Context& context, const Arguments& arguments) {
         if (found.function.engine == EngineKind::subprocess) {
             const Limits written[] = {manifest, configured.limits("subprocess")};
             request.world_limits.insert_or_assign("subprocess", configured.limits("subprocess"));
-            const auto limits = effective_limits(default_limits("subprocess", std::max(1U, std::thread::hardware_concurrency())), written);
+            const auto limits = effective_limits(default_limits("subprocess", usable_processors()), written);
             print(context.console, "subprocess", limits, [&](Limit limit) { return source_of(limit, limits[limit], request, manifest, nullptr, "subprocess"); }, process_limit_enforcement);
             return 0;
         }

@@ -28,6 +28,7 @@ Error mismatch(const std::vector<std::string>& fields) {
 
 /// Plays the journal back and makes the receipt of that; `receipt` fills in what a replay does not decide.
 Result<Receipt> rerun(Context& context, const Arguments& arguments, const Receipt& receipt, const Journal& journal) {
+    BERTH_TRY(const auto earlier, EarlierCalls::find(journal, arguments.journal));
     BERTH_TRY(const auto module, recorded_module(journal, arguments.journal, arguments.module));
     BERTH_TRY(auto options, context.application_options());
     options.single_run = true;
@@ -41,7 +42,7 @@ Result<Receipt> rerun(Context& context, const Arguments& arguments, const Receip
     CallMode mode;
     CallTrace trace;
     mode.trace = &trace;
-    BERTH_TRY(const auto outcome, play(*application, program, journal, mode, output, nowhere, {}));
+    BERTH_TRY(const auto outcome, play(*application, program, journal, earlier, mode, output, nowhere, {}));
     if (outcome.error && (outcome.error->code() == Code::replay_diverged || outcome.error->code() == Code::journal_invalid)) return fail(*outcome.error);
     const bool as_command = journal.open().entry == "_start";
     auto again = receipt_of(trace, outcome, receipt.input, as_command ? std::optional(output.cid()) : std::nullopt);

@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "berth/cli/verb.hpp"
+#include "berth/host/earlier_calls.hpp"
 #include "berth/host/journal.hpp"
 #include "berth/runtime/outcome.hpp"
 
@@ -24,7 +25,8 @@ Result<int> replay_journal(Context& context, const ReplayRequest& request);
 /// beside the journal.
 Result<Bytes> recorded_module(const Journal& journal, const std::filesystem::path& journal_file, const std::filesystem::path& file);
 
-/// Plays a journal back and gives the outcome; `mode` may ask for more. Output of the guest goes to the given streams.
-Result<Outcome> play(Application& application, std::shared_ptr<const WasmProgram> program, const Journal& journal, CallMode mode, OutputStream& output, OutputStream& error, CancelToken cancel);
+/// Plays a journal back and gives the outcome; `mode` may ask for more. Output of the guest goes to the given streams. What the
+/// instance of the call had served before is played back first, silently; when that differs, the error says in which journal.
+Result<Outcome> play(Application& application, std::shared_ptr<const WasmProgram> program, const Journal& journal, const EarlierCalls& earlier, CallMode mode, OutputStream& output, OutputStream& error, CancelToken cancel);
 
 }  // namespace berth::cli

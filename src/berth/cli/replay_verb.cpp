@@ -32,20 +32,42 @@ Result<Bytes> recorded_module(const Journal& journal, const std::filesystem::pat
     return fail(std::move(error));
 }
 
-Result<Outcome> play(Application& application, std::shared_ptr<const WasmProgram> program, const Journal& journal, CallMode mode, OutputStream& output, OutputStream& error, CancelToken cancel) {
+Result<Outcome> play(Application& application, std::shared_ptr<const WasmProgram> program, const Journal& journal, const EarlierCalls& earlier, CallMode mode, OutputStream& output, OutputStream& error, CancelToken cancel) {
+    const bool has_start = program->is_command();
+    const bool is_component = program->component() != nullptr;
+    ProgramCalls calls(application, std::move(program), "replay", nullptr);
     TextInput input("");
-    const CallStreams streams{input, output, error};
-    mode.replay = &journal;
-    Call call;
-    call.id = call.request_id = new_call_id();
-    call.function = "replay";
-    if (program->component() == nullptr && journal.open().entry != "_start") call.entry = journal.open().entry;
-    call.trigger = Trigger::cli;
-    call.cancel = std::move(cancel);
-    call.streams = &streams;
-    call.mode = &mode;
-    if (call.entry.empty() && !program->is_command()) return fail(Code::replay_diverged, "operation 0: the recording called _start, which this module does not export");
-    return call_once(application, std::move(program), std::move(call), nullptr);
+    const auto play_one = [&](const Journal& one, const CallMode& how, WasmInstance* instance, OutputStream& to, OutputStream& errors) -> Result<Outcome> {
+        CallMode replay = how;
+        replay.replay = &one;
+        const CallStreams streams{input, to, errors};
+        Call call;
+        call.id = call.request_id = new_call_id();
+        call.function = "replay";
+        if (!is_component && one.open().entry != "_start") call.entry = one.open().entry;
+        call.trigger = Trigger::cli;
+        call.cancel = cancel;
+        call.streams = &streams;
+        call.mode = &replay;
+        call.instance = instance;
+        if (call.entry.empty() && !has_start) return fail(Code::replay_diverged, "operation 0: the recording called _start, which this module does not export");
+        return calls.call(std::move(call));
+    };
+    if (earlier.count() == 0) return play_one(journal, mode, nullptr, output, error);
+    BERTH_TRY(const auto instance, calls.open_instance());
+    NoOutput nowhere;
+    for (std::size_t i = 0; i < earlier.count(); ++i) {
+        BERTH_TRY(const auto before, earlier.read(i));
+        CallTrace trace;
+        CallMode silent;
+        silent.trace = &trace;
+        silent.replay_setup.compare_end = mode.replay_setup.compare_end;
+        BERTH_TRY(auto outcome, play_one(before, silent, instance.get(), nowhere, nowhere));
+        if (!outcome.error) continue;
+        outcome.error->add_note(format("in {}, a call before it in the same instance", earlier.file(i).string()));
+        return fail(std::move(*outcome.error));
+    }
+    return play_one(journal, mode, instance.get(), output, error);
 }
 
 namespace {
@@ -73,6 +95,7 @@ std::vector<std::string> end_differences(const JournalEntry& recorded, const Out
 Result<int> replay_journal(Context& context, const ReplayRequest& request) {
     auto& console = context.console;
     BERTH_TRY(const auto journal, Journal::read(request.journal));
+    BERTH_TRY(const auto earlier, EarlierCalls::find(journal, request.journal));
     if (journal.torn != 0) console.notice(format("the last entry was torn: {} bytes of it are left out", journal.torn));
     const bool is_process = journal.open().world == "subprocess";
     if (is_process) return fail(Code::not_implemented, "a recorded process is replayed where it is called: berth invoke --replay");
@@ -112,7 +135,7 @@ Result<int> replay_journal(Context& context, const ReplayRequest& request) {
     running = true;
     OutputStream& to = json || console.quiet ? static_cast<OutputStream&>(nowhere) : standard_output;
     OutputStream& errors = json || console.quiet ? static_cast<OutputStream&>(nowhere) : standard_error;
-    BERTH_TRY(const auto outcome, play(*application, program, journal, mode, to, errors, cancel.token()));
+    BERTH_TRY(const auto outcome, play(*application, program, journal, earlier, mode, to, errors, cancel.token()));
     if (outcome.response) to.write(as_bytes(outcome.output.bytes));
     if (outcome.error && (outcome.error->code() == Code::replay_diverged || outcome.error->code() == Code::journal_invalid)) return fail(*outcome.error);
     if (Interrupt::seen() != 0) return 128 + Interrupt::seen();
@@ -124,13 +147,14 @@ Result<int> replay_journal(Context& context, const ReplayRequest& request) {
     if (json) {
         JsonWriter writer;
         writer.begin_object().member("$type", "berth.replay").member("operations", trace.operations).member("code", code).member("fuel", outcome.usage.fuel).member("peak_memory", outcome.usage.peak_memory);
-        writer.member("root", to_hex(journal.root)).member("complete", end != nullptr && !trace.stopped_at_until).key("differences").begin_array();
+        writer.member("root", to_hex(journal.root)).member("earlier_calls", earlier.count()).member("complete", end != nullptr && !trace.stopped_at_until).key("differences").begin_array();
         for (const auto& line : differences) writer.value(line);
         console.line(writer.end_array().end_object().text());
     } else if (trace.stopped_at_until) {
         console.notice(format("stopped after operation {}; fuel {}", trace.operations, outcome.usage.fuel));
     } else {
         for (const auto& line : differences) console.notice("differs  " + line);
+        if (earlier.count() != 0) console.notice(format("replayed the {} call{} before it in the same instance", earlier.count(), earlier.count() == 1 ? "" : "s"));
         console.notice(format("replayed {} operations, {}: {}, fuel {}, journal {}", trace.operations, end == nullptr ? "as far as it was recorded" : differences.empty() ? "equal to the recording" : "with differences",
                               code, outcome.usage.fuel, to_hex(journal.root)));
     }

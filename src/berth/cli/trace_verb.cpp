@@ -42,6 +42,7 @@ std::string entry_json(const JournalEntry& entry) {
             json.member("world", open.world).member("module", to_hex(open.module)).member("entry", open.entry).member("args", to_hex(open.args)).member("policy", to_hex(open.policy));
             json.member("seed", open.seed).member("clock", open.clock).member("deterministic", open.deterministic).member("fuel_schedule", open.fuel_schedule);
             if (!open.engine.empty()) json.member("engine", open.engine);
+            if (open.before) json.key("before").begin_object().member("name", open.before->name).member("root", to_hex(open.before->root)).end_object();
             if (!open.limits.empty()) {
                 json.key("limits").begin_object();
                 for (const auto& [limit, value] : open.limits) json.member(limit, value);

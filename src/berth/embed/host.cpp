@@ -9,6 +9,7 @@
 #include "berth/base/ids.hpp"
 #include "berth/base/utf8.hpp"
 #include "berth/capability/policy_file.hpp"
+#include "berth/host/journal.hpp"
 #include "berth/runtime/runtime.hpp"
 #include "berth/runtime/wasm_functions.hpp"
 #include "berth/runtime/wasm_instance.hpp"
@@ -85,7 +86,7 @@ struct Program::Parts {
                      .network = application.network(),
                      .log = application.log(),
                      .environment = application.environment(),
-                     .record_folder = {},
+                     .record_folder = application.options().record_folder,
                      .metrics = [&application](World world) { return application.host_metrics(world); },
                      .denials = nullptr},
                     {WasmFunctions::Served{.function = function, .program = this->program, .entry = {}, .arguments = {}}}),
@@ -94,7 +95,13 @@ struct Program::Parts {
     CallResult call(CallInput input, WasmInstance* instance) {
         KeptDenials denials;
         Call call;
-        call.id = call.request_id = input.id.empty() ? new_call_id() : std::move(input.id);
+        const auto id = input.id.empty() ? new_call_id() : std::move(input.id);
+        if (!application.options().record_folder.empty() && !JournalBefore::is_name(id)) {
+            CallResult refused;
+            refused.error = Error(Code::bad_input, format("\"{}\" cannot name the journal of a call; use letters, digits and -_.", terminal_safe(id)));
+            return refused;
+        }
+        call.id = call.request_id = id;
         call.function = function->name;
         call.entry = std::move(input.entry);
         call.input.bytes = std::move(input.input);
@@ -104,6 +111,7 @@ struct Program::Parts {
         if (input.timeout) call.deadline = application.clock().steady() + *input.timeout;
         auto outcome = sync_wait(runtime.call(std::move(call)));
         CallResult result;
+        result.id = id;
         result.error = std::move(outcome.error);
         result.output = std::move(outcome.output.bytes);
         for (const auto& line : outcome.logs) result.error_output += line.message + "\n";
@@ -179,7 +187,9 @@ Host& Host::operator=(Host&&) noexcept = default;
 Result<Host> Host::create(HostOptions options) {
     ApplicationOptions wanted;
     wanted.folders.cache = std::move(options.cache);
+    wanted.folders.keys = options.state;
     wanted.folders.state = std::move(options.state);
+    wanted.record_folder = std::move(options.journals);
     auto parts = std::make_unique<Parts>();
     BERTH_TRY(parts->application, Application::create(std::move(wanted)));
     BERTH_TRYV(parts->application->engine());
@@ -190,6 +200,7 @@ Result<Program> Host::load(const std::filesystem::path& file, const Grants& gran
     BERTH_TRY(const auto request, request_of(grants));
     auto name = file.stem().string();
     BERTH_TRY(auto program, parts_->application->load(file, name, request, no_progress()));
+    if (const auto& folder = parts_->application->options().record_folder; !folder.empty()) BERTH_TRYV(keep_module(folder, file, program->digest()));
     return Program(std::make_unique<Program::Parts>(*parts_->application, std::move(program), std::move(name)));
 }
 

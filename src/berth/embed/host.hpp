@@ -21,6 +21,7 @@ namespace berth::embed {
 struct HostOptions {
     std::filesystem::path cache;  // compiled code; may be deleted at any time
     std::filesystem::path state;  // the key of the cache; needed for it
+    std::filesystem::path journals;  // what each call asked of its host and was given, as ID.bj, for `berth replay`; made when it is not there
 };
 
 /// What one program may do. A program starts with nothing: what is not named here is denied, and the call goes on with the
@@ -40,7 +41,7 @@ struct CallInput {
     std::string input;                   // JSON array of arguments of an export; standard input of a command
     std::vector<std::string> arguments;  // of a command, or of an export as text
     std::optional<std::chrono::nanoseconds> timeout;  // beside the limit `wall`
-    std::string id;                      // by which others reach the call; empty: one is made
+    std::string id;                      // by which others reach the call, and of letters, digits and -_. where it names a journal; empty: one is made
 };
 
 struct Usage {
@@ -60,6 +61,7 @@ struct Denied {
 
 /// How a call ended. `error` is empty when it succeeded; `output` may be filled even then.
 struct CallResult {
+    std::string id;             // of the call
     std::optional<Error> error;
     std::string output;         // JSON of the results of an export; standard output of a command
     std::string error_output;   // standard error of a command
@@ -81,7 +83,7 @@ struct RunningCall {
 class Host;
 
 /// An instance that stays between calls: its memory, tables and globals are those that the last call left. Each entry is a
-/// call with the same grants, limits, counting and refusals as any other; a second one while one runs is refused with
+/// call with the same grants, limits, counting, recording and refusals as any other; a second one while one runs is refused with
 /// `conflict`. After a call that did not return (trap, limit, cancellation) the instance is closed: entering it fails with
 /// `instance_terminated`.
 class Instance {

@@ -6,6 +6,7 @@
 #include <iterator>
 #include <thread>
 
+#include "berth/host/journal.hpp"
 #include "support/temp_dir.hpp"
 
 namespace berth::embed {
@@ -88,6 +89,25 @@ TEST_F(EmbedHost, AnInstanceKeepsWhatItsCallsLeave) {
     EXPECT_EQ(one.call({.entry = "next"}).output, "2");
     EXPECT_EQ(two.call({.entry = "next"}).output, "1");
     EXPECT_EQ(program.call({.entry = "next"}).output, "1");
+}
+
+TEST_F(EmbedHost, EachCallOfAnInstanceHasAJournalThatNamesTheOneBefore) {
+    auto host = std::move(*Host::create({.journals = folder_ / "journals"}));
+    auto program = std::move(*host.load(folder_.write("count.wat", counter)));
+    auto instance = std::move(*program.instantiate());
+    const auto first = instance.call({.entry = "next"});
+    ASSERT_TRUE(first) << first.error->full_message();
+    const auto second = instance.call({.entry = "next", .id = "second"});
+    EXPECT_EQ(second.output, "2");
+    EXPECT_EQ(second.id, "second");
+    const auto told = Journal::read(folder_ / "journals" / (first.id + ".bj"));
+    ASSERT_TRUE(told) << told.error().full_message();
+    const auto named = Journal::read(folder_ / "journals/second.bj");
+    ASSERT_TRUE(named) << named.error().full_message();
+    EXPECT_EQ(named->open().before, (JournalBefore{first.id, told->root}));
+    EXPECT_TRUE(std::filesystem::exists(folder_ / "journals/modules" / (to_hex(told->open().module) + ".wasm")));
+    EXPECT_EQ(instance.call({.entry = "next", .id = "../out"}).error->code(), Code::bad_input);
+    EXPECT_EQ(instance.call({.entry = "next"}).output, "3");
 }
 
 TEST_F(EmbedHost, AnInstanceIsClosedByATrap) {

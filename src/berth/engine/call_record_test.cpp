@@ -6,6 +6,7 @@
 
 #include <thread>
 
+#include "berth/base/sanitizers.hpp"
 #include "berth/engine/instance.hpp"
 #include "berth/engine/testing/stop_stress.hpp"
 #include "berth/engine/testing/wasm_fixture.hpp"
@@ -96,11 +97,7 @@ TEST(CallRecord, EpochsStopWhereSignalsCannot) {
     EXPECT_EQ(record.cause(), StopCause::timeout);
 }
 
-#ifdef __SANITIZE_THREAD__
-constexpr std::uint64_t stops = 1'000;  // each takes fifty times as long
-#else
-constexpr std::uint64_t stops = 10'000;
-#endif
+constexpr std::uint64_t stops = thread_sanitized ? 1'000 : 10'000;  // there each takes fifty times as long
 
 TEST(CallRecord, ThousandsOfStopsEndTheirCallAndNothingElse) {
     const auto result = testing::stress_stops(stops, 1);

@@ -1,5 +1,6 @@
 #include "berth/engine/wasm_engine.hpp"
 
+#include "berth/base/sanitizers.hpp"
 #include "berth/engine/native_error.hpp"
 #include "berth/engine/watchdog.hpp"
 
@@ -52,6 +53,13 @@ berth_engine_options to_native(const EngineOptions& options) noexcept {
     return native;
 }
 
+/// A pool reserves the largest memory for each of its slots, 8 TiB as the machine chooses them. The thread sanitizer leaves a
+/// program 1.5 TiB, in which the four engines of an application must fit.
+EngineOptions that_fit(EngineOptions options) noexcept {
+    if (thread_sanitized && options.instances == 0) options.instances = 64;
+    return options;
+}
+
 }  // namespace
 
 void WasmEngine::Deleter::operator()(berth_engine* engine) const noexcept { berth_engine_delete(engine); }
@@ -59,8 +67,9 @@ void WasmEngine::Deleter::operator()(berth_engine* engine) const noexcept { bert
 WasmEngine::WasmEngine(berth_engine* handle, const EngineOptions& options)
     : handle_(handle), options_(options), key_(native::take_text(berth_engine_configuration_key(handle))) {}
 
-Result<std::shared_ptr<WasmEngine>> WasmEngine::create(const EngineOptions& options) {
+Result<std::shared_ptr<WasmEngine>> WasmEngine::create(const EngineOptions& asked) {
     Watchdog::prepare();
+    const auto options = that_fit(asked);
     const auto native_options = to_native(options);
     berth_engine* handle = nullptr;
     BERTH_TRYV(native::check(berth_engine_new(&native_options, &handle)) | note([] { return "setting up the wasm engine"; }));

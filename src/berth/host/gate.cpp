@@ -5,47 +5,16 @@
 
 #include "berth/base/format.hpp"
 #include "berth/base/limits.hpp"
+#include "berth/engine/guest_turn.hpp"
 #include "berth/engine/watchdog.hpp"
 #include "berth/host/providers/guest_clock.hpp"
 
 namespace berth {
 
-HostMetrics::HostMetrics(MetricRegistry& registry, const HostTable& table) {
-    auto& calls = registry.counters("berth_host_calls_total", "Host function calls by world, function and outcome (ok, error, denied).",
-                                    {"world", "function", "outcome"});
-    for (std::size_t i = 0; i < table.size(); ++i) {
-        const auto world = table.world().name;
-        const auto function = table[static_cast<std::uint32_t>(i)].name;
-        calls_.push_back({&calls.at({world, function, "ok"}), &calls.at({world, function, "error"}), &calls.at({world, function, "denied"})});
-    }
-    auto& used = registry.counters("berth_capability_used_total", "Host calls that a grant allowed, by capability.", {"capability"});
-    auto& denied = registry.counters("berth_capability_denied_total", "Host calls refused for want of a grant, by capability.", {"capability"});
-    for (std::size_t i = 0; i < capability_count; ++i) {
-        used_[i] = &used.at({name(static_cast<Capability>(i))});
-        denied_[i] = &denied.at({name(static_cast<Capability>(i))});
-    }
-}
-
-Gate::Gate(const Setup& setup) : setup_(setup) {
-    if (setup_.metrics != nullptr) counts_.resize(setup_.table->size());
-    has_counts_ = !counts_.empty();
-}
+Gate::Gate(const Setup& setup) : setup_(setup), counts_(setup.metrics != nullptr ? setup.table->size() : 0) {}
 
 Gate::~Gate() {
-    if (setup_.metrics == nullptr || host_calls_ == 0) return;
-    setup_.metrics->add(counts_, used_, refused_);
-}
-
-void HostMetrics::add(std::span<const std::array<std::uint32_t, host_outcome_count>> calls, std::span<const std::uint32_t> used, std::span<const std::uint32_t> denied) {
-    for (std::size_t i = 0; i < calls.size(); ++i) {
-        for (std::size_t k = 0; k < host_outcome_count; ++k) {
-            if (calls[i][k] != 0) calls_[i][k]->add(calls[i][k]);
-        }
-    }
-    for (std::size_t i = 0; i < capability_count; ++i) {
-        if (used[i] != 0) used_[i]->add(used[i]);
-        if (denied[i] != 0) denied_[i]->add(denied[i]);
-    }
+    if (setup_.metrics != nullptr && host_calls_ != 0) counts_.add_to(*setup_.metrics);
 }
 
 HostStatus Gate::quota_exceeded() {
@@ -54,6 +23,7 @@ HostStatus Gate::quota_exceeded() {
 }
 
 HostStatus Gate::enter(HostContext& context, std::uint32_t index, RawValue* values) noexcept {
+    const GuestTurn turn(context);
     auto& gate = context.state_as<Gate>();
     return gate.setup_.revocations == nullptr ? gate.perform(context, index, values) : gate.guarded_enter(context, index, values);
 }
@@ -147,7 +117,7 @@ Result<void> HostCall::require(Capability capability, std::string_view value) {
 }
 
 Error HostCall::denied(Capability capability, std::string_view value) {
-    ++gate_.refused_[static_cast<std::size_t>(capability)];
+    gate_.counts_.refuse(capability);
     ++gate_.denied_calls_;
     count(HostOutcome::denied);
     const auto denial = gate_.setup_.grants->denial(capability, value);

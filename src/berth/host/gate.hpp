@@ -1,21 +1,18 @@
 #pragma once
 
-#include <array>
 #include <atomic>
 #include <cstdint>
 #include <memory>
 #include <optional>
-#include <span>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "berth/base/error.hpp"
 #include "berth/capability/grant_set.hpp"
 #include "berth/engine/host_context.hpp"
+#include "berth/host/host_counts.hpp"
 #include "berth/host/host_journal.hpp"
 #include "berth/host/host_world.hpp"
-#include "berth/telemetry/metrics.hpp"
 
 namespace berth {
 
@@ -35,24 +32,6 @@ public:
     virtual ~RevocationListener() = default;
     /// Bit n is Capability(n).
     virtual void revoked(std::uint64_t capabilities) noexcept = 0;
-};
-
-/// How a host call went, as it is counted.
-enum class HostOutcome : std::uint8_t { ok, error, denied };
-inline constexpr std::size_t host_outcome_count = 3;
-
-/// The counters of one world's host functions in one registry; made once, used by every call.
-class HostMetrics {
-public:
-    HostMetrics(MetricRegistry& registry, const HostTable& table);
-
-    /// Adds what one call counted: outcomes by function, uses and refusals by capability.
-    void add(std::span<const std::array<std::uint32_t, host_outcome_count>> calls, std::span<const std::uint32_t> used, std::span<const std::uint32_t> denied);
-
-private:
-    std::vector<std::array<Counter*, host_outcome_count>> calls_;  // by function index
-    std::array<Counter*, capability_count> used_{};
-    std::array<Counter*, capability_count> denied_{};
 };
 
 /// What stands between one guest call and its host functions: grants, fuel, counts, the hook and the lowering of
@@ -107,11 +86,8 @@ private:
     std::uint64_t host_calls_ = 0;
     std::uint64_t denied_calls_ = 0;
     bool out_of_fuel_ = false;
-    bool has_counts_ = false;
     std::optional<Error> failure_;
-    std::vector<std::array<std::uint32_t, host_outcome_count>> counts_;  // by function; added to the metrics at the end
-    std::array<std::uint32_t, capability_count> used_{};
-    std::array<std::uint32_t, capability_count> refused_{};
+    HostCounts counts_;  // of no functions without metrics; added to them at the end
 };
 
 /// What a body sees of the call it serves. Lives during the host call.
@@ -185,15 +161,14 @@ private:
     Error denied(Capability capability, std::string_view value);
     /// Counts the call once; what is never counted otherwise is ok.
     void count(HostOutcome outcome) noexcept {
-        if (!counted_ && gate_.has_counts_) ++gate_.counts_[index_][static_cast<std::size_t>(outcome)];
+        if (!counted_ && gate_.setup_.metrics != nullptr) gate_.counts_.count(index_, outcome);
         counted_ = true;
     }
 
     /// Counts the use of what is granted on everything that is asked for.
     void note_use(Capability capability) noexcept {
-        const auto at = static_cast<std::size_t>(capability);
-        ++gate_.used_[at];
-        used_ |= std::uint64_t{1} << at;
+        gate_.counts_.use(capability);
+        used_ |= std::uint64_t{1} << static_cast<std::size_t>(capability);
     }
     /// Whether the capability is held at all; its use is counted.
     bool takes(Capability capability) noexcept {

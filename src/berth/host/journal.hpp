@@ -22,6 +22,16 @@ namespace berth {
 enum class JournalKind : std::uint8_t { open, val, call, done, seen, log, in, out, exit, revoke, cancel, mark, end };
 std::string_view name(JournalKind kind) noexcept;
 
+/// The call that an instance served before, by the journal that was written of it.
+struct JournalBefore {
+    std::string name;  // of the file in the same folder, without .bj
+    Digest root{};
+
+    /// Whether a file in the same folder can have this name: letters, digits and `-_.`, no dot in front, at most 200 bytes.
+    static bool is_name(std::string_view text) noexcept;
+    friend bool operator==(const JournalBefore&, const JournalBefore&) = default;
+};
+
 /// The first entry: what ran, and under which conditions.
 struct JournalOpen {
     std::string world;
@@ -35,6 +45,7 @@ struct JournalOpen {
     std::string fuel_schedule;   // with the schedule of exact depth behind it where that was on
     std::string engine;          // empty: not written
     std::vector<std::pair<std::string, std::uint64_t>> limits;  // that bounded the call; empty: not written
+    std::optional<JournalBefore> before;  // of a later call of an instance that stays; none: not written
 
     friend bool operator==(const JournalOpen&, const JournalOpen&) = default;
 };

@@ -33,6 +33,7 @@ Cbor open_payload(const JournalOpen& open) {
         for (const auto& [name, value] : open.limits) limits.emplace_back(name, value);
         map.emplace_back("limits", std::move(limits));
     }
+    if (open.before) map.emplace_back("before", Cbor::Map{{"name", open.before->name}, {"root", bytes_of(open.before->root)}});
     return map;
 }
 
@@ -113,6 +114,16 @@ private:
     std::size_t taken_ = 1;  // t
 };
 
+Result<JournalBefore> before_of(Members& members, const Cbor& value) {
+    const auto* name = value.find("name");
+    const auto* root = value.find("root");
+    const bool whole = value.map() != nullptr && value.map()->size() == 2 && name != nullptr && name->text() != nullptr && root != nullptr && root->bytes() != nullptr && root->bytes()->size() == std::tuple_size_v<Digest>;
+    if (!whole || !JournalBefore::is_name(*name->text())) return members.wrong("before", "the name of a journal beside this one and its root");
+    JournalBefore before{.name = *name->text()};
+    std::copy(root->bytes()->begin(), root->bytes()->end(), before.root.begin());
+    return before;
+}
+
 Result<JournalOpen> open_of(Members& members) {
     JournalOpen open;
     BERTH_TRY(const auto version, members.number("v"));
@@ -136,6 +147,9 @@ Result<JournalOpen> open_of(Members& members) {
             if (value.unsigned_number() == nullptr) return members.wrong("limits", "a map of names to whole numbers");
             open.limits.emplace_back(name, *value.unsigned_number());
         }
+    }
+    if (const auto* before = members.optional("before")) {
+        BERTH_TRY(open.before, before_of(members, *before));
     }
     return open;
 }
@@ -216,6 +230,11 @@ Result<void> read_members(Members& members, JournalEntry& entry) {
 }
 
 }  // namespace
+
+bool JournalBefore::is_name(std::string_view text) noexcept {
+    const auto fits = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.'; };
+    return !text.empty() && text.size() <= 200 && text.front() != '.' && std::ranges::all_of(text, fits);
+}
 
 std::string_view name(JournalKind kind) noexcept { return kind_names[static_cast<std::size_t>(kind)]; }
 

@@ -115,6 +115,23 @@ TEST(Journal, EveryKindOfEntryComesBackAsItWas) {
     }
 }
 
+TEST(Journal, ALaterCallOfAnInstanceNamesTheOneBeforeIt) {
+    auto open = vector_entries()[0];
+    open.open->before = JournalBefore{.name = "0197a3c2-6f0e-7c31-9d53-0a4f6a1be2d4", .root = sha256(as_bytes("before"))};
+    const auto payload = encode_journal_entry(open, nullptr);
+    ASSERT_TRUE(payload);
+    const auto back = decode_journal_entry(*payload, nullptr);
+    ASSERT_TRUE(back) << back.error().full_message();
+    EXPECT_EQ(*back->open, *open.open);
+    // Only of a file beside this one.
+    for (const auto* name : {"", "..", ".hidden", "a/b", "../a", "/etc/passwd", "a\\b", "a b", "a\n"}) {
+        open.open->before->name = name;
+        const auto refused = decode_journal_entry(*encode_journal_entry(open, nullptr), nullptr);
+        ASSERT_FALSE(refused) << name;
+        EXPECT_EQ(refused.error().code(), Code::journal_invalid);
+    }
+}
+
 TEST(Journal, AnEntryWithTooMuchOrTooLittleIsRefused) {
     const auto refused = [](std::string_view bytes) {
         const auto read = decode_journal_entry(hex(bytes), nullptr);

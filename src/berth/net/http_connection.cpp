@@ -1,14 +1,14 @@
 #include "berth/net/http_connection.hpp"
 
 #include <errno.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <utility>
 
-#include <boost/asio/buffer.hpp>
-#include <boost/asio/error.hpp>
-
+#include "berth/async/loop_thread.hpp"
 #include "berth/base/ids.hpp"
 #include "berth/net/http_writer.hpp"
 
@@ -39,16 +39,20 @@ std::string_view rejection_reason(Code code) noexcept {
 
 }  // namespace
 
-HttpConnection::HttpConnection(HttpLane& lane, int descriptor, const PeerAddress& peer) : lane_(lane), socket_(io_context_of(lane.reactor)) {
+HttpConnection::HttpConnection(HttpLane& lane, int descriptor, const PeerAddress& peer) : lane_(lane), socket_(descriptor) {
     request_.peer = peer;
     if (lane.server.options.tls) {
         tls_ = lane.server.options.tls->session();
         request_.secure = true;
         ended_ = !tls_;
     }
-    boost::system::error_code ignored;
-    socket_.assign(boost::asio::ip::tcp::v4(), descriptor, ignored);
-    socket_.non_blocking(true, ignored);
+    told_ = lane.events.add(socket_, *this);
+    if (!told_) ended_ = true;
+}
+
+HttpConnection::~HttpConnection() {
+    if (told_) lane_.events.remove(socket_, *this);
+    ::close(socket_);
 }
 
 void HttpConnection::enter(Phase phase, std::chrono::milliseconds limit, SteadyTime now) {
@@ -56,51 +60,72 @@ void HttpConnection::enter(Phase phase, std::chrono::milliseconds limit, SteadyT
     deadline_ = limit == std::chrono::milliseconds::max() ? SteadyTime::max() : now + limit;
 }
 
-void HttpConnection::start_read() {
-    if (reading_ || ended_) return;
-    const bool large = parts_coming_ || (phase_ == Phase::body && std::max<std::uint64_t>(framing_.content_length, request_.body.size()) > large_chunk);
-    const auto wanted = large ? large_chunk : small_chunk;
-    if (chunk_size_ != wanted) {
-        chunk_ = std::make_unique<char[]>(wanted);
-        chunk_size_ = wanted;
-    }
-    reading_ = true;
-    socket_.async_read_some(boost::asio::buffer(chunk_.get(), chunk_size_),
-                            [this](const boost::system::error_code& error, std::size_t bytes) { on_read(error, bytes); });
+void HttpConnection::happened(std::uint32_t events) noexcept {
+    if ((events & EPOLLOUT) != 0) writable_ = true;
+    if ((events & EPOLLIN) != 0) readable_ = true;
+    if ((events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) readable_ = hung_up_ = writable_ = true;
 }
 
-void HttpConnection::on_read(const boost::system::error_code& error, std::size_t bytes) {
+void HttpConnection::look() {
+    std::coroutine_handle<> next;
+    if (reading_ && (readable_ || timed_out_)) {
+        next = read_some();
+    } else if (hung_up_ && !reading_) {
+        notice_hang_up();
+        if (ended_) next = std::exchange(waiting_, {});
+    }
+    if (!next && (writable_ || timed_out_)) next = std::exchange(writing_, {});
+    if (next) resume_in_loop(next);
+}
+
+void HttpConnection::interrupt() {
+    if (told_) lane_.events.line_up(*this);
+}
+
+void HttpConnection::start_read() {
+    if (reading_ || ended_) return;
+    reading_ = true;
+    if (readable_) lane_.events.line_up(*this);
+}
+
+std::coroutine_handle<> HttpConnection::read_some() {
+    if (timed_out_) {
+        reading_ = false;
+        return std::exchange(waiting_, {});
+    }
+    const bool large = parts_coming_ || (phase_ == Phase::body && std::max<std::uint64_t>(framing_.content_length, request_.body.size()) > large_chunk);
+    const auto wanted = large ? large_chunk : small_chunk;
+    const auto got = ::recv(socket_, lane_.arriving.data(), wanted, MSG_DONTWAIT);
+    if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)) {
+        readable_ = errno == EINTR;
+        if (readable_) lane_.events.line_up(*this);
+        return {};
+    }
     reading_ = false;
-    if (error == boost::asio::error::operation_aborted) {
-        // by check, cancel or the end of the connection
-    } else if (error) {
+    // Less than was asked for is all there is: what comes later is told again, but for the end that has been told.
+    readable_ = hung_up_ || got == static_cast<ssize_t>(wanted);
+    if (got <= 0) {
         ended_ = true;
         if (phase_ == Phase::handling) cancel_.cancel(CancelCause::client_gone);
     } else {
-        if (tls_) take_sealed(bytes);
-        else arrived_.append(chunk_.get(), bytes);
-        if (parts_coming_) feed_parts();
+        take_arrived({lane_.arriving.data(), static_cast<std::size_t>(got)});
     }
     if (parts_coming_ && ended_) {
         cancel_.cancel(CancelCause::client_gone);
         break_parts(Error(Code::cancelled, "the client went away before the end of the body"));
     }
-    if (!error && (parts_coming_ || phase_ == Phase::handling)) read_on();
-    if (const auto waiting = std::exchange(waiting_, {})) resume_in_loop(waiting);
+    if (got > 0 && (parts_coming_ || phase_ == Phase::handling)) read_on();
+    return std::exchange(waiting_, {});
+}
+
+void HttpConnection::take_arrived(std::string_view bytes) {
+    if (tls_) take_sealed(bytes);
+    else arrived_.append(bytes);
+    if (parts_coming_) feed_parts();
 }
 
 void HttpConnection::read_on() {
     if (read_wanted()) return start_read();
-    if (!parts_coming_) return;
-    if (!watched_ && !hung_up_) {
-        watched_ = lane_.hang_ups.watch(socket_.native_handle(), [this] {
-            watched_ = false;
-            hung_up_ = true;
-            notice_hang_up();
-            if (!ended_) return;
-            if (const auto waiting = std::exchange(waiting_, {})) resume_in_loop(waiting);
-        });
-    }
     notice_hang_up();
 }
 
@@ -111,9 +136,9 @@ void HttpConnection::notice_hang_up() {
     break_parts(Error(Code::cancelled, "the client went away before the end of the body"));
 }
 
-void HttpConnection::take_sealed(std::size_t bytes) {
+void HttpConnection::take_sealed(std::string_view bytes) {
     const auto before = arrived_.size();
-    auto state = tls_->take({chunk_.get(), bytes}, arrived_, sealed_);
+    auto state = tls_->take(bytes, arrived_, sealed_);
     // A request that comes together with the word that it is the last one is answered first.
     if (state == TlsSession::State::ended && arrived_.size() > before) state = TlsSession::State::open;
     if (state == TlsSession::State::broken || sealed_.size() > most_unsent) broken_ = true;
@@ -163,11 +188,11 @@ void HttpConnection::go_on() {
     else lane_.reactor.post(coroutine);
 }
 
-auto HttpConnection::read_stopped() {
+auto HttpConnection::writable() {
     struct Awaiter {
         HttpConnection& connection;
-        bool await_ready() const noexcept { return !connection.reading_; }
-        void await_suspend(std::coroutine_handle<> awaiting) noexcept { connection.waiting_ = awaiting; }
+        bool await_ready() const noexcept { return connection.writable_ || connection.timed_out_; }
+        void await_suspend(std::coroutine_handle<> awaiting) const noexcept { connection.writing_ = awaiting; }
         void await_resume() const noexcept {}
     };
     return Awaiter{*this};
@@ -178,8 +203,7 @@ void HttpConnection::check(SteadyTime now) {
     if (parts_coming_) check_parts(now);
     if (now < deadline_ || timed_out_) return;
     timed_out_ = true;
-    boost::system::error_code ignored;
-    socket_.cancel(ignored);
+    interrupt();
 }
 
 bool HttpConnection::is_too_slow(std::chrono::nanoseconds time, std::uint64_t size) const noexcept {
@@ -223,8 +247,7 @@ void HttpConnection::cancel(CancelCause cause) {
     if (phase_ != Phase::idle && phase_ != Phase::closing) lane_.server.cut.store(true, std::memory_order_relaxed);
     timed_out_ = true;
     broken_ = true;
-    boost::system::error_code ignored;
-    socket_.cancel(ignored);
+    interrupt();
 }
 
 Task<void> HttpConnection::run(std::unique_ptr<HttpConnection> connection) {
@@ -235,10 +258,6 @@ Task<void> HttpConnection::run(std::unique_ptr<HttpConnection> connection) {
         std::string_view nothing;
         connection->send_sealed(nothing);
     }
-    if (connection->watched_) lane.hang_ups.forget(connection->socket_.native_handle());
-    boost::system::error_code ignored;
-    connection->socket_.close(ignored);
-    co_await connection->read_stopped();
     auto& last = lane.connections.back();
     last->slot = connection->slot;
     std::swap(lane.connections[connection->slot], last);
@@ -486,10 +505,11 @@ HttpConnection::Sent HttpConnection::send_sealed(std::string_view& data) {
             if (!tls_->seal(part, sealed_)) return Sent::broken;
             data.remove_prefix(part.size());
         }
-        const auto sent = ::send(socket_.native_handle(), sealed_.data(), sealed_.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+        const auto sent = ::send(socket_, sealed_.data(), sealed_.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
         if (sent > 0) {
             sealed_.erase(0, static_cast<std::size_t>(sent));
         } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
+            writable_ = false;
             return Sent::part;
         } else if (errno != EINTR) {
             return Sent::broken;
@@ -529,10 +549,11 @@ Task<bool> HttpConnection::send_source(HttpBodySource& source, bool head_only) {
 HttpConnection::Sent HttpConnection::send_some(std::string_view& data) {
     if (tls_) return send_sealed(data);
     while (!data.empty()) {
-        const auto sent = ::send(socket_.native_handle(), data.data(), data.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+        const auto sent = ::send(socket_, data.data(), data.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
         if (sent > 0) {
             data.remove_prefix(static_cast<std::size_t>(sent));
         } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
+            writable_ = false;
             return Sent::part;
         } else if (errno != EINTR) {
             return Sent::broken;
@@ -548,8 +569,8 @@ Task<bool> HttpConnection::send_rest(std::string_view first, std::string_view se
             if (sent == Sent::all) break;
             if (sent == Sent::broken || timed_out_) co_return false;
             enter(Phase::writing, lane_.server.options.write_timeout);
-            const auto writable = co_await asio_op([this](auto handler) { socket_.async_wait(TcpSocket::wait_write, handler); });
-            if (writable.error) co_return false;
+            co_await writable();
+            if (timed_out_) co_return false;
         }
     }
     co_return true;
@@ -559,8 +580,7 @@ Task<bool> HttpConnection::send_rest(std::string_view first, std::string_view se
 // answer it has not read yet, and many clients read it only when all of their body is sent.
 Task<void> HttpConnection::linger() {
     if (broken_ || ended_) co_return;
-    boost::system::error_code ignored;
-    socket_.shutdown(TcpSocket::shutdown_send, ignored);
+    ::shutdown(socket_, SHUT_WR);
     auto now = std::chrono::steady_clock::now();
     const auto end = now + linger_time;
     std::uint64_t dropped = 0;

@@ -9,7 +9,6 @@
 #include <string>
 #include <string_view>
 
-#include "berth/async/asio.hpp"
 #include "berth/net/http_head.hpp"
 #include "berth/net/http_lane.hpp"
 #include "berth/net/http_message.hpp"
@@ -19,11 +18,13 @@ namespace berth {
 
 /// Reads requests, has them handled one after the other, writes the answers. Lives in the loop of its lane.
 ///
-/// One read is outstanding all the time, also while a request is handled: that is how a client that went away is
-/// noticed at once, at no cost in system calls. Where a body waits for room nothing is read, and the lane's watch tells.
+/// It reads whenever something comes, also while a request is handled: that is how a client that went away is noticed at once,
+/// at no cost in system calls. Where a body waits for room nothing is read, and the events of its socket tell.
 class HttpConnection {
 public:
+    /// Closes the descriptor when it is over.
     HttpConnection(HttpLane& lane, int descriptor, const PeerAddress& peer);
+    ~HttpConnection();
     HttpConnection(const HttpConnection&) = delete;
     HttpConnection& operator=(const HttpConnection&) = delete;
 
@@ -40,7 +41,12 @@ public:
     void send_held();
     void go_on();
 
+    /// Notes events of the socket, by the system's bits; `look` does what they call for.
+    void happened(std::uint32_t events) noexcept;
+    void look();
+
     std::size_t slot = 0;  // index in the lane's list
+    bool in_line = false;  // to look; of the lane's events
 
 private:
     enum class Phase : std::uint8_t { idle, head, body, handling, writing, closing };
@@ -83,34 +89,40 @@ private:
     void read_on();
     void notice_hang_up();
     bool read_wanted();  // while a request is handled: there is room for more of its body, or for requests behind it
-    void take_sealed(std::size_t bytes);
+    void take_sealed(std::string_view bytes);
     Task<bool> send_rest(std::string_view first, std::string_view second);
     Task<void> linger();
 
     void start_read();
-    void on_read(const boost::system::error_code& error, std::size_t bytes);
+    /// Reads once; whoever is to go on afterwards, if anybody is.
+    std::coroutine_handle<> read_some();
+    void take_arrived(std::string_view bytes);
+    /// Wakes what waits, to find that its time is over.
+    void interrupt();
     void enter(Phase phase, std::chrono::milliseconds limit, SteadyTime now = std::chrono::steady_clock::now());
     /// Waits until more has arrived than before, or the stream has ended.
     auto more();
-    auto read_stopped();
+    /// Waits until the socket takes more, or the time is over.
+    auto writable();
     auto end_of_turn();
 
     HttpLane& lane_;
-    TcpSocket socket_;
+    const int socket_;
     Phase phase_ = Phase::idle;
     SteadyTime deadline_ = SteadyTime::max();
     SteadyTime body_started_{};
-    std::unique_ptr<char[]> chunk_;
-    std::size_t chunk_size_ = 0;
     std::string arrived_;              // read, not taken yet
-    bool reading_ = false;
-    bool watched_ = false;             // by the lane's watch
-    bool hung_up_ = false;             // which has told that the peer has closed
+    bool told_ = false;                // of the socket's events
+    bool reading_ = false;             // what comes is read at once
+    bool readable_ = false;            // there may be something to read
+    bool writable_ = true;             // the socket may take something
+    bool hung_up_ = false;             // the peer has closed; what it sent before may be still to be read
     bool ended_ = false;               // the peer has closed, or the connection broke
     bool timed_out_ = false;
     bool broken_ = false;              // writing makes no sense any more
     std::coroutine_handle<> held_;     // with an answer, until the turn of the loop ends
-    std::coroutine_handle<> waiting_;  // for more input, or for the read to stop
+    std::coroutine_handle<> waiting_;  // for more input
+    std::coroutine_handle<> writing_;  // waits for the socket to take more
     CancelSource cancel_;
     HeadScanner scanner_;
     ChunkedReader chunked_;

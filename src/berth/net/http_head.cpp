@@ -12,14 +12,18 @@ namespace berth {
 
 namespace {
 
-constexpr auto token_bytes = [] {
+/// Letters, digits and the given marks.
+constexpr std::array<bool, 256> bytes_with(std::string_view marks) {
     std::array<bool, 256> table{};
     for (int c = '0'; c <= '9'; ++c) table[static_cast<std::size_t>(c)] = true;
     for (int c = 'a'; c <= 'z'; ++c) table[static_cast<std::size_t>(c)] = true;
     for (int c = 'A'; c <= 'Z'; ++c) table[static_cast<std::size_t>(c)] = true;
-    for (const char c : std::string_view("!#$%&'*+-.^_`|~")) table[static_cast<unsigned char>(c)] = true;
+    for (const char c : marks) table[static_cast<unsigned char>(c)] = true;
     return table;
-}();
+}
+
+constexpr auto token_bytes = bytes_with("!#$%&'*+-.^_`|~");
+constexpr auto host_bytes = bytes_with("-._~%!$&'()*+,;=:[]");
 
 constexpr auto value_bytes = [] {
     std::array<bool, 256> table{};
@@ -28,7 +32,16 @@ constexpr auto value_bytes = [] {
     return table;
 }();
 
+bool consists_of(std::string_view text, const std::array<bool, 256>& allowed) noexcept {
+    return std::all_of(text.begin(), text.end(), [&](char c) { return allowed[static_cast<unsigned char>(c)]; });
+}
+
 char lower(char c) noexcept { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
+
+/// Whether that is the name, whatever case it came in.
+bool is_spelled(std::string_view name, std::string_view lower_name) noexcept {
+    return name.size() == lower_name.size() && std::equal(name.begin(), name.end(), lower_name.begin(), [](char a, char b) { return lower(a) == b; });
+}
 
 std::unexpected<Error> bad(std::string_view what) { return fail(Code::bad_input, format("bad HTTP request: {}", what)); }
 
@@ -36,13 +49,6 @@ std::string_view trimmed(std::string_view text) noexcept {
     while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
     while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
     return text;
-}
-
-bool is_field_value(std::string_view value) noexcept {
-    for (const char c : value) {
-        if (!value_bytes[static_cast<unsigned char>(c)]) return false;
-    }
-    return true;
 }
 
 Result<void> parse_request_line(std::string_view line, const HttpLimits& limits, HttpRequest& request) {
@@ -84,14 +90,6 @@ Result<void> parse_request_line(std::string_view line, const HttpLimits& limits,
     return {};
 }
 
-bool is_host(std::string_view value) noexcept {
-    for (const char c : value) {
-        const bool alphanumeric = (c >= '0' && c <= '9') || (lower(c) >= 'a' && lower(c) <= 'z');
-        if (!alphanumeric && std::string_view("-._~%!$&'()*+,;=:[]").find(c) == std::string_view::npos) return false;
-    }
-    return true;
-}
-
 /// Calls `visit` for each word of a comma-separated list.
 template <class F>
 void each_word(std::string_view list, F visit) {
@@ -112,7 +110,7 @@ Result<HttpField> split_field(std::string_view line) {
     const auto name = line.substr(0, colon);
     if (!is_token(name)) return bad("a header name with a space or another byte that does not belong there");
     const auto value = trimmed(line.substr(colon + 1));
-    if (!is_field_value(value)) return bad("a control byte in a header value");
+    if (!consists_of(value, value_bytes)) return bad("a control byte in a header value");
     return HttpField{name, value};
 }
 
@@ -127,11 +125,7 @@ Result<std::uint64_t> parse_length(std::string_view text) {
 }
 
 bool is_token(std::string_view text) noexcept {
-    if (text.empty()) return false;
-    for (const char c : text) {
-        if (!token_bytes[static_cast<unsigned char>(c)]) return false;
-    }
-    return true;
+    return !text.empty() && consists_of(text, token_bytes);
 }
 
 bool equal_ignoring_case(std::string_view a, std::string_view b) noexcept {
@@ -144,7 +138,7 @@ bool equal_ignoring_case(std::string_view a, std::string_view b) noexcept {
 
 std::optional<std::string_view> HttpRequest::field(std::string_view lower_name) const noexcept {
     for (const auto& field : fields) {
-        if (equal_ignoring_case(field.name, lower_name)) return field.value;
+        if (is_spelled(field.name, lower_name)) return field.value;
     }
     return {};
 }
@@ -201,17 +195,17 @@ Result<HttpFraming> parse_head(std::string_view head, const HttpLimits& limits, 
         // Only names that decide something are compared, and only those of the right length.
         switch (field.name.size()) {
             case 4:
-                if (!equal_ignoring_case(field.name, "host")) break;
+                if (!is_spelled(field.name, "host")) break;
                 if (std::exchange(has_host, true)) return bad("two Host headers");
-                if (!is_host(field.value)) return bad("the Host header is not a host");
+                if (!consists_of(field.value, host_bytes)) return bad("the Host header is not a host");
                 break;
             case 6:
-                if (!equal_ignoring_case(field.name, "expect")) break;
+                if (!is_spelled(field.name, "expect")) break;
                 if (!equal_ignoring_case(field.value, "100-continue")) return bad("an expectation that is not 100-continue");
                 framing.expects_continue = request.minor_version == 1;
                 break;
             case 10:
-                if (!equal_ignoring_case(field.name, "connection")) break;
+                if (!is_spelled(field.name, "connection")) break;
                 each_word(field.value, [&](std::string_view word) {
                     if (equal_ignoring_case(word, "close")) {
                         framing.keep_alive = false;
@@ -221,14 +215,14 @@ Result<HttpFraming> parse_head(std::string_view head, const HttpLimits& limits, 
                 });
                 break;
             case 14:
-                if (!equal_ignoring_case(field.name, "content-length")) break;
+                if (!is_spelled(field.name, "content-length")) break;
                 if (std::exchange(has_length, true)) return bad("two Content-Length headers");
                 {
                     BERTH_TRY(framing.content_length, parse_length(field.value));
                 }
                 break;
             case 17:
-                if (!equal_ignoring_case(field.name, "transfer-encoding")) break;
+                if (!is_spelled(field.name, "transfer-encoding")) break;
                 if (std::exchange(has_encoding, true)) return bad("two Transfer-Encoding headers");
                 if (request.minor_version == 0) return bad("Transfer-Encoding in HTTP/1.0");
                 if (!equal_ignoring_case(field.value, "chunked")) return bad("a Transfer-Encoding other than chunked");

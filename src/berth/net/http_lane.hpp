@@ -13,7 +13,7 @@
 
 #include "berth/async/asio.hpp"
 #include "berth/async/task_scope.hpp"
-#include "berth/net/hang_up_watch.hpp"
+#include "berth/net/connection_events.hpp"
 #include "berth/net/http_server.hpp"
 #include "berth/net/listener.hpp"
 #include "berth/telemetry/metrics.hpp"
@@ -47,11 +47,12 @@ struct HttpSeries {
 
 /// What belongs to one reactor: used in its loop only, but for the count.
 struct HttpLane {
-    HttpLane(HttpServer::Body& server, Reactor& reactor) : server(server), reactor(reactor), hang_ups(reactor) {}
+    HttpLane(HttpServer::Body& server, Reactor& reactor) : server(server), reactor(reactor), events(reactor) {}
 
     HttpServer::Body& server;
     Reactor& reactor;
-    HangUpWatch hang_ups;  // of connections that are not read for the moment
+    ConnectionEvents events;
+    std::array<char, 128 * 1024> arriving;  // what is being read, until its connection has it
     std::vector<HttpConnection*> connections;
     std::atomic<std::size_t> count{0};
     bool sweeping = false;

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <future>
 
+#include "berth/async/offload.hpp"
 #include "berth/async/sync_wait.hpp"
 #include "berth/base/format.hpp"
 #include "berth/net/body_pipe.hpp"
@@ -33,7 +34,8 @@ private:
     bool begun_ = false;
 };
 
-/// Answers with what it saw; `/wait` answers only when its call is cancelled, so does `/unread`, which takes its body in parts and reads none; `/gate` when the test says so.
+/// Answers with what it saw; `/wait` answers only when its call is cancelled, so does `/unread`, which takes its body in parts and reads none; `/compute` keeps its
+/// thread until it is released.
 class Echo final : public HttpHandler {
 public:
     Task<HttpResponse> handle(HttpRequest& request) override {
@@ -57,6 +59,8 @@ public:
                 if (state == BodyPipe::State::pending) co_await Reactor::current()->yield();
             }
             if (state == BodyPipe::State::broken) co_return error_response(*request.parts->error(), "id", Detail::exposed);
+        } else if (request.path == "/compute") {
+            co_await run_guest(profile, [&] { released.wait(false); });
         } else if (request.path == "/endless") {
             response.source = std::make_unique<Endless>();
         } else if (request.path.starts_with("/status/")) {
@@ -69,6 +73,8 @@ public:
         co_return response;
     }
     bool takes_parts(const HttpRequest& request) const noexcept override { return request.path == "/unread" || request.path == "/whole"; }
+    GuestProfile profile;
+    std::atomic<bool> released = false;
     std::atomic<int> waiting = 0;
     std::atomic<int> cancelled = 0;
     std::atomic<CancelCause> cause = CancelCause::none;
@@ -143,6 +149,29 @@ TEST_F(HttpServerTest, ManyConnectionsAreAnsweredTogetherAndEachInItsOrder) {
         }
     }
     for (auto& client : clients) EXPECT_FALSE(client->answer());
+}
+
+TEST_F(HttpServerTest, RequestsThatCameWithOneThatComputesAreAnsweredBeforeIt) {
+    reactors_ = Reactors::start(1);
+    start();
+    std::vector<std::unique_ptr<RawClient>> clients;
+    for (int c = 0; c < 6; ++c) {
+        clients.push_back(std::make_unique<RawClient>(server_->port()));
+        clients.back()->send("GET /first HTTP/1.1\r\nHost: x\r\n\r\n");
+        ASSERT_TRUE(clients.back()->answer());
+    }
+    std::promise<void> sent;
+    reactors_->at(0).call_soon([all = sent.get_future().share()] { all.wait(); });  // so that the loop is told of them together
+    clients[0]->send("GET /compute HTTP/1.1\r\nHost: x\r\n\r\n");
+    for (std::size_t c = 1; c < clients.size(); ++c) clients[c]->send("GET /second HTTP/1.1\r\nHost: x\r\n\r\n");
+    sent.set_value();
+    for (std::size_t c = 1; c < clients.size(); ++c) {
+        const auto answer = clients[c]->answer();
+        EXPECT_TRUE(answer && answer->body == "GET /second ") << c;
+    }
+    echo_.released = true;
+    echo_.released.notify_all();
+    EXPECT_TRUE(clients[0]->answer());
 }
 
 TEST_F(HttpServerTest, ARequestMayArriveByteByByte) {

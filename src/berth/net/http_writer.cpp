@@ -2,6 +2,7 @@
 
 #include <time.h>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 
@@ -13,24 +14,28 @@
 
 namespace berth {
 
+using namespace std::string_view_literals;
+
 namespace {
 
 constexpr std::size_t inline_body = 16 * 1024;
 
+bool is_control(char c) noexcept { return (static_cast<unsigned char>(c) < 0x20 && c != '\t') || c == 0x7F; }
+
 void append_value(std::string& out, std::string_view value) {
-    const auto start = out.size();
     out.append(value);
-    for (auto i = start; i < out.size(); ++i) {
-        const auto byte = static_cast<unsigned char>(out[i]);
-        if ((byte < 0x20 && byte != '\t') || byte == 0x7F) out[i] = ' ';
-    }
+    if (std::none_of(value.begin(), value.end(), is_control)) return;
+    std::replace_if(out.end() - static_cast<std::ptrdiff_t>(value.size()), out.end(), is_control, ' ');
 }
 
 void append_field(std::string& out, std::string_view name, std::string_view value) {
-    out.append(name).append(": ");
+    out.append(name).append(": "sv);
     append_value(out, value);
-    out.append("\r\n");
+    out.append("\r\n"sv);
 }
+
+/// The same with a value of our own or one that was checked when it came in: no byte of it needs a look.
+void append_known(std::string& out, std::string_view name_and_colon, std::string_view value) { out.append(name_and_colon).append(value).append("\r\n"sv); }
 
 void append_number(std::string& out, std::uint64_t number) {
     std::array<char, 20> digits;
@@ -96,32 +101,32 @@ std::string_view reason_phrase(std::uint16_t status) noexcept {
 
 bool write_head(const HttpResponse& response, const HttpWriting& how, std::string& out) {
     const bool bodiless = response.status == 204 || response.status == 304;
-    out.append(how.minor_version == 0 ? "HTTP/1.0 " : "HTTP/1.1 ");
+    out.append(how.minor_version == 0 ? "HTTP/1.0 "sv : "HTTP/1.1 "sv);
     append_number(out, response.status);
-    out.append(" ").append(reason_phrase(response.status)).append("\r\nDate: ").append(http_date()).append("\r\n");
+    out.append(" "sv).append(reason_phrase(response.status)).append("\r\nDate: "sv).append(http_date()).append("\r\n"sv);
     if (!bodiless) {
-        if (!response.content_type.empty()) append_field(out, "Content-Type", response.content_type);
+        if (!response.content_type.empty()) append_known(out, "Content-Type: ", response.content_type);
         const auto length = !response.source ? std::optional<std::uint64_t>(response.body.size()) : response.source->length();
         const auto told = how.head_only && response.head_length ? response.head_length : length;
         if (told) {
-            out.append("Content-Length: ");
+            out.append("Content-Length: "sv);
             append_number(out, *told);
-            out.append("\r\n");
+            out.append("\r\n"sv);
         } else if (how.minor_version == 1) {
-            out.append("Transfer-Encoding: chunked\r\n");
+            out.append("Transfer-Encoding: chunked\r\n"sv);
         }
     }
-    out.append("X-Content-Type-Options: nosniff\r\n");
+    out.append("X-Content-Type-Options: nosniff\r\n"sv);
     if (!response.request_id.empty()) append_field(out, "X-Request-Id", response.request_id);
-    if (!response.server_timing.empty()) append_field(out, "Server-Timing", response.server_timing);
+    if (!response.server_timing.empty()) append_known(out, "Server-Timing: ", response.server_timing);
     for (const auto& [name, value] : response.fields) append_field(out, name, value);
     for (const auto& [name, value] : response.guest_fields) append_field(out, name, value);
     if (!how.keep_alive) {
-        out.append("Connection: close\r\n");
+        out.append("Connection: close\r\n"sv);
     } else if (how.minor_version == 0) {
-        out.append("Connection: keep-alive\r\n");
+        out.append("Connection: keep-alive\r\n"sv);
     }
-    out.append("\r\n");
+    out.append("\r\n"sv);
     if (bodiless || how.head_only || response.source || response.body.empty()) return true;
     if (response.body.size() > inline_body) return false;
     out.append(response.body);

@@ -7,12 +7,11 @@
 #include <optional>
 
 #include "berth/base/cid.hpp"
+#include "berth/host/journal.hpp"
 #include "berth/host/record_host_calls.hpp"
 #include "berth/host/replay_host_calls.hpp"
 
 namespace berth {
-
-struct Journal;
 
 /// What is known of a call beside its outcome when it was recorded or replayed.
 struct CallTrace {
@@ -46,6 +45,7 @@ struct CallMode {
 
     std::filesystem::path record;      // journal of the call; empty: none is kept
     bool durable = false;              // what was acknowledged is on the medium, and a journal that lies there already is of a call that is taken up
+    std::optional<JournalBefore> before;  // the call before it in an instance that stays
     const Bytes* module = nullptr;     // the module's bytes, kept beside the journal so that it can be replayed; null: not
     CallTrace* trace = nullptr;        // filled in; a call with it has a journal even if none is kept
     const CallFaults* faults = nullptr;  // only of a recorded call, and jumps only of a deterministic one; outlives it. Null: none

@@ -111,7 +111,8 @@ Result<void> RecordTape::begin(std::string_view entry, const Bytes& args, const 
                                .clock = clock_start_,
                                .deterministic = mode_.deterministic,
                                .fuel_schedule = schedules_of(program_),
-                               .limits = journal_limits(limits)};
+                               .limits = journal_limits(limits),
+                               .before = mode_.before};
     if (left_over_ == nullptr) {
         BERTH_TRYV(writer_->append(opening));
         return mode_.durable ? writer_->sync() : Result<void>();

@@ -166,18 +166,15 @@ std::vector<AskedCapability> asked_by_interfaces(std::span<const std::string> in
     return asked;
 }
 
-Outcome run_component(const WasmProgram& program, const Call& call, const WasmCallSetup& setup, CallRecord& record) {
-    Outcome outcome;
+void run_component(const WasmProgram& program, const Call& call, const WasmCallSetup& setup, CallRecord& record, Outcome& outcome) {
     const auto start = setup.clock.steady();
     std::uint64_t bytes_in = call.input.bytes.size();
     NetworkUse network;
-    const auto finish = [&]() -> Outcome {
+    const auto finish = [&] {
         outcome.timing.run = outcome.timing.total = setup.clock.steady() - start;
         outcome.usage.bytes_in = bytes_in;
-        return std::move(outcome);
     };
-    Limits limits = program.limits();
-    limits.tighten(call.tighten);
+    const auto& limits = setup.limits;
     if (call.input.bytes.size() > limits[Limit::input]) {
         outcome.error = over_limit(Limit::input, limits[Limit::input]);
         return finish();
@@ -191,11 +188,12 @@ Outcome run_component(const WasmProgram& program, const Call& call, const WasmCa
     auto* tape = setup.tape;
 
     Entered entered;
+    const bool is_as_sent = call.request && tape == nullptr;  // nothing is kept of it, and nothing takes its place
     if (!as_handler) {
         entered.arguments.push_back(call.function);
         entered.arguments.insert(entered.arguments.end(), call.arguments.begin(), call.arguments.end());
     } else if (call.request) {
-        entered.request = *call.request;
+        if (!is_as_sent) entered.request = *call.request;
     } else {
         entered.request = {.method = "POST", .authority = "localhost", .target = "/"};
         entered.request.fields.emplace_back("content-type", call.input.media_type.empty() ? "application/json" : call.input.media_type);
@@ -238,7 +236,8 @@ Outcome run_component(const WasmProgram& program, const Call& call, const WasmCa
                                              .memory_limit = limits[Limit::memory],
                                              .table_limit = limits[Limit::table_elements],
                                              .arguments = entered.arguments};
-        const GuestRequest request{.method = entered.request.method, .authority = entered.request.authority, .target = entered.request.target, .https = entered.request.https, .fields = entered.request.fields};
+        const auto& head = is_as_sent ? *call.request : entered.request;
+        const GuestRequest request{.method = head.method, .authority = head.authority, .target = head.target, .https = head.https, .fields = head.fields};
         struct Control final : CallControl {
             Control(GrantSet& grants, CallRecord& record, std::function<void()> wake) : grants(grants), record(record), wake(std::move(wake)) {}
             void cancel(CancelCause cause) noexcept override { record.request_stop(stop_cause(cause)); }
@@ -278,7 +277,7 @@ Outcome run_component(const WasmProgram& program, const Call& call, const WasmCa
     bytes_in += network.in;
     outcome.usage.bytes_out += network.out;
     if (!outcome.error && as_handler) {
-        if (handled.head) result = encode_response(*handled.head, handled.body.finish());
+        if (tape != nullptr && handled.head) result = encode_response(*handled.head, handled.body.finish());
         if (auto answer = body.take_answer()) {
             for (const auto& [name, value] : answer->head.fields) {
                 if (name == "content-type") outcome.output.media_type = value;

@@ -15,6 +15,6 @@ std::vector<AskedCapability> asked_by_interfaces(std::span<const std::string> in
 
 /// run_wasm for a program that is a component: the handler of the call's request, or of a POST with its input, where it
 /// exports one; otherwise its command. Request and response are whole in memory, bounded by the limits input and output.
-Outcome run_component(const WasmProgram& program, const Call& call, const WasmCallSetup& setup, CallRecord& record);
+void run_component(const WasmProgram& program, const Call& call, const WasmCallSetup& setup, CallRecord& record, Outcome& outcome);
 
 }  // namespace berth

@@ -27,10 +27,10 @@ ComponentGate::ComponentGate(const WasmProgram& program, const WasmCallSetup& se
       error_(setup.tape != nullptr ? setup.tape->error(setup.error) : setup.error) {}
 
 ComponentGate::~ComponentGate() {
-    if (setup_.metrics != nullptr && host_calls_ != 0) setup_.metrics->add(counts_, used_, refused_);
+    if (setup_.metrics != nullptr && host_calls_ != 0) counts_.add_to(*setup_.metrics);
 }
 
-void ComponentGate::count(ComponentFunction function, HostOutcome outcome) noexcept { ++counts_[static_cast<std::size_t>(function)][static_cast<std::size_t>(outcome)]; }
+void ComponentGate::count(ComponentFunction function, HostOutcome outcome) noexcept { counts_.count(static_cast<std::uint32_t>(function), outcome); }
 
 bool ComponentGate::stopped() const noexcept { return record_.stopped(); }
 
@@ -130,13 +130,13 @@ std::int32_t ComponentGate::require(Capability capability, std::string_view valu
     const bool allowed = value.empty() ? grants.holds(capability) : grants.holds(capability, value);
     if (journal_ != nullptr && !component_table()[function_].row.needs.checked_by_gate()) journal_->used(capability, value, allowed);
     if (!allowed) return deny(grants.denial(capability, value));
-    ++used_[static_cast<std::size_t>(capability)];
+    counts_.use(capability);
     return 0;
 }
 
 void ComponentGate::used(Capability capability, std::string_view value) {
     if (journal_ != nullptr) journal_->used(capability, value, true);
-    ++used_[static_cast<std::size_t>(capability)];
+    counts_.use(capability);
 }
 
 void ComponentGate::pin(std::uint64_t number, const IpAddress& address) {
@@ -152,7 +152,7 @@ std::span<const std::string> ComponentGate::names_of(const IpAddress& address) c
 }
 
 std::int32_t ComponentGate::deny(const Denial& denial) {
-    ++refused_[static_cast<std::size_t>(denial.capability)];
+    counts_.refuse(denial.capability);
     const auto& name = component_table().qualified(function_);
     if (setup_.denials != nullptr) setup_.denials->denied("component", name, denial);
     failure_ = denial.to_error();
@@ -187,15 +187,23 @@ ComponentHost::Next ComponentGate::execute(const ComponentOp& op, const HostFunc
 }
 
 ComponentHost::Next ComponentGate::perform(const ComponentOp& op, ComponentAnswer& answer) {
+    // What still runs beside a guest that was ended does nothing more.
+    if (is_over_) return Next::ends;
+    const auto next = perform_one(op, answer);
+    is_over_ = next == Next::ends;
+    return next;
+}
+
+ComponentHost::Next ComponentGate::perform_one(const ComponentOp& op, ComponentAnswer& answer) {
     function_ = static_cast<std::uint32_t>(op.function);
     const auto& function = component_table()[function_];
-    const auto next = journal_ == nullptr || function.row.pure ? execute(op, function, answer) : through_journal(op, function, answer);
-    // Looking for what is not there yet is no call: how often that happens is nobody's doing.
-    if (answer.status == component_pending) return next;
-    if (++host_calls_ > limits_[Limit::host_calls]) {
+    if (host_calls_ >= limits_[Limit::host_calls]) {
         failure_ = over_limit(Limit::host_calls, limits_[Limit::host_calls]);
         return Next::ends;
     }
+    const auto next = journal_ == nullptr || function.row.pure ? execute(op, function, answer) : through_journal(op, function, answer);
+    // Looking for what is not there yet is no call: how often that happens is nobody's doing.
+    if (answer.status != component_pending) ++host_calls_;
     return next;
 }
 
@@ -223,17 +231,20 @@ ComponentHost::Next ComponentGate::through_journal(const ComponentOp& op, const 
     for (const auto number : {op.object, op.a, op.b, op.c}) arguments.length(number);
     arguments.bytes(view(op.bytes));
     ByteView outcome;
+    auto next = Next::ends;
     switch (journal_->before(name, function, written, outcome)) {
         case HostJournal::Next::failed: return journal_failed();
         case HostJournal::Next::served: return serve(op, outcome, answer);
         case HostJournal::Next::unknown:
             // The call's own outputs went with it.
-            if (journal_->recovers() && (op.function == ComponentFunction::stdout_write || op.function == ComponentFunction::stderr_write)) break;
+            if (journal_->recovers() && (op.function == ComponentFunction::stdout_write || op.function == ComponentFunction::stderr_write)) {
+                next = execute(op, function, answer);
+                break;
+            }
             failure_ = Error(Code::unknown_outcome, "the host stopped while this was under way; whether it happened is not known");
-            return Next::ends;
-        case HostJournal::Next::execute: break;
+            break;
+        case HostJournal::Next::execute: next = execute(op, function, answer); break;
     }
-    auto next = execute(op, function, answer);
     written.clear();
     JournalPut out(written);
     if (next == Next::ends) {

@@ -120,6 +120,7 @@ public:
 
 private:
     void let_handler_wake();
+    Next perform_one(const ComponentOp& op, ComponentAnswer& answer);
     Next execute(const ComponentOp& op, const HostFunction& function, ComponentAnswer& answer);
     Next through_journal(const ComponentOp& op, const HostFunction& function, ComponentAnswer& answer);
     Next serve(const ComponentOp& op, ByteView outcome, ComponentAnswer& answer);
@@ -150,11 +151,10 @@ private:
     std::map<IpAddress, std::vector<std::string>> pinned_;
     std::uint64_t host_calls_ = 0;
     std::optional<Error> failure_;
+    bool is_over_ = false;  // the host has ended the call
     std::string scratch_;
     std::uint32_t function_ = 0;                   // that is being performed
-    std::array<std::array<std::uint32_t, host_outcome_count>, component_function_count> counts_{};
-    std::array<std::uint32_t, capability_count> used_{};
-    std::array<std::uint32_t, capability_count> refused_{};
+    HostCounts counts_{component_function_count};  // added to the metrics at the end
 };
 
 }  // namespace berth

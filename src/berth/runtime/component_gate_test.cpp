@@ -205,7 +205,7 @@ protected:
         ASSERT_TRUE(loaded) << loaded.error().message();
         program_ = *loaded;
         programs_.push_back(program_);
-        setup_ = std::make_unique<WasmCallSetup>(WasmCallSetup{.clock = clock_, .grants = program_->grants(), .guest_clock = guest_clock_, .files = files_,
+        setup_ = std::make_unique<WasmCallSetup>(WasmCallSetup{.clock = clock_, .limits = limits_, .grants = program_->grants(), .guest_clock = guest_clock_, .files = files_,
                                                                .random = random_, .network = network_, .input = input_, .output = output_, .error = output_, .account = account_, .denials = &denials_, .tape = tape});
         if (tape != nullptr) {
             ASSERT_TRUE(tape->begin("test", {}, limits_));
@@ -316,6 +316,28 @@ TEST_F(ComponentGateTest, WithExactlyItsGrantEachWorksAndWithAllOthersItIsDenied
         begin();
         EXPECT_EQ(try_function(each.what).next, Next::denied) << each.what;
     }
+}
+
+TEST_F(ComponentGateTest, NothingHappensBehindTheEndOfTheCall) {
+    grant(Capability::net_fetch);
+    begin();
+    EXPECT_EQ(ask(stdout_write, std::string((1 << 20) + 1, 'x')).next, Next::ends);
+    EXPECT_EQ(gate_->failure()->code(), Code::output_too_large);
+    // What runs beside the guest may still ask.
+    EXPECT_EQ(try_function("fetch").next, Next::ends);
+    EXPECT_EQ(network_.opened, 0);
+    EXPECT_EQ(gate_->failure()->code(), Code::output_too_large);
+}
+
+TEST_F(ComponentGateTest, TheCallBeyondTheLimitIsNotMade) {
+    grant(Capability::net_fetch);
+    grant(Capability::time_now);
+    limits_.set(Limit::host_calls, 1);
+    begin();
+    EXPECT_EQ(ask(wall_now).next, Next::proceed);
+    EXPECT_EQ(try_function("fetch").next, Next::ends);
+    EXPECT_EQ(network_.opened, 0);
+    EXPECT_EQ(gate_->failure()->code(), Code::quota_exceeded);
 }
 
 TEST_F(ComponentGateTest, FilesAreReachedBeneathTheMountOnly) {

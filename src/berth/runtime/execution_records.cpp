@@ -71,9 +71,16 @@ struct ExecutionRecords::Shard {
         const auto at = position(id);
         return at == 0 ? nullptr : open[at - 1].get();
     }
+    bool is_full() const noexcept { return !ended.empty() && ended.size() + open.size() >= bound; }
+    /// The record whose place the next call takes has left the caches long ago: it is fetched while others work.
+    void fetch_oldest() const noexcept {
+        if (spare || !is_full()) return;
+        const auto* const bytes = reinterpret_cast<const char*>(ended.front().get());
+        for (std::size_t at = 0; at < sizeof(Kept); at += 64) __builtin_prefetch(bytes + at, 1);
+    }
     Kept& open_one(std::string_view id) {
         if (auto* found = find_open(id)) return *found;
-        if (!spare && !ended.empty() && ended.size() + open.size() >= bound) {
+        if (!spare && is_full()) {
             spare = std::move(ended.front());
             ended.pop_front();
             if (spare->unwritten) {
@@ -232,6 +239,7 @@ void ExecutionRecords::remember(CallStep step, const Call& call, const Outcome* 
             ++shard.unwritten;
         }
         shard.ended.push_back(std::move(kept));
+        shard.fetch_oldest();
     }
 }
 

@@ -1,5 +1,7 @@
 #include "berth/runtime/running_call.hpp"
 
+#include <bit>
+
 #include "berth/base/format.hpp"
 #include "berth/runtime/call.hpp"
 
@@ -21,9 +23,7 @@ CallAttachment::CallAttachment(RunningCall* running, CallControl& control, Runni
     running_->state_ = state;
     if (running_->cancelled_ != CancelCause::none) control.cancel(running_->cancelled_);
     if (state == RunningState::waiting) return;  // nothing is granted to a call that has not started
-    for (std::size_t i = 0; i < capability_count; ++i) {
-        if ((running_->revoked_ >> i & 1) != 0) control.revoke(static_cast<Capability>(i));
-    }
+    for (auto rest = running_->revoked_; rest != 0; rest &= rest - 1) control.revoke(static_cast<Capability>(std::countr_zero(rest)));
 }
 
 CallAttachment::~CallAttachment() {

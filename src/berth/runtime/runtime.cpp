@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <array>
-#include <thread>
 
 #include "berth/base/format.hpp"
 #include "berth/base/ids.hpp"
+#include "berth/base/processors.hpp"
 #include "berth/base/utf8.hpp"
 #include "berth/runtime/call_mode.hpp"
 #include "berth/runtime/manifest.hpp"
@@ -54,7 +54,7 @@ struct Runtime::Series {
 };
 
 CallBounds default_bounds(EngineKind kind) {
-    const auto limits = default_limits(kind == EngineKind::subprocess ? "subprocess" : "wasi", std::max(1u, std::thread::hardware_concurrency()));
+    const auto limits = default_limits(kind == EngineKind::subprocess ? "subprocess" : "wasi", usable_processors());
     return {.running = limits[Limit::concurrency], .waiting = limits[Limit::queue], .wait = std::chrono::nanoseconds(limits[Limit::queue_wait])};
 }
 

@@ -176,19 +176,16 @@ Error stopped_error(const CallRecord& record, std::uint64_t wall) {
     return wall == Limits::unlimited ? Error(Code::timeout, "the deadline of the call passed") : over_limit(Limit::wall, wall);
 }
 
-Outcome run_wasm(const WasmProgram& program, const Call& call, const WasmCallSetup& setup, CallRecord& record) {
-    if (program.component() != nullptr) return run_component(program, call, setup, record);
-    Outcome outcome;
+void run_wasm(const WasmProgram& program, const Call& call, const WasmCallSetup& setup, CallRecord& record, Outcome& outcome) {
+    if (program.component() != nullptr) return run_component(program, call, setup, record, outcome);
     NetworkUse network;
     const auto start = setup.clock.steady();
-    const auto finish = [&]() -> Outcome {
+    const auto finish = [&] {
         const auto end = setup.clock.steady();
         outcome.timing.run = outcome.timing.total = end - start;
         outcome.usage.bytes_in = call.input.bytes.size() + network.in;
-        return std::move(outcome);
     };
-    Limits limits = program.limits();
-    limits.tighten(call.tighten);
+    const auto& limits = setup.limits;
     if (call.input.bytes.size() > limits[Limit::input]) {
         outcome.error = over_limit(Limit::input, limits[Limit::input]);
         return finish();
@@ -256,6 +253,8 @@ Outcome run_wasm(const WasmProgram& program, const Call& call, const WasmCallSet
             outcome.error = begun.error();
             return finish();
         }
+        // What was taken from an instance between its calls stands before what this one does without it.
+        for (auto rest = setup.instance != nullptr ? setup.grants.revoked() : 0; rest != 0; rest &= rest - 1) tape->host_calls().revoked(static_cast<Capability>(std::countr_zero(rest)));
         for (auto rest = tape->revoked(); rest != 0; rest &= rest - 1) static_cast<void>(setup.grants.revoke(static_cast<Capability>(std::countr_zero(rest))));
     }
     const auto environment = granted_environment(program, setup.environment);
@@ -280,6 +279,7 @@ Outcome run_wasm(const WasmProgram& program, const Call& call, const WasmCallSet
         outcome.error = started.error();
         return finish();
     }
+    if (setup.instance != nullptr) setup.instance->lead_outputs(tape != nullptr ? tape->output(setup.output) : setup.output, tape != nullptr ? tape->error(setup.error) : setup.error);
     auto& guest = setup.instance != nullptr ? setup.instance->guest() : **started;
     const auto before = guest.network_use();
     Gate gate({.table = &program.world().table(),

@@ -23,6 +23,7 @@ class WasmInstance;
 /// What the host gives to the guests of one call.
 struct WasmCallSetup {
     const Clock& clock;                        // of the host: timing
+    const Limits& limits;                      // of this call: the program's, tightened by its own
     GrantSet& grants;                          // of this call
     GuestClock& guest_clock;
     FileProvider& files;
@@ -41,12 +42,11 @@ struct WasmCallSetup {
     bool is_virtual = false;                   // guest_clock is: it keeps the limit wall, the machine's only a safety time-out
 };
 
-
-/// Runs one call in a fresh instance on the calling thread and says how it ended. `entry` is empty for `_start`.
+/// Runs one call in a fresh instance on the calling thread and says how it ended, in an outcome that is empty. `entry` is empty for `_start`.
 ///
 /// `record` is armed with the earlier of the call's deadline and the limit `wall`, and may be stopped from any thread.
 /// The output of a scalar call is in Outcome::output; a command writes to the streams of the setup.
-Outcome run_wasm(const WasmProgram& program, const Call& call, const WasmCallSetup& setup, CallRecord& record);
+void run_wasm(const WasmProgram& program, const Call& call, const WasmCallSetup& setup, CallRecord& record, Outcome& outcome);
 
 /// The variables that the guest sees: those that the policy sets, then those of the host, each only where env.read
 /// grants its name.

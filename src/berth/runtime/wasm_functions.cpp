@@ -18,7 +18,7 @@ namespace {
 /// Standard error of a guest as log records, a line each, bounded by the limits of the call.
 class LogLines final : public OutputStream {
 public:
-    LogLines(Outcome& outcome, const Limits& limits) : outcome_(outcome), bytes_left_(limits[Limit::log_bytes]), records_left_(limits[Limit::log_records]) {}
+    LogLines(std::vector<LogEntry>& entries, const Limits& limits) : entries_(entries), bytes_left_(limits[Limit::log_bytes]), records_left_(limits[Limit::log_records]) {}
 
     Written write(ByteView bytes) override {
         auto text = as_text(bytes);
@@ -38,13 +38,13 @@ public:
         if (records_left_ != 0 && line_.size() <= bytes_left_) {
             --records_left_;
             bytes_left_ -= line_.size();
-            outcome_.logs.push_back({"info", std::move(line_)});
+            entries_.push_back({"info", std::move(line_)});
         }
         line_.clear();
     }
 
 private:
-    Outcome& outcome_;
+    std::vector<LogEntry>& entries_;
     std::string line_;
     std::uint64_t bytes_left_;
     std::uint64_t records_left_;
@@ -93,7 +93,8 @@ struct WasmFunctions::Slot {
     Served served;
     GuestProfile profile;
     std::mutex mutex;
-    std::vector<std::unique_ptr<WasmInstance>> pool;  // guarded by mutex; idle ones of this version, whose grants are whole
+    std::vector<std::unique_ptr<WasmInstance>> told;    // guarded by mutex, as the next: idle ones of this version, whose grants are whole and whose calls all have journals
+    std::vector<std::unique_ptr<WasmInstance>> untold;  // those of calls that are not recorded
 };
 
 WasmFunctions::WasmFunctions(WasmHost host, std::vector<Served> functions) : host_(std::move(host)) {
@@ -113,100 +114,124 @@ std::vector<FunctionRef> WasmFunctions::list() const {
     return functions;
 }
 
-Outcome WasmFunctions::run_in(Slot& slot, WasmInstance& instance, Call& call) {
+Result<CallMode> WasmFunctions::kept_mode(const WasmInstance& instance, const Call& call) const {
+    CallMode mode;
+    if (call.mode != nullptr) mode = *call.mode;
+    mode.deterministic = instance.program().deterministic() && mode.replay == nullptr;
+    const bool other = call.mode != nullptr && ((call.mode->deterministic && !mode.deterministic) || mode.seed != 0 || mode.clock_start != 0 || !mode.save_files.empty() || mode.durable || mode.faults != nullptr);
+    if (other || call.durable || (call.streams != nullptr && mode.replay == nullptr)) {
+        return fail(Code::not_implemented, "a call into an instance that stays has the clock, seed, files and streams of its instance, is not taken up by another host and takes no fault plan");
+    }
+    if (mode.replay != nullptr) return mode;
+    if (mode.record.empty() && !host_.record_folder.empty()) mode.record = host_.record_folder / (call.id + ".bj");
+    if (mode.record.empty() && mode.trace == nullptr) return mode;
+    if (!instance.is_told()) {
+        Error error(Code::conflict, "the instance has served calls that are in no journal: one that begins now could not tell how it came to what it holds");
+        error.set_fix("record the calls of an instance from the first one on, or open another one");
+        return fail(std::move(error));
+    }
+    mode.before = instance.last_told();
+    return mode;
+}
+
+void WasmFunctions::run_in(Slot& slot, WasmInstance& instance, Call& call, Outcome& outcome) {
     const auto& program = *slot.served.program;
-    Outcome refused;
-    if (&instance.program() != &program) {
-        refused.error = Error(Code::conflict, format("the instance is none of this version of {}", slot.served.function->name));
-        return refused;
-    }
-    if (call.mode != nullptr || call.streams != nullptr || !host_.record_folder.empty()) {
-        refused.error = Error(Code::not_implemented, "calls into an instance that stays are neither recorded, replayed nor given streams by this build");
-        return refused;
-    }
+    const auto refuse = [&](Error error) { outcome.error = std::move(error); };
+    if (&instance.program() != &program) return refuse(Error(Code::conflict, format("the instance is none of this version of {}", slot.served.function->name)));
     const auto entered = WasmInstance::Entry::enter(instance);
-    if (!entered) {
-        refused.error = entered.error();
-        return refused;
+    if (!entered) return refuse(entered.error());
+    auto asked = kept_mode(instance, call);
+    if (!asked) return refuse(asked.error());
+    auto& mode = *asked;
+    CallTrace trace;
+    if (!mode.record.empty() && mode.trace == nullptr) mode.trace = &trace;
+    auto& conditions = instance.conditions();
+    std::unique_ptr<CallTape> tape;
+    if (mode.replay != nullptr) {
+        auto setup = mode.replay_setup;
+        if (call.streams != nullptr) {
+            setup.output = &call.streams->output;
+            setup.error = &call.streams->error;
+        }
+        tape = std::make_unique<ReplayTape>(*mode.replay, std::move(setup), mode.trace);
+    } else if (mode.trace != nullptr) {
+        tape = std::make_unique<RecordTape>(program, mode, conditions.clock().wall().time_since_epoch().count());
     }
     LoggedDenials denials(host_.log, call);
-    auto& conditions = instance.conditions();
+    auto limits = program.limits();
+    limits.tighten(call.tighten);
     CallRecord record;
     const CancelCallback on_close(closing_.token(), [&] { record.request_stop(StopCause::shutdown); });
-    auto outcome = run_wasm(program, call,
-                            {.clock = host_.clock,
-                             .grants = instance.grants(),
-                             .guest_clock = conditions.clock(),
-                             .files = conditions.files(),
-                             .random = conditions.random(),
-                             .network = conditions.network(),
-                             .input = conditions.streams().input,
-                             .output = conditions.streams().output,
-                             .error = conditions.streams().error,
-                             .account = instance.account(),
-                             .metrics = host_.metrics(program.world_kind()),
-                             .denials = call.denials != nullptr ? call.denials : host_.denials != nullptr ? host_.denials : &denials,
-                             .instance = &instance,
-                             .is_virtual = program.deterministic()},
-                            record);
-    LogLines lines(outcome, program.limits());
+    const auto entries = instance.entries();
+    run_wasm(program, call,
+             {.clock = host_.clock,
+              .limits = limits,
+              .grants = instance.grants(),
+              .guest_clock = conditions.clock(),
+              .files = conditions.files(),
+              .random = conditions.random(),
+              .network = conditions.network(),
+              .input = conditions.streams().input,
+              .output = conditions.streams().output,
+              .error = conditions.streams().error,
+              .account = instance.account(),
+              .metrics = host_.metrics(program.world_kind()),
+              .denials = call.denials != nullptr ? call.denials : host_.denials != nullptr ? host_.denials : &denials,
+              .tape = tape.get(),
+              .instance = &instance,
+              .is_virtual = mode.deterministic},
+             record, outcome);
+    // A journal that could not be written whole tells nothing.
+    if (instance.entries() != entries && mode.replay == nullptr && tape != nullptr && !outcome.error) instance.tell({.name = mode.record.empty() ? call.id : mode.record.stem().string(), .root = mode.trace->root});
+    LogLines lines(outcome.logs, program.limits());
     const auto errors = instance.take_errors();
     lines.write(as_bytes(errors));
     lines.flush();
     outcome.usage.bytes_out += outcome.output.bytes.size();
-    return outcome;
 }
 
-Outcome WasmFunctions::run(Slot& slot, Call& call) {
-    const bool is_recorded = call.mode != nullptr || !host_.record_folder.empty();
-    auto outcome = call.instance != nullptr ? run_in(slot, *call.instance, call) : slot.served.pooled != 0 && !is_recorded ? run_pooled(slot, call) : run_fresh(slot, call);
+void WasmFunctions::run(Slot& slot, Call& call, Outcome& outcome) {
+    const bool replays = call.mode != nullptr && call.mode->replay != nullptr;
+    if (call.instance != nullptr) run_in(slot, *call.instance, call, outcome);
+    else if (slot.served.pooled != 0 && !replays) run_pooled(slot, call, outcome);
+    else run_fresh(slot, call, outcome);
     if (host_.logs != nullptr) {
         for (const auto& entry : outcome.logs) host_.logs->add(slot.served.function->name, call.request_id, "stderr", entry);
     }
-    return outcome;
 }
 
-Outcome WasmFunctions::run_pooled(Slot& slot, Call& call) {
+void WasmFunctions::run_pooled(Slot& slot, Call& call, Outcome& outcome) {
+    // An instance serves either calls that are all recorded or calls that are all not.
+    const bool is_told = call.mode != nullptr || !host_.record_folder.empty();
+    auto& pool = is_told ? slot.told : slot.untold;
     std::unique_ptr<WasmInstance> instance;
     {
         const std::lock_guard lock(slot.mutex);
-        if (!slot.pool.empty()) {
-            instance = std::move(slot.pool.back());
-            slot.pool.pop_back();
+        if (!pool.empty()) {
+            instance = std::move(pool.back());
+            pool.pop_back();
         }
     }
     if (instance == nullptr) {
         auto opened = WasmInstance::open(slot.served.program, host_.clock, host_.random, host_.network, host_.environment);
         if (!opened) {
-            Outcome failed;
-            failed.error = opened.error();
-            return failed;
+            outcome.error = opened.error();
+            return;
         }
         instance = std::move(*opened);
     }
-    auto outcome = run_in(slot, *instance, call);
+    run_in(slot, *instance, call, outcome);
     const bool used_up = instance->calls() >= slot.served.pooled;
-    if (!outcome.error && !used_up && !instance->closed() && instance->grants().revoked() == 0) {
+    if (!outcome.error && !used_up && !instance->closed() && instance->grants().revoked() == 0 && (!is_told || instance->is_told())) {
         const std::lock_guard lock(slot.mutex);
-        slot.pool.push_back(std::move(instance));
+        pool.push_back(std::move(instance));
     }
-    return outcome;
 }
 
-Outcome WasmFunctions::run_fresh(Slot& slot, Call& call) {
-    const auto& program = *slot.served.program;
-    Outcome logs;
-    TextInput input(call.input.bytes);
-    MemoryAccount account;
-    BufferedOutput output(program.limits()[Limit::output], &account);
-    LogLines error(logs, program.limits());
-    LoggedDenials denials(host_.log, call);
-    LoggedListening listening(host_.log, call);
-    const auto streams = call.streams != nullptr ? *call.streams : CallStreams{input, output, error};
+CallMode WasmFunctions::mode_of(const Call& call, bool deterministic, const std::filesystem::path& kept) const {
     CallMode mode;
     if (call.mode != nullptr) mode = *call.mode;
-    mode.deterministic = mode.deterministic || (program.deterministic() && mode.replay == nullptr);
-    const auto kept = host_.record_folder.empty() ? std::filesystem::path() : host_.record_folder / (call.id + ".bj");
+    mode.deterministic = mode.deterministic || (deterministic && mode.replay == nullptr);
     mode.durable = call.durable && mode.replay == nullptr && mode.record.empty();
     if (mode.durable) {
         mode.record = host_.durable_folder / (call.id + ".bj");
@@ -214,12 +239,31 @@ Outcome WasmFunctions::run_fresh(Slot& slot, Call& call) {
     } else if (mode.replay == nullptr && mode.record.empty()) {
         mode.record = kept;
     }
-    auto limits = program.limits();
-    limits.tighten(call.tighten);
+    return mode;
+}
+
+void WasmFunctions::run_fresh(Slot& slot, Call& call, Outcome& outcome) {
+    const auto& program = *slot.served.program;
+    std::vector<LogEntry> logs;
+    TextInput input(call.input.bytes);
+    MemoryAccount account;
+    BufferedOutput output(program.limits()[Limit::output], &account);
+    LogLines error(logs, program.limits());
+    LoggedDenials denials(host_.log, call);
+    LoggedListening listening(host_.log, call);
+    const auto streams = call.streams != nullptr ? *call.streams : CallStreams{input, output, error};
+    static const CallMode as_it_is;
+    const auto kept = host_.record_folder.empty() ? std::filesystem::path() : host_.record_folder / (call.id + ".bj");
+    std::optional<CallMode> settled;
+    if (call.mode != nullptr || call.durable || program.deterministic() || !kept.empty()) settled = mode_of(call, program.deterministic(), kept);
+    const auto& mode = settled ? *settled : as_it_is;
+    std::optional<Limits> tightened;
+    if (call.tighten != Limits()) tightened.emplace(program.limits()).tighten(call.tighten);
+    const auto& limits = tightened ? *tightened : program.limits();
     auto conditions = CallConditions::create(program, limits, mode, host_.clock, host_.random, host_.network, streams);
     if (!conditions) {
-        logs.error = conditions.error();
-        return logs;
+        outcome.error = conditions.error();
+        return;
     }
     GrantSet grants(program.grants(), GrantSet::ForCall::one);
     std::optional<TracedNetwork> traced;
@@ -227,36 +271,36 @@ Outcome WasmFunctions::run_fresh(Slot& slot, Call& call) {
     if (call.operations != nullptr) network = &traced.emplace(*network, host_.clock, call, *call.operations);
     CallRecord record;
     const CancelCallback on_close(closing_.token(), [&] { record.request_stop(StopCause::shutdown); });
-    auto outcome = run_wasm(program, call,
-                            {.clock = host_.clock,
-                             .grants = grants,
-                             .guest_clock = (*conditions)->clock(),
-                             .files = (*conditions)->files(),
-                             .random = (*conditions)->random(),
-                             .network = *network,
-                             .input = (*conditions)->streams().input,
-                             .output = (*conditions)->streams().output,
-                             .error = (*conditions)->streams().error,
-                             .account = account,
-                             .environment = host_.environment,
-                             .metrics = host_.metrics(program.world_kind()),
-                             .denials = call.denials != nullptr ? call.denials : host_.denials != nullptr ? host_.denials : &denials,
-                             .tape = (*conditions)->tape(),
-                             .news = &listening,
-                             .is_virtual = mode.deterministic && mode.replay == nullptr},
-                            record);
+    run_wasm(program, call,
+             {.clock = host_.clock,
+              .limits = limits,
+              .grants = grants,
+              .guest_clock = (*conditions)->clock(),
+              .files = (*conditions)->files(),
+              .random = (*conditions)->random(),
+              .network = *network,
+              .input = (*conditions)->streams().input,
+              .output = (*conditions)->streams().output,
+              .error = (*conditions)->streams().error,
+              .account = account,
+              .environment = host_.environment,
+              .metrics = host_.metrics(program.world_kind()),
+              .denials = call.denials != nullptr ? call.denials : host_.denials != nullptr ? host_.denials : &denials,
+              .tape = (*conditions)->tape(),
+              .news = &listening,
+              .is_virtual = mode.deterministic && mode.replay == nullptr},
+             record, outcome);
     if (const auto finished = (*conditions)->finish(); !finished && !outcome.error) outcome.error = finished.error();
     if (mode.durable && !kept.empty()) {
         if (const auto copied = copy_journal(mode.record, kept); !copied && !outcome.error) outcome.error = copied.error();
     }
     error.flush();
-    outcome.logs = std::move(logs.logs);
+    outcome.logs = std::move(logs);
     if (outcome.output.bytes.empty() && !output.text().empty()) {
         outcome.output.bytes = output.take();
         outcome.output.media_type = check_json(outcome.output.bytes) ? "application/json" : "application/octet-stream";
     }
     if (!outcome.response) outcome.usage.bytes_out += outcome.output.bytes.size();  // those of a response are counted as they go
-    return outcome;
 }
 
 Task<Outcome> WasmFunctions::call(FunctionRef function, Call& call) {
@@ -274,7 +318,8 @@ Task<Outcome> WasmFunctions::call(FunctionRef function, Call& call) {
     if (call.entry.empty()) call.entry = slot.served.entry;
     if (call.arguments.empty() && call.entry.empty()) call.arguments = slot.served.arguments;
     const auto start = call.body != nullptr && call.body->waits_for_others() ? RunGuest::on_worker : RunGuest::as_known;
-    co_return co_await run_guest(slot.profile, [&] { return run(slot, call); }, start);
+    co_await run_guest(slot.profile, [&] { run(slot, call, outcome); }, start);
+    co_return outcome;
 }
 
 bool WasmFunctions::resumes(const Function& function) const {

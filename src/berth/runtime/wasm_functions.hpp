@@ -46,8 +46,7 @@ public:
         std::shared_ptr<const WasmProgram> program;  // null for those
         std::string entry;                           // export to call; empty: _start
         std::vector<std::string> arguments;          // of a command
-        std::uint32_t pooled = 0;                    // calls that one instance serves, one behind the other; 0: each call has a fresh one,
-                                                     // and so has a call that is recorded or has a receipt: its journal tells all of its instance
+        std::uint32_t pooled = 0;                    // calls that one instance serves, one behind the other; 0: each call has a fresh one
     };
 
     WasmFunctions(WasmHost host, std::vector<Served> functions);
@@ -60,10 +59,13 @@ public:
 
 private:
     struct Slot;
-    Outcome run(Slot& slot, Call& call);
-    Outcome run_fresh(Slot& slot, Call& call);
-    Outcome run_pooled(Slot& slot, Call& call);
-    Outcome run_in(Slot& slot, WasmInstance& instance, Call& call);
+    void run(Slot& slot, Call& call, Outcome& outcome);
+    /// Of a call in a fresh instance, with what its journal is called where the host records every call.
+    CallMode mode_of(const Call& call, bool deterministic, const std::filesystem::path& kept) const;
+    void run_fresh(Slot& slot, Call& call, Outcome& outcome);
+    void run_pooled(Slot& slot, Call& call, Outcome& outcome);
+    void run_in(Slot& slot, WasmInstance& instance, Call& call, Outcome& outcome);
+    Result<CallMode> kept_mode(const WasmInstance& instance, const Call& call) const;
 
     WasmHost host_;
     std::map<std::string, std::unique_ptr<Slot>, std::less<>> slots_;  // fixed after construction

@@ -35,6 +35,7 @@ Result<std::unique_ptr<WasmInstance>> WasmInstance::open(std::shared_ptr<const W
     self.environment_ = granted_environment(*self.program_, self.environment_);
     const auto listeners = listening_addresses(*self.program_, self.grants_);
     const auto& given = self.conditions_->streams();
+    self.lead_outputs(given.output, given.error);
     BERTH_TRY(self.guest_, self.program_->world().start({.arguments = arguments,
                                                          .environment = self.environment_,
                                                          .mounts = self.program_->policy() != nullptr ? self.program_->policy()->mounts : no_mounts,
@@ -43,8 +44,8 @@ Result<std::unique_ptr<WasmInstance>> WasmInstance::open(std::shared_ptr<const W
                                                          .files = self.conditions_->files(),
                                                          .random = self.conditions_->random(),
                                                          .input = given.input,
-                                                         .output = given.output,
-                                                         .error = given.error,
+                                                         .output = self.shown_output_,
+                                                         .error = self.shown_error_,
                                                          .account = self.account_,
                                                          .network = &self.conditions_->network(),
                                                          .listeners = listeners}));
@@ -74,14 +75,25 @@ bool WasmInstance::revoke(Capability capability) noexcept {
 }
 
 std::string WasmInstance::take_errors() {
-    static_cast<void>(output_.take());
+    account_.release(output_.take().size());
     auto text = error_.take();
     account_.release(text.size());
     return text;
 }
 
+void WasmInstance::lead_outputs(OutputStream& output, OutputStream& error) noexcept {
+    shown_output_.lead_to(output);
+    shown_error_.lead_to(error);
+}
+
+void WasmInstance::tell(JournalBefore journal) {
+    ++told_;
+    last_told_ = std::move(journal);
+}
+
 void WasmInstance::invoke(const InvokeRequest& request, InvokeReport& report) {
     const auto ended = [&] { closed_.store(true, std::memory_order_release); };
+    ++entries_;
     if (instance_ == nullptr) {
         instance_ = Instance::create(program_->linked_shared(), request.setup, report);
         if (instance_ == nullptr) return ended();
@@ -106,6 +118,7 @@ void WasmInstance::invoke(const InvokeRequest& request, InvokeReport& report) {
 
 void WasmInstance::attach(Gate& gate, CallRecord& record) noexcept {
     const std::lock_guard lock(mutex_);
+    conditions_->clock().begin_call();
     gate_ = &gate;
     record_ = &record;
 }
@@ -114,6 +127,8 @@ void WasmInstance::detach() noexcept {
     const std::lock_guard lock(mutex_);
     gate_ = nullptr;
     record_ = nullptr;
+    conditions_->clock().end_call();
+    lead_outputs(conditions_->streams().output, conditions_->streams().error);
 }
 
 }  // namespace berth

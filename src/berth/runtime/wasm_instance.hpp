@@ -8,6 +8,7 @@
 
 #include "berth/base/clock.hpp"
 #include "berth/host/guest_world.hpp"
+#include "berth/host/journal.hpp"
 #include "berth/runtime/call.hpp"
 #include "berth/runtime/wasm_program.hpp"
 
@@ -17,6 +18,17 @@ class CallConditions;
 class CallRecord;
 class Instance;
 class Network;
+
+/// An output of a guest that stays, whose target is another one in each call.
+class CallOutput final : public OutputStream {
+public:
+    void lead_to(OutputStream& target) noexcept { target_ = &target; }
+    Written write(ByteView bytes) override { return target_->write(bytes); }
+    bool is_terminal() const override { return target_->is_terminal(); }
+
+private:
+    OutputStream* target_ = nullptr;
+};
 
 /// An instance of a program that stays between calls, with what its world keeps for it: memory, globals, open files. Each
 /// entry is a Call that names it (Call::instance), with the checks, limits and events of any other call.
@@ -59,11 +71,24 @@ public:
     /// What the guest wrote to standard error since this was last taken; what it wrote to standard output goes nowhere.
     std::string take_errors();
 
+    // What follows is for the call that has entered.
+
+    /// Where what the guest writes goes in this call.
+    void lead_outputs(OutputStream& output, OutputStream& error) noexcept;
     /// Enters the export, making the instance first when there is none. Between `attach` and `detach` a revocation reaches
     /// the call through its gate.
     void invoke(const InvokeRequest& request, InvokeReport& report);
     void attach(Gate& gate, CallRecord& record) noexcept;
     void detach() noexcept;
+
+    /// Whether each call that the guest has served is in a journal. Only then can a later one be recorded: its journal names the
+    /// one before it, and all of them together tell how the instance came to what it holds.
+    bool is_told() const noexcept { return entries_ == told_; }
+    /// How often the guest was entered; a call that ends before that changes nothing of it.
+    std::uint64_t entries() const noexcept { return entries_; }
+    const std::optional<JournalBefore>& last_told() const noexcept { return last_told_; }
+    /// The call that has just ended is told by this journal.
+    void tell(JournalBefore journal);
 
 private:
     WasmInstance(std::shared_ptr<const WasmProgram> program, std::vector<std::string> environment);
@@ -76,12 +101,17 @@ private:
     TextInput input_;
     BufferedOutput output_;
     BufferedOutput error_;
+    CallOutput shown_output_;  // those that the guest has
+    CallOutput shown_error_;
     std::unique_ptr<CallConditions> conditions_;
     std::unique_ptr<GuestState> guest_;
     std::unique_ptr<Instance> instance_;
     std::atomic<bool> busy_{false};
     std::atomic<bool> closed_{false};
     std::atomic<std::uint64_t> calls_{0};
+    std::uint64_t entries_ = 0;  // by the call that has entered, as all of these
+    std::uint64_t told_ = 0;
+    std::optional<JournalBefore> last_told_;
     std::mutex mutex_;
     Gate* gate_ = nullptr;           // guarded by mutex_; of the call in progress
     CallRecord* record_ = nullptr;   // likewise

@@ -111,7 +111,7 @@ std::optional<Task<HttpResponse>> FunctionFront::handle(HttpRequest& request, bo
         if (path[functions_path.size()] == '/') {
             const auto name = path.substr(functions_path.size() + 1);
             if (name == "reload" && options_.reload) return reload(request);
-            if (name.find_first_of("%/") == std::string_view::npos && name != "." && name != ".." && name != "stats" && name != "events") return function_route(request, std::string(name), draining);
+            if (name.find_first_of("%/") == std::string_view::npos && name != "." && name != ".." && name != "stats" && name != "events") return function_route(request, name, draining);
             const auto segments = path_segments(path);
             if (!segments) return answered(refuse(request, segments.error()), function_label);
             if (segments->size() == 3 && name != "stats" && name != "events") return function_route(request, (*segments)[2], draining);
@@ -142,51 +142,49 @@ std::optional<Task<HttpResponse>> FunctionFront::handle(HttpRequest& request, bo
     return manifest_route(request, std::move(*match), draining);
 }
 
-Task<HttpResponse> FunctionFront::function_route(HttpRequest& request, std::string name, bool draining) {
+Task<HttpResponse> FunctionFront::function_route(HttpRequest& request, std::string_view name, bool draining) {
     const auto answered = [&](HttpResponse response) {
         response.route = function_label;
         if (response.request_id.empty()) response.request_id = sent_request_id(request);
         if (response.request_id.empty()) response.request_id = new_call_id();
-        return response;
+        return ready_task(std::move(response));
     };
     auto function = invoker_.find(name);
-    if (!function || function->state == FunctionState::disabled) co_return answered(refuse(request, Error(Code::not_found, format("there is no function \"{}\"", name))));
+    if (!function || function->state == FunctionState::disabled) return answered(refuse(request, Error(Code::not_found, format("there is no function \"{}\"", name))));
     if (request.method != "POST") {
         if (reads(request.method)) {
             const auto caller = options_.authenticator ? options_.authenticator->visitor(request) : Authenticator::Caller{};
-            co_return answered(caller ? describe(*function, caller->admin) : refuse(request, caller.error()));
+            return answered(caller ? describe(*function, caller->admin) : refuse(request, caller.error()));
         }
-        if (request.method == "OPTIONS") co_return answered(options_answer(call_methods));
+        if (request.method == "OPTIONS") return answered(options_answer(call_methods));
         auto response = refuse(request, Error(Code::method_not_allowed, format("{} is not a method of a function; call it with POST", request.method)));
         response.fields.emplace_back("Allow", std::string(call_methods));
-        co_return answered(std::move(response));
+        return answered(std::move(response));
     }
-    Call call;
-    auto captured = options_.captured;
+    Started started{.trigger = Trigger::http, .captured = options_.captured};
     if (options_.authenticator) {
         auto caller = options_.authenticator->admit(request, *function);
-        if (!caller) co_return answered(refuse(request, caller.error()));
-        call.auth = std::move(caller->subject);
-        if (caller->admin) captured = Captured::shown;
+        if (!caller) return answered(refuse(request, caller.error()));
+        started.auth = std::move(caller->subject);
+        if (caller->admin) started.captured = Captured::shown;
     }
     if (function->state == FunctionState::invalid) {
         const auto& first = function->diagnostics;
-        co_return answered(refuse(request, Error(Code::function_invalid, format("the definition of function \"{}\" has problems: {}", name, first.empty() ? "unknown" : first.front().text)), problems_of(*function)));
+        return answered(refuse(request, Error(Code::function_invalid, format("the definition of function \"{}\" has problems: {}", name, first.empty() ? "unknown" : first.front().text)), problems_of(*function)));
     }
-    if (draining) co_return answered(refuse(request, Error(Code::shutting_down, "the host is shutting down; try again elsewhere or later")));
-    call.trigger = Trigger::http;
-    co_return co_await run(request, std::move(function), std::move(call), std::nullopt, captured);
+    if (draining) return answered(refuse(request, Error(Code::shutting_down, "the host is shutting down; try again elsewhere or later")));
+    return run(request, std::move(function), std::move(started));
 }
 
 Task<HttpResponse> FunctionFront::manifest_route(HttpRequest& request, FunctionRoutes::Match match, bool draining) {
     auto function = invoker_.find(match.function);
     std::optional<Error> refused;
-    Call call;
+    Started started{.trigger = Trigger::route, .captured = options_.captured};
     if (!function) {
         refused = Error(Code::not_found, format("there is no function \"{}\" any more", match.function));
     } else if (options_.authenticator) {
         auto caller = options_.authenticator->admit(request, *function);
-        if (caller) call.auth = std::move(caller->subject);
+        if (caller) started.auth = std::move(caller->subject);
         else refused = std::move(caller.error());
     }
     if (!refused && draining) refused = Error(Code::shutting_down, "the host is shutting down; try again elsewhere or later");
@@ -195,8 +193,8 @@ Task<HttpResponse> FunctionFront::manifest_route(HttpRequest& request, FunctionR
         response.route = "_route";
         co_return response;
     }
-    call.trigger = Trigger::route;
-    co_return co_await run(request, std::move(function), std::move(call), std::move(match), options_.captured);
+    started.route = std::move(match);
+    co_return co_await run(request, std::move(function), std::move(started));
 }
 
 FunctionRef FunctionFront::mounted_at(std::string_view path) const {
@@ -273,12 +271,11 @@ bool FunctionFront::takes_parts(const HttpRequest& request) const {
 }
 
 Task<HttpResponse> FunctionFront::mounted(HttpRequest& request, FunctionRef function, bool draining) {
-    Call call;
-    call.trigger = Trigger::route;
+    Started started{.trigger = Trigger::route, .captured = options_.captured};
     std::optional<Error> refused;
     if (options_.authenticator) {
         auto caller = options_.authenticator->admit(request, *function);
-        if (caller) call.auth = std::move(caller->subject);
+        if (caller) started.auth = std::move(caller->subject);
         else refused = std::move(caller.error());
     }
     if (!refused && draining) refused = Error(Code::shutting_down, "the host is shutting down; try again elsewhere or later");
@@ -287,11 +284,15 @@ Task<HttpResponse> FunctionFront::mounted(HttpRequest& request, FunctionRef func
         response.route = "_route";
         co_return response;
     }
-    co_return co_await run(request, std::move(function), std::move(call), std::nullopt, options_.captured);
+    co_return co_await run(request, std::move(function), std::move(started));
 }
 
-Task<HttpResponse> FunctionFront::run(HttpRequest& request, FunctionRef function, Call call, std::optional<FunctionRoutes::Match> route, Captured captured) {
+Task<HttpResponse> FunctionFront::run(HttpRequest& request, FunctionRef function, Started started) {
+    const auto& route = started.route;
     const bool raw = function->engine != EngineKind::subprocess;
+    Call call;
+    call.trigger = started.trigger;
+    call.auth = std::move(started.auth);
     const auto* manifest = function->manifest.get();
     call.id = new_call_id();
     call.request_id = sent_request_id(request);
@@ -392,7 +393,7 @@ Task<HttpResponse> FunctionFront::run(HttpRequest& request, FunctionRef function
         if (answer) response = std::move(*answer);
         else response = envelope_error(answer.error(), envelope_id, since(request.received));
     } else {
-        response = raw ? raw_response(outcome, *function, request_id, options_.detail) : envelope_response(outcome, envelope_id, since(request.received), captured);
+        response = raw ? raw_response(outcome, *function, request_id, options_.detail) : envelope_response(outcome, envelope_id, since(request.received), started.captured);
         const bool own_failure = outcome.error && !outcome.guest_code.empty();
         if (own_failure && !raw && (manifest && manifest->ok_for_failures ? *manifest->ok_for_failures : options_.ok_for_failures)) response.status = 200;
     }

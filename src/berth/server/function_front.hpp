@@ -78,11 +78,18 @@ public:
 
 private:
     struct Asked;
-    Task<HttpResponse> function_route(HttpRequest& request, std::string name, bool draining);
+    /// What a route knows of the call that it makes.
+    struct Started {
+        Trigger trigger;
+        Captured captured;                            // for this caller
+        std::shared_ptr<const AuthSubject> auth = {};  // null: anonymous; shared with the call
+        std::optional<FunctionRoutes::Match> route = {};  // of a manifest; nothing: the path names the function
+    };
+    Task<HttpResponse> function_route(HttpRequest& request, std::string_view name, bool draining);
     Task<HttpResponse> manifest_route(HttpRequest& request, FunctionRoutes::Match match, bool draining);
     Task<HttpResponse> mounted(HttpRequest& request, FunctionRef function, bool draining);
     Task<HttpResponse> internal(HttpRequest& request, bool draining);
-    Task<HttpResponse> run(HttpRequest& request, FunctionRef function, Call call, std::optional<FunctionRoutes::Match> route, Captured captured);
+    Task<HttpResponse> run(HttpRequest& request, FunctionRef function, Started started);
     Task<HttpResponse> reload(HttpRequest& request);
     HttpResponse admin_route(HttpRequest& request, std::string_view path);
     Task<HttpResponse> runtimes_route(HttpRequest& request);

@@ -4,13 +4,13 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <thread>
 #include <utility>
 
 #include "berth/async/reactor.hpp"
 #include "berth/async/sync_wait.hpp"
 #include "berth/base/format.hpp"
 #include "berth/base/json.hpp"
+#include "berth/base/processors.hpp"
 #include "berth/net/http_server.hpp"
 #include "berth/process/launch.hpp"
 #include "berth/runtime/runtime.hpp"
@@ -151,7 +151,7 @@ Result<void> Serving::make_runtime() {
                                                         .reactors = reactors_.get(),
                                                         .bounds = bounds},
                                          functions_->engines());
-    const auto cores = std::max(1U, std::thread::hardware_concurrency());
+    const auto cores = usable_processors();
     if (functions.records != FunctionSettings::Records::off) {
         async_ = std::make_unique<AsyncCalls>(AsyncCalls::Parts{.invoker = *runtime_, .records = *records_, .store = store_.get(), .reactors = *reactors_, .log = application_.log(),
                                                                 .depth = functions.async_depth, .at_once = std::size_t{4} * cores});

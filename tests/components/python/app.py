@@ -147,7 +147,11 @@ class IncomingHandler(exports.IncomingHandler):
             body = request.consume()
             with body.stream() as stream:
                 given = read_all(stream)
-            reply = json.dumps({"message": f"Hello, {json.loads(given or b'{}').get('name', 'World')}!"}).encode()
+            asked = json.loads(given or b"{}")
+            if "ask" in asked:  # others, one behind the other
+                reply = json.dumps([fetch(address)[1].decode() for address in asked["ask"]]).encode()
+            else:
+                reply = json.dumps({"message": f"Hello, {asked.get('name', 'World')}!"}).encode()
         answer = OutgoingResponse(Fields.from_list([("content-type", content_type), ("x-made-by", b"python")]))
         answer.set_status_code(status)
         out = answer.body()

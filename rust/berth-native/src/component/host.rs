@@ -319,7 +319,7 @@ impl Pollable for Deadline {
     }
 }
 
-/// Asks until the answer is not PENDING.
+/// Asks until the answer is not PENDING. Where the host ends the call there is none: nobody goes on with anything.
 pub struct Asking<'a> {
     pub host: Host,
     pub waits: &'a Waits,
@@ -333,6 +333,10 @@ impl Future for Asking<'_> {
         match self.host.ask(self.function, self.numbers, &[]) {
             Ok(answer) if answer.status == PENDING => {
                 self.waits.park(context);
+                Poll::Pending
+            }
+            Err(Refused::Ended) => {
+                self.waits.end();
                 Poll::Pending
             }
             other => Poll::Ready(other),

@@ -65,11 +65,10 @@ impl Body for HostBody {
             Ok(answer) if answer.status == SOME => return Poll::Ready(Some(Ok(Frame::data(answer.bytes.into())))),
             Ok(answer) if answer.status == END => trailers(&answer.bytes),
             Ok(answer) => Some(Err(failure(answer.status, &answer))),
-            Err(refused) => {
-                if matches!(refused, Refused::Ended) {
-                    self.waits.end();
-                }
-                Some(Err(HttpFailure::ConnectionTerminated))
+            Err(Refused::Denied) => Some(Err(HttpFailure::ConnectionTerminated)),
+            Err(Refused::Ended) => {
+                self.waits.end();
+                return Poll::Pending;
             }
         };
         self.ended = true;
@@ -247,8 +246,10 @@ async fn send_body(mut body: HyperOutgoingBody, host: Host, waits: Waits, object
         while !data.is_empty() {
             let Ok(room) = (Asking { host, waits: &waits, function: Function::HttpRoom, numbers: [object, 0, 0, 0] }).await else { return };
             let part = data.split_to(data.len().min(room.x as usize));
-            if host.ask(Function::HttpWrite, [object, 0, 0, 0], &part).is_err() {
-                return;
+            match host.ask(Function::HttpWrite, [object, 0, 0, 0], &part) {
+                Ok(_) => {}
+                Err(Refused::Denied) => return,
+                Err(Refused::Ended) => return waits.end(),
             }
         }
     }

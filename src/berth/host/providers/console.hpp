@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "berth/base/bytes.hpp"
 #include "berth/engine/memory_account.hpp"
@@ -57,7 +58,11 @@ public:
     explicit BufferedOutput(std::uint64_t limit, MemoryAccount* account = nullptr) noexcept : limit_(limit), account_(account) {}
     Written write(ByteView bytes) override;
     const std::string& text() const noexcept { return text_; }
-    std::string take() noexcept { return std::move(text_); }
+    /// What was kept, as far as it was below the limit; then it begins anew.
+    std::string take() noexcept {
+        over_limit_ = false;
+        return std::exchange(text_, {});
+    }
     bool over_limit() const noexcept { return over_limit_; }
 
 private:

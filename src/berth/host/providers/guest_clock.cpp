@@ -18,9 +18,17 @@ std::int64_t thread_cpu_now() noexcept {
 
 }  // namespace
 
-LiveClock::LiveClock(const Clock& clock, bool reads_cpu) : clock_(clock), cpu_start_(reads_cpu ? thread_cpu_now() : 0) {}
+LiveClock::LiveClock(const Clock& clock, bool reads_cpu) : clock_(clock), reads_cpu_(reads_cpu), cpu_start_(reads_cpu ? thread_cpu_now() : 0) {}
 
-std::chrono::nanoseconds LiveClock::read_cpu() { return std::chrono::nanoseconds(thread_cpu_now() - cpu_start_); }
+std::chrono::nanoseconds LiveClock::read_cpu() { return std::chrono::nanoseconds(cpu_used_ + thread_cpu_now() - cpu_start_); }
+
+void LiveClock::begin_call() {
+    if (reads_cpu_) cpu_start_ = thread_cpu_now();
+}
+
+void LiveClock::end_call() {
+    if (reads_cpu_) cpu_used_ += thread_cpu_now() - cpu_start_;
+}
 
 void LiveClock::wait_until(SteadyTime due, CallRecord* record) {
     const auto wait = due - clock_.steady();

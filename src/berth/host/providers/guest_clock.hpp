@@ -18,7 +18,7 @@ public:
     /// the value was taken.
     virtual WallTime read_wall() = 0;
     virtual SteadyTime read_steady() = 0;
-    /// Processor time of this call.
+    /// Processor time of this call; of a guest that stays between calls, of all of them.
     virtual std::chrono::nanoseconds read_cpu() = 0;
 
     /// The same times for the host's own reckoning (due times, times of files): nothing moves.
@@ -28,6 +28,11 @@ public:
     /// Waits until the time is due, until the call that `record` (may be null) belongs to must end, or until it is woken
     /// (CallRecord::wake): whoever waits looks again at what for.
     virtual void wait_until(SteadyTime due, CallRecord* record) = 0;
+
+    /// Around each call of a guest that stays between calls: its time is counted from `begin_call` on. For others the only call
+    /// is the one that it was made for.
+    virtual void begin_call() {}
+    virtual void end_call() {}
 
     /// Whether the call has used up the time it has on this clock. Only virtual clocks keep that themselves: on the
     /// machine's, the call's record does.
@@ -46,10 +51,14 @@ public:
     WallTime wall() const override { return clock_.wall(); }
     SteadyTime steady() const override { return clock_.steady(); }
     void wait_until(SteadyTime due, CallRecord* record) override;
+    void begin_call() override;
+    void end_call() override;
 
 private:
     const Clock& clock_;
-    std::int64_t cpu_start_;
+    bool reads_cpu_;
+    std::int64_t cpu_start_;     // of the thread that runs the call
+    std::int64_t cpu_used_ = 0;  // by calls before
 };
 
 /// Time that depends on nothing but what the guest does: it starts where it is told to, waiting moves it to the due
@@ -59,7 +68,7 @@ public:
     struct Setup {
         std::int64_t start = 0;                 // wall time at the start, nanoseconds since the epoch
         std::chrono::nanoseconds tick{1'000};   // for each read
-        std::chrono::nanoseconds limit = std::chrono::nanoseconds::max();  // elapsed time after which the call is over
+        std::chrono::nanoseconds limit = std::chrono::nanoseconds::max();  // time of one call after which it is over
     };
     explicit VirtualClock(const Setup& setup) noexcept : setup_(setup) {}
 
@@ -69,7 +78,8 @@ public:
     WallTime wall() const override;
     SteadyTime steady() const override { return SteadyTime(elapsed_); }
     void wait_until(SteadyTime due, CallRecord* record) override;
-    bool is_over() const noexcept override { return elapsed_ > setup_.limit; }
+    void begin_call() override { call_start_ = elapsed_; }
+    bool is_over() const noexcept override { return elapsed_ - call_start_ > setup_.limit; }
 
     std::chrono::nanoseconds elapsed() const noexcept { return elapsed_; }
     /// Moves time on by hand: jumps of a fault plan, and tests.
@@ -78,6 +88,7 @@ public:
 private:
     Setup setup_;
     std::chrono::nanoseconds elapsed_{0};
+    std::chrono::nanoseconds call_start_{0};
 };
 
 }  // namespace berth

@@ -1,7 +1,10 @@
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <memory_resource>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -89,8 +92,11 @@ public:
     /// Adds a socket that takes connections, granted by `address`; null: one that cannot be used, where there is no network.
     void add_listener(std::string address, std::unique_ptr<TcpSocket> socket);
     /// For sockets: whom they wake. Owners: this, and the sockets.
-    const std::shared_ptr<SocketWaker>& waker() const noexcept { return waker_; }
-    SocketWaker& waiting() noexcept { return *waker_; }
+    const std::shared_ptr<SocketWaker>& waker() {
+        if (!waker_) waker_ = std::make_shared<SocketWaker>();
+        return waker_;
+    }
+    SocketWaker& waiting() { return *waker(); }
 
     const Setup& setup() const noexcept { return setup_; }
     /// Null when it is not open, or was closed by a revocation, or was lost; `missing` says which, and ends the call for what was lost.
@@ -107,7 +113,7 @@ public:
     void revoke(std::uint64_t capabilities) noexcept;
     /// Frees the number of a descriptor that a revocation closed, or that was lost; false when it is none.
     bool forget(std::uint32_t fd) noexcept;
-    std::vector<Descriptor>& descriptors() noexcept { return descriptors_; }
+    std::pmr::vector<Descriptor>& descriptors() noexcept { return descriptors_; }
 
     /// Counts bytes that the host keeps for the guest; false, with the call's end prepared, when its limits do not allow it.
     bool hold(HostCall& call, std::uint64_t bytes);
@@ -117,9 +123,12 @@ public:
     std::optional<std::uint32_t> raised;       // set by proc_raise
 
 private:
-    std::shared_ptr<SocketWaker> waker_ = std::make_shared<SocketWaker>();
+    std::shared_ptr<SocketWaker> waker_;  // made for the first socket
     Setup setup_;
-    std::vector<Descriptor> descriptors_;
+    // The three streams that every guest has lie here; who opens more has them all elsewhere.
+    alignas(Descriptor) std::array<std::byte, 3 * sizeof(Descriptor)> streams_;
+    std::pmr::monotonic_buffer_resource memory_{streams_.data(), streams_.size()};
+    std::pmr::vector<Descriptor> descriptors_{&memory_};
     std::uint64_t max_descriptors_;
 };
 
