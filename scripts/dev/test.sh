@@ -2,13 +2,25 @@
 passed=0
 failed=0
 failed_suites=()
+suite_began=$SECONDS
 
 # record NAME PASSED FAILED
 record() {
   passed=$((passed + $2))
   failed=$((failed + $3))
   [ "$3" -eq 0 ] || failed_suites+=("$1")
-  say "$1: $2 passed, $3 failed"
+  say "$1: $2 passed, $3 failed ($((SECONDS - suite_began)) s)"
+  suite_began=$SECONDS
+}
+
+# What the suites that failed said last, once more, so that it stands where a long log ends.
+repeat_failures() {
+  local name
+  for name in "${failed_suites[@]}"; do
+    say_error "$name failed:"
+    tail -n 25 "build/$preset/test-results/$name.txt" 2>/dev/null | cut -c 1-600 >&2 || true
+  done
+  say_error "failed: ${failed_suites[*]}"
 }
 
 # A GoogleTest executable; its own XML report says how many ran.
@@ -18,7 +30,7 @@ run_gtest() {
   local report="build/$preset/test-results/$name.xml" status=0
   rm -f "$report"
   mkdir -p "build/$preset/test-results"
-  "$binary" --gtest_brief=1 "--gtest_output=xml:$report" "$@" || status=$?
+  "$binary" --gtest_brief=1 "--gtest_output=xml:$report" "$@" | tee "build/$preset/test-results/$name.txt" || status=$?
   if [ ! -f "$report" ]; then
     record "$name" 0 1
     say_error "$name ended with status $status before it finished"
@@ -74,6 +86,7 @@ Builds everything and runs every test. --filter takes a GoogleTest pattern and r
     need_runtimes
     build all
     build_binary
+    suite_began=$SECONDS
     run_counted layers scripts/check_layers
     run_gtest unit "build/$preset/berth_tests"
     local suite
@@ -82,7 +95,7 @@ Builds everything and runs every test. --filter takes a GoogleTest pattern and r
       source "$suite"
     done
   fi
-  if [ "$failed" -gt 0 ]; then say_error "failed: ${failed_suites[*]}"; fi
+  if [ "$failed" -gt 0 ]; then repeat_failures; fi
   printf '%d passed, %d failed\n' "$passed" "$failed"
   [ "$failed" -eq 0 ]
 }

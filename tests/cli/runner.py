@@ -49,7 +49,7 @@ def steps_of(text):
 
 def problems_of(step, folder):
     environment = {"PATH": f"{folder}/bin:{os.environ['PATH']}", "HOME": str(folder / "home"), "LC_ALL": "C.UTF-8"} | step["env"]
-    done = subprocess.run(["bash", "-c", step["command"]], input=step["input"].encode(), capture_output=True, cwd=folder, env=environment, timeout=120)
+    done = subprocess.run(["bash", "-c", step["command"]], input=step["input"].encode(), capture_output=True, cwd=folder, env=environment, timeout=600)
     stdout, stderr = done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
     found = []
     exact = [rest for kind, rest in step["checks"] if kind == "stdout="]

@@ -83,7 +83,7 @@ with tempfile.TemporaryDirectory(prefix="berth-documents-") as temporary:
     environment = {"PATH": os.environ["PATH"], "HOME": str(folder / "home"), "LC_ALL": "C.UTF-8"}
 
     def run(words):
-        return subprocess.run([str(binary), *words], capture_output=True, cwd=folder, env=environment, stdin=subprocess.DEVNULL, timeout=120)
+        return subprocess.run([str(binary), *words], capture_output=True, cwd=folder, env=environment, stdin=subprocess.DEVNULL, timeout=600)
 
     types = [json.loads(line)["type"] for line in run(["help", "schemas", "--json"]).stdout.splitlines()]
     schemas = {name: json.loads(run(["help", "--schema", name]).stdout) for name in types}

@@ -256,7 +256,7 @@ def nothing_is_left_when_the_host_is_killed():
             thread.start()
         until(lambda: len(alive(server, "probe")) >= 16)
         server.process.kill()
-        server.process.wait(timeout=60)
+        server.process.wait(timeout=600)
         until(lambda: not alive(server, "probe"))
     with probes({"probe": ""}) as server:  # the next start takes away what the dead host's groups are
         equal(outcome(server, do="answer")[:2], (200, "ok"))

@@ -122,7 +122,7 @@ def programs_have_a_time_of_their_own_at_the_end():
             server.process.send_signal(signal.SIGTERM)
             thread.join()
             equal((answers[0][0], answers[0][1]["error"]["code"]), (503, "SHUTTING_DOWN"))
-            equal(server.process.wait(timeout=120), 0)
+            equal(server.process.wait(timeout=600), 0)
 
 
 @case
@@ -201,7 +201,7 @@ def an_interrupt_ends_a_call_and_a_build_with_all_they_started():
             process = subprocess.Popen([support.binary, "fn", verb, name], cwd=project, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
             until(started.exists)
             process.send_signal(signal.SIGINT)
-            _, errors = process.communicate(timeout=120)
+            _, errors = process.communicate(timeout=600)
             equal(process.returncode, 130, errors)
             until(lambda: not Path(f"/proc/{started.read_text().strip()}").exists())
 

@@ -152,7 +152,7 @@ def the_end_of_a_call_is_told_to_the_handler(runtime):
         make(folder, "sdk", runtime, "kill_grace: 30s\n")
         with host(folder, verb=("fn", "dev")) as server:
             _, _, fields = server.request("POST", "/api/functions/sdk?async=1", b'{"do":"term"}', {"Content-Type": "application/json"})
-            until(lambda: any("waits for the end" in line for line in server.out), 120)
+            until(lambda: any("waits for the end" in line for line in server.out))
             equal(server.request("DELETE", fields["location"])[0], 202)
             until(lambda: any("saw the end" in line for line in server.out))
             until(lambda: server.get(fields["location"])[1]["status"] == "canceled")

@@ -100,9 +100,9 @@ def sixteen_large_calls_at_once_fit_into_the_memory_for_payloads():
         equal(server.call("probe", {"do": "echo", "text": "x"})[0], 200)
         before = resident(server)
         calls = [Call(server, "probe", which, size) for which in range(16)]
-        until(lambda: answered(server, "probe") == 16, 600)
+        until(lambda: answered(server, "probe") == 16)
         # All outputs are in the host but for what is in the pipes, and nobody has been answered.
-        until(lambda: payloads(server)["file_bytes"] >= 14 * size, 600)
+        until(lambda: payloads(server)["file_bytes"] >= 14 * size)
         use = payloads(server)
         assert use["most_bytes"] <= memory_bound + beyond_the_bound, use
         grown = resident(server) - before  # with what the allocator keeps of smaller pieces

@@ -74,15 +74,15 @@ def a_save_without_a_change_changes_nothing():
 
 @case
 def a_change_says_what_it_was():
-    with developing({"hello/index.py": answer("a"), "hello/manifest.yaml": "timeout: 5s\n"}) as server:
+    with developing({"hello/index.py": answer("a"), "hello/manifest.yaml": "timeout: 5m\n"}) as server:
         (server.folder / "other.py").write_text(answer("c"))  # the first event
         until(lambda: server.call("other")[0] == 200)
-        saved = [("index.py", answer("b")), ("manifest.yaml", "timeout: 6s\n"), ("more.txt", "more")]
+        saved = [("index.py", answer("b")), ("manifest.yaml", "timeout: 6m\n"), ("more.txt", "more")]
         for file, text in saved:
             (server.folder / "hello" / file).write_text(text)
             until(lambda file=file: any("changed   hello" in line and file in line for line in server.out))
         asked = urllib.request.Request(f"{server.url}/api/functions/events", headers={"Last-Event-ID": "1"})
-        with urllib.request.urlopen(asked, timeout=60) as stream:
+        with urllib.request.urlopen(asked, timeout=600) as stream:
             reasons = []
             while len(reasons) < len(saved):
                 line = stream.readline()
@@ -149,11 +149,11 @@ def folders_are_looked_at_where_nothing_tells_of_changes():
 
 @case
 def a_wrong_manifest_is_named_and_mended():
-    with developing({"hello/index.py": answer("1"), "hello/manifest.yaml": "timeout: 5s\n"}) as server:
+    with developing({"hello/index.py": answer("1"), "hello/manifest.yaml": "timeout: 5m\n"}) as server:
         (server.folder / "hello/manifest.yaml").write_text("timeout: fast\n")
         until(lambda: server.call("hello")[1]["success"] is False)
         until(lambda: any("invalid   hello" in line and "manifest.yaml:1:10" in line and "[M012]" in line for line in server.out))
-        (server.folder / "hello/manifest.yaml").write_text("timeout: 6s\n")
+        (server.folder / "hello/manifest.yaml").write_text("timeout: 6m\n")
         until(lambda: server.call("hello")[0] == 200)
 
 
@@ -212,7 +212,7 @@ def outputs_are_asked_for_outside_development():
 
 @case
 def a_host_in_production_looks_again_when_asked():
-    with folder_of({"hello/index.py": answer("1"), "hello/manifest.yaml": "timeout: 5s\n"}) as folder:
+    with folder_of({"hello/index.py": answer("1"), "hello/manifest.yaml": "timeout: 5m\n"}) as folder:
         with host(folder, project=f"functions: {{admin_token: {hashlib.sha256(b'admin').hexdigest()}}}\n") as server:
             headers = {"Authorization": "Bearer admin"}
             (folder / "new").mkdir()

@@ -70,16 +70,16 @@ def host(functions, *arguments, verb=("serve",), env=None, project=None, folder=
         try:
             if not first.startswith("Listening on "):
                 process.terminate()
-                process.wait(timeout=60)
-                readers[1].join(timeout=60)
+                process.wait(timeout=600)
+                readers[1].join(timeout=600)
                 raise AssertionError(f"it did not listen: {first!r} {''.join(errors)!r}")
             yield Host(process, first.removeprefix("Listening on ").strip(), out, errors)
         finally:
             if process.poll() is None:
                 process.send_signal(signal.SIGTERM)
-                process.wait(timeout=120)
+                process.wait(timeout=600)
             for reader in readers:
-                reader.join(timeout=60)
+                reader.join(timeout=600)
             process.stdout.close()
             process.stderr.close()
 
@@ -89,7 +89,7 @@ def run(*words, cwd, input="", env=None):
     environment = {"PATH": os.environ["PATH"], "HOME": str(cwd), "XDG_STATE_HOME": str(Path(cwd) / ".state"), "LC_ALL": "C.UTF-8",
                    "GOCACHE": os.environ.get("GOCACHE", os.environ["HOME"] + "/.cache/go-build"), "CARGO_HOME": os.environ.get("CARGO_HOME", os.environ["HOME"] + "/.cargo"),
                    "RUSTUP_HOME": os.environ.get("RUSTUP_HOME", os.environ["HOME"] + "/.rustup")} | (env or {})
-    done = subprocess.run([binary, *words], input=input.encode(), capture_output=True, cwd=cwd, env=environment, timeout=300)
+    done = subprocess.run([binary, *words], input=input.encode(), capture_output=True, cwd=cwd, env=environment, timeout=600)
     return done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
 
 
@@ -119,9 +119,9 @@ def equal(found, expected, what=""):
     assert found == expected, f"{what} {found!r} is not {expected!r}"
 
 
-def until(holds, seconds=60):
+def until(holds):
     """Waits for something that other processes bring about; fails when it has not come long after it should have."""
-    end = time.monotonic() + seconds
+    end = time.monotonic() + 600
     while time.monotonic() < end:
         value = holds()
         if value:

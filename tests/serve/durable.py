@@ -59,7 +59,7 @@ def accept(server, *letters):
 
 
 def until(what):
-    end = time.monotonic() + 300
+    end = time.monotonic() + 600
     while time.monotonic() < end:
         if found := what():
             return found

@@ -62,7 +62,7 @@ def pages_of_configured_origins_may_read_answers():
         assert "access-control-allow-origin" not in headers, headers
     with serving(hello, "--port", "0", "--set", "server.cors.origins=*", "--set", "server.cors.credentials=true") as server:
         equal(server.first_line, "")
-        equal(server.wait(timeout=60), 78)
+        equal(server.wait(timeout=600), 78)
 
 
 @case

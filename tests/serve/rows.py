@@ -80,42 +80,46 @@ def samples(server):
 
 @case
 def the_metrics_of_a_scripted_run_are_its_counts():
-    with serving(str(root / "tests/cli/fixtures/kit"), str(root / "examples/functions/plain-python/index.py"), "--port", "0", "--timeout", "1s") as server:
-        for _ in range(5):
-            equal(post(server.url + "/api/functions/ok", "")[0], 200)
-        for _ in range(3):
-            equal(post(server.url + "/api/functions/trap", "")[0], 500)
-        for _ in range(2):
-            equal(post(server.url + "/api/functions/spin", "")[0], 504)
-        for _ in range(4):
-            equal(post(server.url + "/api/functions/index", "{}")[0], 200)
-        equal(post(server.url + "/api/functions/index", "{", "application/json")[0], 400)
-        equal(post(server.url + "/api/functions/none", "{}")[0], 404)
-        equal(ask("GET", server.url + "/nothing")[0], 404)
-        found = samples(server)
-        route = "/api/functions/{name}"
-        expected = {
-            'berth_calls_total{function="ok",engine="wasm",outcome="ok"}': 5,
-            'berth_calls_total{function="trap",engine="wasm",outcome="trap"}': 3,
-            'berth_calls_total{function="spin",engine="wasm",outcome="timeout"}': 2,
-            'berth_calls_total{function="index",engine="subprocess",outcome="ok"}': 4,
-            'berth_errors_total{code="trap"}': 3,
-            'berth_errors_total{code="timeout"}': 2,
-            f'berth_http_requests_total{{method="POST",route="{route}",status="200"}}': 9,
-            f'berth_http_requests_total{{method="POST",route="{route}",status="500"}}': 3,
-            f'berth_http_requests_total{{method="POST",route="{route}",status="504"}}': 2,
-            f'berth_http_requests_total{{method="POST",route="{route}",status="400"}}': 1,
-            f'berth_http_requests_total{{method="POST",route="{route}",status="404"}}': 1,
-            'berth_http_requests_total{method="GET",route="_other",status="404"}': 1,
-            'berth_calls_in_flight{function="ok"}': 0,
-            'berth_calls_queued{function="ok"}': 0,
-            'berth_call_duration_seconds_count{function="ok",engine="wasm",phase="total"}': 5,
-            f'berth_http_request_duration_seconds_count{{method="POST",route="{route}",status="200"}}': 9,
-            "berth_http_requests_in_flight": 1,  # the one that asks
-        }
-        equal({name: found.get(name) for name in expected}, expected)
-        again = samples(server)
-        assert all(again[name] >= value for name, value in found.items() if "_total" in name), "a counter fell"
+    kit = root / "tests/cli/fixtures/kit"
+    with tempfile.TemporaryDirectory(prefix="berth-rows-") as folder:
+        # The short time is that of the one which never ends.
+        tree(folder, {"functions/ok.wat": (kit / "ok.wat").read_text(), "functions/trap.wat": (kit / "trap.wat").read_text(), "functions/spin.wat": ending, "functions/spin.yaml": "timeout: 1\n"})
+        with serving("functions", str(root / "examples/functions/plain-python/index.py"), "--port", "0", cwd=folder) as server:
+            for _ in range(5):
+                equal(post(server.url + "/api/functions/ok", "")[0], 200)
+            for _ in range(3):
+                equal(post(server.url + "/api/functions/trap", "")[0], 500)
+            for _ in range(2):
+                equal(post(server.url + "/api/functions/spin", "")[0], 504)
+            for _ in range(4):
+                equal(post(server.url + "/api/functions/index", "{}")[0], 200)
+            equal(post(server.url + "/api/functions/index", "{", "application/json")[0], 400)
+            equal(post(server.url + "/api/functions/none", "{}")[0], 404)
+            equal(ask("GET", server.url + "/nothing")[0], 404)
+            found = samples(server)
+            route = "/api/functions/{name}"
+            expected = {
+                'berth_calls_total{function="ok",engine="wasm",outcome="ok"}': 5,
+                'berth_calls_total{function="trap",engine="wasm",outcome="trap"}': 3,
+                'berth_calls_total{function="spin",engine="wasm",outcome="timeout"}': 2,
+                'berth_calls_total{function="index",engine="subprocess",outcome="ok"}': 4,
+                'berth_errors_total{code="trap"}': 3,
+                'berth_errors_total{code="timeout"}': 2,
+                f'berth_http_requests_total{{method="POST",route="{route}",status="200"}}': 9,
+                f'berth_http_requests_total{{method="POST",route="{route}",status="500"}}': 3,
+                f'berth_http_requests_total{{method="POST",route="{route}",status="504"}}': 2,
+                f'berth_http_requests_total{{method="POST",route="{route}",status="400"}}': 1,
+                f'berth_http_requests_total{{method="POST",route="{route}",status="404"}}': 1,
+                'berth_http_requests_total{method="GET",route="_other",status="404"}': 1,
+                'berth_calls_in_flight{function="ok"}': 0,
+                'berth_calls_queued{function="ok"}': 0,
+                'berth_call_duration_seconds_count{function="ok",engine="wasm",phase="total"}': 5,
+                f'berth_http_request_duration_seconds_count{{method="POST",route="{route}",status="200"}}': 9,
+                "berth_http_requests_in_flight": 1,  # the one that asks
+            }
+            equal({name: found.get(name) for name in expected}, expected)
+            again = samples(server)
+            assert all(again[name] >= value for name, value in found.items() if "_total" in name), "a counter fell"
 
 
 @case

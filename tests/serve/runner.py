@@ -74,7 +74,7 @@ def receipts_of_served_calls_hold_on_another_machine():
         home.mkdir()
         environment = {"PATH": os.environ["PATH"], "HOME": str(home), "LC_ALL": "C.UTF-8"}
         with serving(str(root / "examples/functions"), "--port", "0", "--receipt", str(receipts)) as server:
-            equal(server.wait(timeout=60), 66)  # nobody could sign
+            equal(server.wait(timeout=600), 66)  # nobody could sign
         key = subprocess.run([binary, "keygen", "--no-passphrase", str(home / "a.key")], capture_output=True, text=True, env=environment)
         equal(key.returncode, 0)
         did = key.stdout.strip()
@@ -270,7 +270,7 @@ def ports_come_from_flag_then_environment():
         assert server.url.startswith("http://0.0.0.0:"), server.first_line
     with serving(str(root / "examples/functions/hello-wasm/main.wat"), env={"PORT": "99999"}) as server:
         equal(server.first_line, "")
-        equal(server.wait(timeout=60), 78)
+        equal(server.wait(timeout=600), 78)
 
 
 @case
@@ -281,7 +281,7 @@ def taken_port_is_71_and_names_the_holder():
         port = holder.getsockname()[1]
         with serving(str(root / "examples/functions/hello-wasm/main.wat"), "--port", str(port)) as server:
             equal(server.first_line, "")
-            equal(server.wait(timeout=60), 71)
+            equal(server.wait(timeout=600), 71)
         text = "".join(server.errors)
         assert "cannot_bind" in text and str(port) in text and str(os.getpid()) in text, text
 
@@ -291,7 +291,7 @@ def interrupt_ends_with_130_and_terminate_with_0():
     for number, expected in ((signal.SIGINT, 130), (signal.SIGTERM, 0)):
         with serving(str(root / "examples/functions"), "--port", "0") as server:
             server.send_signal(number)
-            equal(server.wait(timeout=60), expected)
+            equal(server.wait(timeout=600), expected)
 
 
 @case
@@ -307,7 +307,7 @@ def an_interrupted_run_ends_with_130_and_leaves_nothing():
             with running("--no-cache", str(module), home=home) as process:
                 equal(process.stdout.readline(), b"x\n")
                 process.send_signal(number)
-                equal(process.wait(timeout=60), expected)
+                equal(process.wait(timeout=600), expected)
             equal(os.listdir(home), ["endless.wat"])
 
 
@@ -319,7 +319,7 @@ def an_interrupt_while_the_compiler_works_ends_the_run_at_once():
         with running("--no-cache", str(module), home=home) as process:
             assert process.stderr.readline().startswith(b"compiling 18."), "no progress line"
             process.send_signal(signal.SIGINT)
-            equal(process.wait(timeout=60), 130)
+            equal(process.wait(timeout=600), 130)
         equal(os.listdir(home), ["large.wasm"])
 
 
@@ -379,7 +379,7 @@ def hostile_heads_are_refused():
     with serving(str(root / "examples/functions/hello-wasm/main.wat"), "--port", "0") as server:
         port = int(server.url.rsplit(":", 1)[1])
         for head in heads:
-            with socket.create_connection(("127.0.0.1", port), timeout=60) as client:
+            with socket.create_connection(("127.0.0.1", port), timeout=600) as client:
                 client.sendall(head)
                 client.shutdown(socket.SHUT_WR)
                 answer = b""

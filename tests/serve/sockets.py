@@ -41,14 +41,14 @@ def a_module_takes_connections_and_is_replayed_without_a_network():
                 if "a guest listens" in line:
                     address = json.loads(line)["address"]
             host, port = address.rsplit(":", 1)
-            with socket.create_connection((host, int(port)), timeout=60) as client:
+            with socket.create_connection((host, int(port)), timeout=600) as client:
                 client.sendall(b"what was said\n")
                 client.shutdown(socket.SHUT_WR)
                 answer = b""
                 while part := client.recv(4096):
                     answer += part
             equal(answer, b"what was said\n")
-            out, _ = process.communicate(timeout=60)
+            out, _ = process.communicate(timeout=600)
             equal((process.returncode, out), (0, b"what was said\n"))
-        replayed = subprocess.run([binary, "run", "--replay", home / "journal.bj", home / "echo.wat"], capture_output=True, timeout=60, env={"HOME": folder, "LC_ALL": "C.UTF-8"})
+        replayed = subprocess.run([binary, "run", "--replay", home / "journal.bj", home / "echo.wat"], capture_output=True, timeout=600, env={"HOME": folder, "LC_ALL": "C.UTF-8"})
         equal((replayed.returncode, replayed.stdout), (0, b"what was said\n"))

@@ -20,7 +20,7 @@ def started(command, environment, cwd=None):
     finally:
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
-            process.wait(timeout=60)
-        reader.join(timeout=60)
+            process.wait(timeout=600)
+        reader.join(timeout=600)
         process.stdout.close()
         process.stderr.close()

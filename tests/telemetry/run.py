@@ -121,7 +121,7 @@ def serving(folder, *arguments, source="functions"):
 def post(url, headers=None, body=b"{}"):
     request = urllib.request.Request(url, data=body, method="POST", headers={"Content-Type": "application/json"} | (headers or {}))
     try:
-        with urllib.request.urlopen(request, timeout=60) as answer:
+        with urllib.request.urlopen(request, timeout=600) as answer:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, error.read().decode()
@@ -266,7 +266,7 @@ with tempfile.TemporaryDirectory(prefix="berth-telemetry-") as temporary:
 
     environment = {"PATH": os.environ["PATH"], "HOME": str(folder)}
     for key, value, word in (("endpoint", "ftp://collector", "http://"), ("file", "no/such/folder/x", "cannot be written")):
-        done = subprocess.run([binary, "serve", "functions", "--port", "0", "--set", f"telemetry.otlp.{key}={value}"], capture_output=True, text=True, env=environment, cwd=folder, timeout=60)
+        done = subprocess.run([binary, "serve", "functions", "--port", "0", "--set", f"telemetry.otlp.{key}={value}"], capture_output=True, text=True, env=environment, cwd=folder, timeout=600)
         check(f"telemetry.otlp.{key} that cannot be is refused", done.returncode == 78 and word in done.stderr, done.stderr)
 
 out_file.parent.mkdir(parents=True, exist_ok=True)

@@ -55,7 +55,7 @@ with tempfile.TemporaryDirectory(prefix="berth-templates-") as temporary:
     environment = {"PATH": path, "HOME": str(home), "LC_ALL": "C.UTF-8"} | kept
 
     def berth(*words):
-        return subprocess.run([str(binary), *words], capture_output=True, text=True, cwd=folder, env=environment, timeout=120)
+        return subprocess.run([str(binary), *words], capture_output=True, text=True, cwd=folder, env=environment, timeout=600)
 
     for name, (is_ready, given, expected) in templates.items():
         function = f"made-{name}"
@@ -65,7 +65,7 @@ with tempfile.TemporaryDirectory(prefix="berth-templates-") as temporary:
         if not is_ready:
             print(f"not built: {name}, whose tools are not here")
             continue
-        built = subprocess.run([f"{function}/build.sh"], capture_output=True, text=True, cwd=folder, env=builder, timeout=300)
+        built = subprocess.run([f"{function}/build.sh"], capture_output=True, text=True, cwd=folder, env=builder, timeout=600)
         check(f"{name} builds", built.returncode == 0, built.stdout + built.stderr)
         if built.returncode != 0:
             continue
