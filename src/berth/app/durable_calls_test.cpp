@@ -45,7 +45,7 @@ class Host {
 public:
     explicit Host(const std::filesystem::path& folder, std::function<void(RecordPoint, std::uint64_t)> at_point = {}) {
         for (const char* name : {"data", "calls"}) std::filesystem::create_directories(folder / name);
-        std::ofstream(folder / "data/go");  // nothing to wait for
+        std::ofstream(folder / "data/go").flush();  // nothing to wait for
         ApplicationOptions options;
         options.use_cache = false;
         application_ = std::move(*Application::create(std::move(options)));

@@ -57,7 +57,7 @@ void Watchdog::leave_slots_at_end() noexcept {
 std::atomic<Watchdog*> Watchdog::instance_{nullptr};
 
 Watchdog& Watchdog::start() noexcept {
-    static Watchdog* const watchdog = new Watchdog;  // used by its own thread until the process ends
+    static Watchdog* const watchdog = new Watchdog;  // NOLINT(bugprone-unhandled-exception-at-new): without memory for it nothing can go on; used by its own thread until the process ends
     instance_.store(watchdog, std::memory_order_release);
     return *watchdog;
 }
@@ -97,7 +97,7 @@ WatchdogSlot* Watchdog::new_slot() noexcept {
             return slot;
         }
     }
-    auto* slot = new WatchdogSlot;
+    auto* slot = new WatchdogSlot;  // NOLINT(bugprone-unhandled-exception-at-new): as above
     slot->next = slots_.load(std::memory_order_relaxed);
     while (!slots_.compare_exchange_weak(slot->next, slot, std::memory_order_release, std::memory_order_relaxed)) {
     }

@@ -234,7 +234,7 @@ void SubprocessEngine::settle_content(ProcessFunction& made, Roots& roots) const
             add_file(hash, extra, path);
             continue;
         }
-        for (const auto& file : folder_files(path, {})) add_file(hash, extra + "/" + file, path / file);
+        for (const auto& file : folder_files(path, {})) add_file(hash, format("{}/{}", extra, file), path / file);
     }
     if (made.found.single_file) {
         auto [root, fresh] = roots.try_emplace(made.directory);

@@ -144,7 +144,7 @@ std::vector<std::string> granted_environment(const WasmProgram& program, std::sp
     const auto* policy = program.policy();
     if (policy != nullptr) {
         for (const auto& [name, value] : policy->environment) {
-            if (program.grants().holds(Capability::env_read, name)) shown.push_back(name + "=" + value);
+            if (program.grants().holds(Capability::env_read, name)) shown.push_back(format("{}={}", name, value));
         }
     }
     for (const auto& variable : host) {

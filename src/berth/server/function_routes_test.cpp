@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "berth/base/format.hpp"
 #include "berth/runtime/manifest.hpp"
 
 namespace berth {
@@ -27,7 +28,7 @@ std::string find(std::string_view method, const std::vector<std::string>& segmen
     const auto match = routes().find(method, segments);
     if (!match) return "none";
     auto text = match->function.empty() ? "allow " + match->allow : match->function;
-    for (const auto& [name, value] : match->params) text += " " + name + "=" + value;
+    for (const auto& [name, value] : match->params) text += format(" {}={}", name, value);
     return text;
 }
 

@@ -2,6 +2,7 @@
 
 #include "berth/base/base64.hpp"
 #include "berth/base/bytes.hpp"
+#include "berth/base/format.hpp"
 #include "berth/base/json.hpp"
 #include "berth/telemetry/log.hpp"
 
@@ -35,7 +36,7 @@ TEST(Redactor, ReplacesItWhereverItStandsInBase64) {
     ASSERT_TRUE(redactor.add("DB", "correct horse"));
     for (const std::string before : {"", "u", "us", "user:"}) {
         for (const std::string after : {"", "x", "xy", "xyz"}) {
-            const auto text = redactor.apply(base64(before + "correct horse" + after));
+            const auto text = redactor.apply(base64(format("{}correct horse{}", before, after)));
             EXPECT_NE(text.find("[redacted:DB]"), std::string::npos) << before << ' ' << after << ' ' << text;
         }
     }

@@ -50,7 +50,7 @@ Result<void> MemoryFiles::Image::take_into(Node& directory, int fd, const std::s
             node->links = 2;
             ++directory.links;
             const Descriptor below(::openat(fd, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-            if (below) BERTH_TRYV(take_into(*node, below.get(), shown + "/" + name, depth + 1));
+            if (below) BERTH_TRYV(take_into(*node, below.get(), format("{}/{}", shown, name), depth + 1));
         } else if (S_ISREG(raw.st_mode)) {
             node->kind = FileKind::regular;
             const Descriptor file(::openat(fd, name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
