@@ -14,17 +14,14 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "support"))
 from berth_host import started  # noqa: E402
+from cases import Cases  # noqa: E402
 
 binary, guests, out_file = Path(sys.argv[1]).resolve(), Path(sys.argv[2]), Path(sys.argv[3])
 held = tempfile.TemporaryDirectory(prefix="berth-components-cache-")
 cache = Path(held.name)
 root = Path(__file__).resolve().parent.parent.parent
-cases = {}
-
-
-def case(function):
-    cases[function.__name__.replace("_", "-")] = function
-    return function
+cases = Cases()
+case = cases.case
 
 
 @contextlib.contextmanager

@@ -5,11 +5,11 @@ import hashlib
 import http.client
 import json
 import tempfile
-import time
 import urllib.error
 from pathlib import Path
 
 from harness import ask, berth, binary, case, guests, peer, serving
+from cases import until  # its folder is on the path since harness
 
 TOKEN = "the administrator"
 ADMIN = {"Authorization": f"Bearer {TOKEN}"}
@@ -38,15 +38,6 @@ class House:
     def left(self):
         journals = list(self.calls.glob("*.bj"))
         return self.entries(journals[0]) if journals else []
-
-
-def until(what):
-    end = time.monotonic() + 600
-    while time.monotonic() < end:
-        if found := what():
-            return found
-        time.sleep(0.01)
-    raise AssertionError("it did not come to that")
 
 
 def ended(server):

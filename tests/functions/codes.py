@@ -8,14 +8,10 @@ import tempfile
 import urllib.parse
 from pathlib import Path
 
-from support import equal, host, make_probe, run
+from support import Cases, equal, host, make_probe, run
 
-cases = {}
-
-
-def case(function):
-    cases[function.__name__.replace("_", "-")] = function
-    return function
+cases = Cases()
+case = cases.case
 
 
 def table():

@@ -17,14 +17,10 @@ import saves
 import support
 from faults import outcome, probes
 from reload import answer, developing
-from support import alive, children_of, equal, folder_of, host, make_probe, root, run, until
+from support import Cases, alive, children_of, equal, folder_of, host, make_probe, root, run, until
 
-cases = {}
-
-
-def case(function):
-    cases[function.__name__.replace("_", "-")] = function
-    return function
+cases = Cases()
+case = cases.case
 
 
 def memory(server, field):

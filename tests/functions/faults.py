@@ -14,16 +14,12 @@ import time
 from pathlib import Path
 
 import support
-from support import alive, children_of, equal, host, make_probe, refusing, root, until
+from support import Cases, alive, children_of, equal, host, make_probe, refusing, root, until
 
-cases = {}
+cases = Cases()
+case = cases.case
 levels = [("clone3", "cgroup"), ("clone3", "group"), ("helper", "cgroup"), ("helper", "group")]
 has_cgroup = os.access("/sys/fs/cgroup/unified/cgroup.procs", os.W_OK) or os.access("/sys/fs/cgroup/cgroup.procs", os.W_OK)
-
-
-def case(function):
-    cases[function.__name__.replace("_", "-")] = function
-    return function
 
 
 def each_level(function):

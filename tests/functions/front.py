@@ -13,15 +13,11 @@ import time
 from pathlib import Path
 
 import support
-from support import alive, equal, folder_of, host, root, until
+from support import Cases, alive, equal, folder_of, host, root, until
 
-cases = {}
+cases = Cases()
+case = cases.case
 secret = "a secret of at least thirty-two bytes"
-
-
-def case(function):
-    cases[function.__name__.replace("_", "-")] = function
-    return function
 
 
 def token(algorithm="HS256", key=secret, **claims):

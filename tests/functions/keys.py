@@ -11,9 +11,10 @@ from pathlib import Path
 
 import support
 from faults import probes
-from support import equal, folder_of, host, project_of, run, until
+from support import Cases, equal, folder_of, host, project_of, run, until
 
-cases = {}
+cases = Cases()
+case = cases.case
 nested = """import json, sys, urllib.request, urllib.error
 context = json.load(sys.stdin)['context']
 made = urllib.request.Request(context['alyx_url'] + '/internal/v1/%s', method='%s', data=%s, headers={'Authorization': 'Bearer ' + context['internal_token']})
@@ -26,11 +27,6 @@ print(json.dumps({'success': True, 'output': [context['alyx_url'], inner]}))
 """
 administrator = {"Authorization": "Bearer admin"}
 admin_token = hashlib.sha256(b"admin").hexdigest()
-
-
-def case(function):
-    cases[function.__name__.replace("_", "-")] = function
-    return function
 
 
 @case

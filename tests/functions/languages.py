@@ -6,9 +6,10 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from support import alive, equal, folder_of, host, project_of, root, until
+from support import Cases, alive, equal, folder_of, host, project_of, root, until
 
-cases = {}
+cases = Cases()
+case = cases.case
 kinds = {"node": "js", "deno": "js", "bun": "js", "python": "python", "ruby": "ruby", "go": "go", "rust": "rust"}
 
 # The schema of the validation cases, once; each language gets it in its own words.
@@ -18,11 +19,6 @@ checks = [({"r": "x"}, None), ({}, ("r", "required")), ({"r": None}, ("r", "requ
           ({"r": "x", "s": "äöü"}, ("s", "pattern")), ({"r": "x", "s": "abcd"}, None), ({"r": "x", "s": 5}, ("s", "type")), ({"r": "x", "n": 0}, ("n", "min")), ({"r": "x", "n": 9.5}, ("n", "max")), ({"r": "x", "n": 9}, None),
           ({"r": "x", "n": "9"}, ("n", "type")), ({"r": "x", "i": 1.5}, ("i", "type")), ({"r": "x", "i": 2}, None), ({"r": "x", "i": 2.0}, None), ({"r": "x", "b": 1}, ("b", "type")), ({"r": "x", "b": False}, None), ({"r": "x", "l": "x"}, ("l", "type")),
           ({"r": "x", "l": ["a", 5]}, ("l[1]", "type")), ({"r": "x", "l": ["a", "abcd"]}, ("l[1]", "maxLength")), ({"r": "x", "o": []}, ("o", "type")), ({"r": "x", "e": "blue"}, ("e", "enum")), ({"r": "x", "e": 3}, None), ({"r": "x", "s": None}, None)]
-
-
-def case(function):
-    cases[function.__name__.replace("_", "-")] = function
-    return function
 
 
 def schema_text(language):

@@ -9,17 +9,13 @@ import urllib.parse
 from pathlib import Path
 
 from faults import probes
-from support import equal, until
+from support import Cases, equal, until
 
-cases = {}
+cases = Cases()
+case = cases.case
 megabyte = 1 << 20
 memory_bound = 16 * megabyte
 beyond_the_bound = 2 * (8 + 2) * megabyte  # one input and one output, each before it goes to a file
-
-
-def case(function):
-    cases[function.__name__.replace("_", "-")] = function
-    return function
 
 
 def payloads(server):

@@ -11,14 +11,10 @@ import urllib.request
 from pathlib import Path
 
 import saves
-from support import equal, folder_of, host, project_of, refusing, until
+from support import Cases, equal, folder_of, host, project_of, refusing, until
 
-cases = {}
-
-
-def case(function):
-    cases[function.__name__.replace("_", "-")] = function
-    return function
+cases = Cases()
+case = cases.case
 
 
 def answer(text):

@@ -7,13 +7,16 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import threading
-import time
 import urllib.parse
 from pathlib import Path
 
 root = Path(__file__).resolve().parent.parent.parent
+sys.path.insert(0, str(root / "tests/support"))
+from cases import Cases, until  # noqa: E402, F401: for the suites as well
+
 binary = None  # set by the runner
 
 
@@ -117,17 +120,6 @@ def folder_of(files):
 
 def equal(found, expected, what=""):
     assert found == expected, f"{what} {found!r} is not {expected!r}"
-
-
-def until(holds):
-    """Waits for something that other processes bring about; fails when it has not come long after it should have."""
-    end = time.monotonic() + 600
-    while time.monotonic() < end:
-        value = holds()
-        if value:
-            return value
-        time.sleep(0.02)
-    raise AssertionError("it did not happen")
 
 
 def alive(server, function):

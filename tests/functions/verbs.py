@@ -7,14 +7,10 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from support import equal, folder_of, host, root, run, until
+from support import Cases, equal, folder_of, host, root, run, until
 
-cases = {}
-
-
-def case(function):
-    cases[function.__name__.replace("_", "-")] = function
-    return function
+cases = Cases()
+case = cases.case
 
 
 def masked(text):

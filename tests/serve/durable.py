@@ -7,10 +7,10 @@ import os
 import shutil
 import subprocess
 import tempfile
-import time
 from pathlib import Path
 
 from harness import ask, binary, case, equal, root, serving
+from cases import until  # its folder is on the path since harness
 
 TOKEN = "the administrator"
 ADMIN = {"Authorization": f"Bearer {TOKEN}"}
@@ -56,15 +56,6 @@ def accept(server, *letters):
         assert status == 202, (status, body)
         ids[each] = fields["location"].rsplit("/", 1)[1]
     return ids
-
-
-def until(what):
-    end = time.monotonic() + 600
-    while time.monotonic() < end:
-        if found := what():
-            return found
-        time.sleep(0.01)
-    raise AssertionError("it did not come to that")
 
 
 def ended(server, call):

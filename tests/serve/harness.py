@@ -11,15 +11,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "support"))
 from berth_host import started  # noqa: E402
+from cases import Cases  # noqa: E402
 
 binary = Path(sys.argv[1]).resolve()
 root = Path(__file__).resolve().parent.parent.parent
-cases = {}
-
-
-def case(function):
-    cases[function.__name__.replace("_", "-")] = function
-    return function
+cases = Cases()
+case = cases.case
 
 
 @contextlib.contextmanager
