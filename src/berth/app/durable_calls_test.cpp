@@ -14,6 +14,7 @@
 #include "berth/runtime/wasm_functions.hpp"
 #include "support/source_dir.hpp"
 #include "support/temp_dir.hpp"
+#include "support/test_application.hpp"
 
 namespace berth {
 namespace {
@@ -46,9 +47,7 @@ public:
     explicit Host(const std::filesystem::path& folder, std::function<void(RecordPoint, std::uint64_t)> at_point = {}) {
         for (const char* name : {"data", "calls"}) std::filesystem::create_directories(folder / name);
         std::ofstream(folder / "data/go").flush();  // nothing to wait for
-        ApplicationOptions options;
-        options.use_cache = false;
-        application_ = std::move(*Application::create(std::move(options)));
+        application_ = test::test_application();
         PolicyRequest request;
         request.mounts = {format("data={}:rw", (folder / "data").string())};
         auto loaded = application_->load(testing::source_dir() / "tests/serve/ledger.wat", "ledger", request, no_progress());
@@ -56,16 +55,10 @@ public:
         function_ = std::make_shared<Function>(Function{.name = "ledger", .world = "wasi", .limits = (*loaded)->limits()});
         std::vector<WasmFunctions::Served> served;
         served.push_back({.function = function_, .program = std::move(*loaded), .entry = {}, .arguments = {}});
-        functions_ = std::make_unique<WasmFunctions>(WasmHost{.clock = application_->clock(),
-                                                              .random = application_->random(),
-                                                              .network = application_->network(),
-                                                              .log = application_->log(),
-                                                              .environment = application_->environment(),
-                                                              .record_folder = {},
-                                                              .durable_folder = folder / "calls",
-                                                              .at_point = std::move(at_point),
-                                                              .metrics = [](World) -> HostMetrics* { return nullptr; }},
-                                                     std::move(served));
+        auto host = test::host_of(*application_);
+        host.durable_folder = folder / "calls";
+        host.at_point = std::move(at_point);
+        functions_ = std::make_unique<WasmFunctions>(std::move(host), std::move(served));
     }
     Outcome run() {
         EXPECT_TRUE(functions_->resumes(*function_));

@@ -4,6 +4,7 @@
 
 #include "berth/async/reactor.hpp"
 #include "tests/support/temp_dir.hpp"
+#include "tests/support/test_application.hpp"
 
 namespace berth {
 namespace {
@@ -15,9 +16,7 @@ using HalfWritten = FunctionSet::HalfWritten;
 class FunctionSetTest : public ::testing::Test {
 protected:
     FunctionSetTest() {
-        ApplicationOptions options;
-        options.use_cache = false;
-        application_ = std::move(*Application::create(std::move(options)));
+        application_ = test::test_application();
         folder_.write("functions/hello/index.py", "pass\n");
         folder_.write("functions/hello/manifest.yaml", "timeout: 5s\n");
         folder_.write("functions/alone.py", "pass\n");

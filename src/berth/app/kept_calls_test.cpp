@@ -9,6 +9,7 @@
 #include "berth/runtime/wasm_functions.hpp"
 #include "berth/runtime/wasm_instance.hpp"
 #include "support/temp_dir.hpp"
+#include "support/test_application.hpp"
 
 namespace berth {
 namespace {
@@ -40,9 +41,7 @@ constexpr std::string_view guest = R"((module
 class KeptCalls : public ::testing::Test {
 protected:
     KeptCalls() {
-        ApplicationOptions options;
-        options.use_cache = false;
-        application_ = std::move(*Application::create(std::move(options)));
+        application_ = test::test_application();
         PolicyRequest request;
         request.allow = {"time.now", "time.sleep", "random"};
         load(request);
@@ -57,14 +56,7 @@ protected:
     void use(std::shared_ptr<const WasmProgram> program) {
         program_ = std::move(program);
         function_ = std::make_shared<Function>(Function{.name = "guest", .world = "wasi", .limits = program_->limits()});
-        functions_ = std::make_unique<WasmFunctions>(WasmHost{.clock = application_->clock(),
-                                                              .random = application_->random(),
-                                                              .network = application_->network(),
-                                                              .log = application_->log(),
-                                                              .environment = application_->environment(),
-                                                              .record_folder = {},
-                                                              .metrics = [](World) -> HostMetrics* { return nullptr; }},
-                                                     std::vector<WasmFunctions::Served>{{.function = function_, .program = program_, .entry = {}, .arguments = {}}});
+        functions_ = std::make_unique<WasmFunctions>(test::host_of(*application_), std::vector<WasmFunctions::Served>{{.function = function_, .program = program_, .entry = {}, .arguments = {}}});
     }
 
     std::unique_ptr<WasmInstance> open() {

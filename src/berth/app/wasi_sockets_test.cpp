@@ -13,6 +13,7 @@
 #include "berth/runtime/wasm_functions.hpp"
 #include "support/raw_client.hpp"
 #include "support/temp_dir.hpp"
+#include "support/test_application.hpp"
 
 namespace berth {
 namespace {
@@ -113,9 +114,7 @@ constexpr std::string_view guest = R"((module
 class WasiSocketsTest : public ::testing::Test {
 protected:
     WasiSocketsTest() {
-        ApplicationOptions options;
-        options.use_cache = false;
-        application_ = std::move(*Application::create(std::move(options)));
+        application_ = test::test_application();
         application_->log().set_tap([this](LogLevel, std::string_view, std::string_view message, const Log::Attributes& attributes) {
             if (message != "a guest listens") return;
             for (const auto& [key, value] : attributes) {
@@ -137,15 +136,7 @@ protected:
         const auto function = std::make_shared<Function>(Function{.name = "guest", .world = "wasi", .limits = (*loaded)->limits()});
         std::vector<WasmFunctions::Served> served;
         served.push_back({.function = function, .program = std::move(*loaded), .entry = {}, .arguments = {}});
-        functions_ = std::make_unique<WasmFunctions>(WasmHost{.clock = application_->clock(),
-                                                              .random = application_->random(),
-                                                              .network = application_->network(),
-                                                              .log = application_->log(),
-                                                              .environment = application_->environment(),
-                                                              .record_folder = {},
-                                                              .metrics = [](World) -> HostMetrics* { return nullptr; },
-                                                              .denials = nullptr},
-                                                     std::move(served));
+        functions_ = std::make_unique<WasmFunctions>(test::host_of(*application_), std::move(served));
         runtime_ = std::make_unique<Runtime>(Runtime::Setup{.clock = application_->clock(), .metrics = application_->metrics()}, std::vector<Engine*>{functions_.get()});
     }
     /// Calls an export on a thread of its own.
