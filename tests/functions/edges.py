@@ -66,7 +66,7 @@ def narrower_runtime_arguments_hold():
     read = "console.log(JSON.stringify({success: true, output: Deno.readTextFileSync(new URL('./data.txt', import.meta.url)).trim()}));\n"
     files = {}
     for name, words in (("narrow", "[run, --allow-env]"), ("wide", "[run, -A]")):
-        files |= {f"{name}/index.ts": read, f"{name}/data.txt": "content\n", f"{name}/manifest.yaml": f"runtime: deno\nruntime_args: {words}\ntimeout: 2m\n"}
+        files |= {f"{name}/index.ts": read, f"{name}/data.txt": "content\n", f"{name}/manifest.yaml": f"runtime: deno\nruntime_args: {words}\ntimeout: 15m\n"}
     with folder_of(files) as folder, host(folder, project="functions: {expose_debug: true}\n") as server:
         equal(server.call("wide")[1].get("output"), "content")
         status, found = server.call("narrow")
@@ -102,7 +102,7 @@ def _in_folder(entry, folder):
 
 @case
 def floods_do_not_grow_the_host():
-    with probes({"probe": "timeout: 2m\n", "small": "limits: {output: 1mb}\n"}, env={"BERTH_LOG_LEVEL": "error"}) as server:
+    with probes({"probe": "timeout: 15m\n", "small": "limits: {output: 1mb}\n"}, env={"BERTH_LOG_LEVEL": "error"}) as server:
         for name in ("probe", "small"):
             equal(outcome(server, name, do="answer")[:2], (200, "ok"))
         before = max(memory(server, "VmHWM"), memory(server, "VmRSS"))

@@ -195,7 +195,7 @@ def the_environment_is_exactly_what_is_documented():
 @case
 def large_streams_in_both_directions_do_not_block():
     size = 64 << 20
-    with probes({"probe": "timeout: 2m\n", "first": f"timeout: 2m\nenv: {{PROBE_ANSWER_FIRST: \"{size}\"}}\n", "closes": "env: {PROBE_CLOSE: \"1\"}\n", "errors": "timeout: 2m\n"}, "functions: {max_body: 80mb}\n") as server:
+    with probes({"probe": "timeout: 15m\n", "first": f"timeout: 15m\nenv: {{PROBE_ANSWER_FIRST: \"{size}\"}}\n", "closes": "timeout: 15m\nenv: {PROBE_CLOSE: \"1\"}\n", "errors": "timeout: 15m\n"}, "functions: {max_body: 80mb}\n") as server:
         body = b'{"text":"' + b"y" * size + b'"}'
         status, text, _ = server.request("POST", "/api/functions/probe", body, {"Content-Type": "application/json"})
         equal((status, body in text), (200, True))

@@ -71,7 +71,7 @@ def make(folder, name, runtime, manifest=""):
     shutil.copytree(root / "sdk/fn" / language, target, dirs_exist_ok=True)
     file, text = schema_text(language)
     (target / file).write_text(text)
-    (target / "manifest.yaml").write_text(f"runtime: {runtime}\ntimeout: 2m\nqueue_timeout: 3m\nenv: {{GIVEN: value}}\n{manifest}")
+    (target / "manifest.yaml").write_text(f"runtime: {runtime}\ntimeout: 15m\nqueue_timeout: 3m\nenv: {{GIVEN: value}}\n{manifest}")
 
 
 def each_runtime(function):
@@ -221,7 +221,7 @@ def go_tells_the_programs_own_end():
         for name, body in (("exits", "os.Exit(7)"), ("slow", "select {}")):
             (folder / name).mkdir(parents=True)
             (folder / name / "main.go").write_text(f'package main\n\nimport "os"\n\nfunc main() {{\n\tif len(os.Args) > 5 {{\n\t\treturn\n\t}}\n\t{body}\n}}\n')
-            (folder / name / "manifest.yaml").write_text("timeout: 2m\nkill_grace: 0s\n")
+            (folder / name / "manifest.yaml").write_text("timeout: 15m\nkill_grace: 0s\n")
         with host(folder, project="functions: {expose_debug: true}\n") as server:
             status, answer = server.call("exits")
             equal((status, answer["error"]["code"], answer["error"]["details"]["exit_code"], answer["error"]["details"]["via"]), (500, "EXIT_NONZERO", 7, "go run"))
