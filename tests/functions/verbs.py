@@ -80,7 +80,7 @@ def failures_have_their_form_and_status():
 @case
 def listing_console_and_answer_have_their_form():
     """What a developer sees, word for word but for times and ids."""
-    made = {"resize/index.ts": "", "resize/manifest.yaml": "routes: [{path: '/img/{id}/resize', methods: [POST]}]\ntimeout: 15m\n",
+    made = {"resize/index.ts": "", "resize/manifest.yaml": "routes: [{path: '/img/{id}/resize', methods: [POST]}]\ntimeout: 2m\n",
             "made/source.sh": "cat > /dev/null; echo '{\"success\":true}'\n", "made/manifest.yaml": "runtime: sh\nentrypoint: source.sh\nbuild: {command: sh, args: [-c, cat source.sh > out.tmp; mv out.tmp out.sh], output: out.sh, use: output}\n"}
     with folder_of(made) as functions:
         folder = functions.parent
