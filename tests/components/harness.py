@@ -48,7 +48,7 @@ def ask(url, body=None, headers=None, method=None):
 
 
 class Peer(http.server.BaseHTTPRequestHandler):
-    """Answers with what it was asked; /moved leads on, /loop to itself, /metadata to where nobody may go."""
+    """Answers with what it was asked; /moved leads on, /elsewhere to another origin, /metadata to where nobody may go."""
     protocol_version = "HTTP/1.1"
 
     def do_GET(self):

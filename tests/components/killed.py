@@ -9,7 +9,7 @@ import urllib.error
 from pathlib import Path
 
 from harness import ask, berth, binary, case, guests, peer, serving
-from cases import until  # its folder is on the path since harness
+from cases import until  # after harness, which says where it lies
 
 TOKEN = "the administrator"
 ADMIN = {"Authorization": f"Bearer {TOKEN}"}

@@ -14,6 +14,7 @@ import threading
 from pathlib import Path
 
 from harness import ask, binary, case, equal, post, root, serving  # first: it says where the others lie
+from cases import until
 from certificates import certificate
 from json_schema import problem_of
 
@@ -26,15 +27,6 @@ def admin_url(server):
     line = server.stdout.readline()
     assert line.startswith("Listening on "), line
     return line.removeprefix("Listening on ").strip()
-
-
-def until(look, what):
-    """Asks again and again until there is something; the bound is for a host that hangs."""
-    for _ in range(100_000):
-        found = look()
-        if found:
-            return found
-    raise AssertionError(f"never: {what}")
 
 
 def as_json(answer):

@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 
 from harness import ask, binary, case, equal, root, serving
-from cases import until  # its folder is on the path since harness
+from cases import until  # after harness, which says where it lies
 
 TOKEN = "the administrator"
 ADMIN = {"Authorization": f"Bearer {TOKEN}"}

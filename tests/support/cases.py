@@ -10,11 +10,11 @@ class Cases(dict):
         return function
 
 
-def until(what):
+def until(look, what="that"):
     """Asks again and again until there is something; the bound is for what hangs."""
     end = time.monotonic() + 600
     while time.monotonic() < end:
-        if found := what():
+        if found := look():
             return found
         time.sleep(0.01)
-    raise AssertionError("it did not come to that")
+    raise AssertionError(f"it did not come to {what}")
