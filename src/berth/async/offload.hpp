@@ -35,8 +35,8 @@ public:
     static bool enter(Reactor& reactor) noexcept;
     static bool leave(Reactor& reactor) noexcept;
 };
-/// Runs `job` on a worker thread at the lowest priority.
-void run_on_worker(Reactor& reactor, std::move_only_function<void()> job);
+/// Runs `job` on a worker thread at the lowest priority; one that computes below even that.
+void run_on_worker(Reactor& reactor, bool computes, std::move_only_function<void()> job);
 
 /// What the calling thread has spent since it was made.
 class Spent {
@@ -60,9 +60,9 @@ enum class RunGuest : std::uint8_t { as_known, on_worker };
 /// `auto result = co_await run_guest(profile, [&] { … });` runs `f`, which enters a guest and may compute for any time.
 ///
 /// In a reactor's loop it runs inline. When it computes or waits for more than a millisecond the loop moves to another
-/// thread, this one drops to nice 19, and the coroutine returns to its reactor when `f` has ended. A function known to compute
-/// starts on a worker thread at nice 19, as does one of which the caller says that it will wait. Outside a reactor `f` just
-/// runs. `f` does not throw, does not touch what belongs to the reactor, and nothing is allocated when it is short. Written
+/// thread, this one runs only when nothing else wants its processor (SCHED_IDLE), and the coroutine returns to its reactor when
+/// `f` has ended. A function known to compute starts on such a thread, one of which the caller says that it will wait on one
+/// at nice 19. Outside a reactor `f` just runs. `f` does not throw, does not touch what belongs to the reactor, and nothing is allocated when it is short. Written
 /// in the call it captures by reference only; one that owns something is named first (g++ 12 destroys what a lambda inside an
 /// awaited expression owns twice).
 template <class F>
@@ -107,7 +107,7 @@ auto run_guest(GuestProfile& profile, F f, RunGuest start = RunGuest::as_known) 
                 reactor->post(awaiting);
                 return;
             }
-            detail::run_on_worker(*reactor, [this, awaiting] {
+            detail::run_on_worker(*reactor, start == RunGuest::as_known, [this, awaiting] {
                 const detail::Spent spent;
                 run();
                 if (start == RunGuest::on_worker) {

@@ -1,6 +1,7 @@
 #include "berth/async/offload.hpp"
 
 #include <gtest/gtest.h>
+#include <sched.h>
 #include <sys/resource.h>
 
 #include <atomic>
@@ -94,16 +95,50 @@ TEST(RunGuest, SeveralLongOnesOfOneLoopRunAtOnce) {
     EXPECT_EQ(inside.load(), 4);
 }
 
-TEST(RunGuest, AFunctionKnownToComputeStartsOnAWorkerAtTheLowestPriority) {
+/// What a thread that asks for the background gets here; a filter of system calls may refuse it.
+int background_policy() {
+    int policy = -1;
+    std::thread([&] {
+        const sched_param none{};
+        sched_setscheduler(0, SCHED_IDLE, &none);
+        policy = sched_getscheduler(0);
+    }).join();
+    return policy;
+}
+
+TEST(RunGuest, AFunctionKnownToComputeStartsOnAWorkerInTheBackground) {
     const auto reactors = Reactors::start(1);
     GuestProfile profile;
     profile.was_long();
-    int nice = -1;
-    const auto seen = sync_wait(run_watching(reactors->at(0), profile, [&] { nice = getpriority(PRIO_PROCESS, 0); }));
+    int nice = -1, policy = -1;
+    const auto seen = sync_wait(run_watching(reactors->at(0), profile, [&] {
+        nice = getpriority(PRIO_PROCESS, 0);
+        policy = sched_getscheduler(0);
+    }));
     EXPECT_EQ(seen.during, nullptr);
     EXPECT_EQ(seen.after, &reactors->at(0));
     EXPECT_EQ(nice, 19);
+    EXPECT_EQ(policy, background_policy());
     EXPECT_EQ(reactors->takeovers(), 0U);
+}
+
+// A thread cannot leave the background: what waits never gets one that has been there.
+TEST(RunGuest, OneThatWillWaitStartsOnAWorkerThatIsNotInTheBackground) {
+    const auto reactors = Reactors::start(1);
+    GuestProfile computing, waiting;
+    computing.was_long();
+    int nice = -1, policy = -1;
+    sync_wait(run_on(reactors->at(0), [](GuestProfile& computing, GuestProfile& waiting, int& nice, int& policy) -> Task<void> {
+        const auto nothing = [] {};
+        co_await run_guest(computing, nothing);
+        const auto look = [&] {
+            nice = getpriority(PRIO_PROCESS, 0);
+            policy = sched_getscheduler(0);
+        };
+        co_await run_guest(waiting, look, RunGuest::on_worker);
+    }(computing, waiting, nice, policy)));
+    EXPECT_EQ(nice, 19);
+    EXPECT_EQ(policy, SCHED_OTHER);
 }
 
 TEST(RunGuest, WhatTheGuestHoldsIsReleasedOnce) {

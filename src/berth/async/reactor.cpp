@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -43,7 +44,7 @@ std::thread start_quiet_thread(F f) {
         sigset_t& mask;
         ~Restore() { pthread_sigmask(SIG_SETMASK, &mask, nullptr); }
     } restore{before};
-    return std::thread([f = std::move(f)] {
+    return std::thread([f = std::move(f)]() mutable {
         block_signals();
         f();
     });
@@ -87,7 +88,14 @@ bool is_late(pid_t thread, std::optional<std::chrono::nanoseconds> before) noexc
     return !runnable(thread);
 }
 
-void drop_priority(pid_t thread) noexcept { setpriority(PRIO_PROCESS, static_cast<id_t>(thread), 19); }
+/// From here on the thread gets what others leave. In the background it does so at once: a thread at nice 19 keeps the
+/// processor for the rest of its slice when a loop wakes up. Where the system refuses that (a filter of system calls) nice 19
+/// is what remains.
+void drop_priority(pid_t thread, bool background) noexcept {
+    setpriority(PRIO_PROCESS, static_cast<id_t>(thread), 19);
+    const sched_param none{};
+    if (background) sched_setscheduler(thread, SCHED_IDLE, &none);
+}
 
 }  // namespace
 
@@ -190,9 +198,9 @@ void Reactors::Body::run_loop(Reactor& reactor) {
         self = LoopThread{};
         {
             const std::lock_guard lock(mutex);
-            ++workers;
+            ++computing.all;
         }
-        run_worker();
+        run_worker(computing);
     }
 }
 
@@ -208,31 +216,31 @@ void Reactors::Body::run_spare() {
     if (reactor) run_loop(*reactor);
 }
 
-void Reactors::Body::run_worker() {
-    drop_priority(0);
+void Reactors::Body::run_worker(Workers& workers) {
+    drop_priority(0, workers.background);
     std::unique_lock lock(mutex);
     while (true) {
-        if (!jobs.empty()) {
-            auto job = std::move(jobs.front());
-            jobs.pop_front();
+        if (!workers.jobs.empty()) {
+            auto job = std::move(workers.jobs.front());
+            workers.jobs.pop_front();
             lock.unlock();
             job();
             job = nullptr;
             lock.lock();
             continue;
         }
-        if (stopping || idle_workers >= cores) break;
-        ++idle_workers;
-        changed.wait(lock, [this] { return stopping || !jobs.empty(); });
-        --idle_workers;
+        if (stopping || workers.idle >= cores) break;
+        ++workers.idle;
+        changed.wait(lock, [&] { return stopping || !workers.jobs.empty(); });
+        --workers.idle;
     }
-    --workers;
+    --workers.all;
     if (!stopping) ended.push_back(std::this_thread::get_id());
 }
 
-bool Reactors::Body::add_thread(void (Body::*run)()) {
+bool Reactors::Body::add_thread(std::move_only_function<void()> run) {
     try {
-        threads.push_back(start_quiet_thread([this, run] { (this->*run)(); }));
+        threads.push_back(start_quiet_thread(std::move(run)));
         return true;
     } catch (const std::system_error&) {
         return false;
@@ -254,21 +262,21 @@ void Reactors::Body::join_ended(std::unique_lock<std::mutex>& lock) {
     lock.lock();
 }
 
-void Reactors::Body::submit(std::move_only_function<void()> job) {
+void Reactors::Body::submit(Workers& workers, std::move_only_function<void()> job) {
     std::unique_lock lock(mutex);
-    jobs.push_back(std::move(job));
-    if (idle_workers >= jobs.size()) {
+    workers.jobs.push_back(std::move(job));
+    if (workers.idle >= workers.jobs.size()) {
         changed.notify_all();
         return;
     }
     // Each computing call has its thread, so that the system shares the processors between them; how many there may be
     // at once is bounded by whoever admits calls.
-    ++workers;
-    if (add_thread(&Body::run_worker)) return;
-    --workers;
-    if (workers > 0) return;  // one of them comes round to it
-    auto here = std::move(jobs.back());
-    jobs.pop_back();
+    ++workers.all;
+    if (add_thread([this, &workers] { run_worker(workers); })) return;
+    --workers.all;
+    if (workers.all > 0) return;  // one of them comes round to it
+    auto here = std::move(workers.jobs.back());
+    workers.jobs.pop_back();
     lock.unlock();
     here();
 }
@@ -284,7 +292,7 @@ bool Reactors::Body::take_loop(Reactor& reactor, std::uint64_t mark) {
     if (stopping) return false;
     join_ended(lock);
     if (!spare_waits) {
-        if (!add_thread(&Body::run_spare)) return false;
+        if (!add_thread([this] { run_spare(); })) return false;
         spare_waits = true;
     }
     const pid_t late = reactor.body().thread.load(std::memory_order_relaxed);
@@ -292,7 +300,7 @@ bool Reactors::Body::take_loop(Reactor& reactor, std::uint64_t mark) {
     takeovers.fetch_add(1, std::memory_order_relaxed);
     spare_takes = &reactor;
     changed.notify_all();
-    drop_priority(late);
+    drop_priority(late, computing.background);
     // One hand-over at a time.
     changed.wait(lock, [this] { return spare_takes == nullptr || stopping; });
     return true;
@@ -361,7 +369,10 @@ bool InlineGuest::leave(Reactor& reactor) noexcept {
     return false;
 }
 
-void run_on_worker(Reactor& reactor, std::move_only_function<void()> job) { reactor.body().owner.submit(std::move(job)); }
+void run_on_worker(Reactor& reactor, bool computes, std::move_only_function<void()> job) {
+    auto& owner = reactor.body().owner;
+    owner.submit(computes ? owner.computing : owner.waiting, std::move(job));
+}
 
 namespace {
 

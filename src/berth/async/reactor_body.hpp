@@ -45,6 +45,14 @@ struct Reactor::Body {
     std::uint64_t next_mark = 1;                 // of the thread that has the loop
 };
 
+/// Threads for guests that do not run in a loop.
+struct Workers {
+    const bool background;  // below everything else, not only at the lowest priority; a thread cannot go back from there
+    std::deque<std::move_only_function<void()>> jobs{};
+    std::size_t idle = 0;
+    std::size_t all = 0;
+};
+
 struct Reactors::Body {
     explicit Body(unsigned cores) : cores(cores) {}
 
@@ -54,9 +62,8 @@ struct Reactors::Body {
     std::mutex mutex;
     std::condition_variable changed;
     bool stopping = false;                              // guarded by mutex
-    std::deque<std::move_only_function<void()>> jobs;   // guarded by mutex; for workers
-    std::size_t idle_workers = 0;                       // guarded by mutex
-    std::size_t workers = 0;                            // guarded by mutex
+    Workers computing{.background = true};              // guarded by mutex; of guests that compute
+    Workers waiting{.background = false};               // guarded by mutex; of those that mostly wait
     std::list<std::thread> threads;                     // guarded by mutex
     std::vector<std::thread::id> ended;                 // guarded by mutex; joined at the next opportunity
     Reactor* spare_takes = nullptr;                     // guarded by mutex; the loop handed to the spare thread
@@ -71,13 +78,13 @@ struct Reactors::Body {
     void stop();
     void run_loop(Reactor& reactor);
     void run_spare();
-    void run_worker();
+    void run_worker(Workers& workers);
     void run_watch();
     bool take_loop(Reactor& reactor, std::uint64_t mark);
     void wake_watch() noexcept;
-    void submit(std::move_only_function<void()> job);
+    void submit(Workers& workers, std::move_only_function<void()> job);
     /// With the mutex held. False when the system gives no more threads.
-    bool add_thread(void (Body::*run)());
+    bool add_thread(std::move_only_function<void()> run);
     void join_ended(std::unique_lock<std::mutex>& lock);
 };
 

@@ -419,7 +419,7 @@ Task<HttpResponse> FunctionFront::runtimes_route(HttpRequest& request) {
 
 Task<HttpResponse> FunctionFront::records_route(HttpRequest& request) {
     // The records of a store may be many.
-    auto response = co_await run_guest(looking_, [&] { return admin_route(request, request.path); });
+    auto response = co_await run_guest(looking_, [&] { return admin_route(request, request.path); }, RunGuest::on_worker);
     response.route = is_below(request.path, "/api/executions") ? std::string_view("/api/executions") : function_label;
     if (response.request_id.empty()) response.request_id = sent_request_id(request);
     if (response.request_id.empty()) response.request_id = new_call_id();
