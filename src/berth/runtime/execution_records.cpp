@@ -1,11 +1,11 @@
 #include "berth/runtime/execution_records.hpp"
 
 #include <algorithm>
-#include <deque>
 #include <mutex>
 
 #include "berth/base/json.hpp"
 #include "berth/base/utf8.hpp"
+#include "berth/runtime/brief_record.hpp"
 #include "berth/runtime/secret_hider.hpp"
 #include "berth/telemetry/log.hpp"
 
@@ -35,7 +35,7 @@ struct ExecutionRecords::Kept {
     bool shown = false;      // it has been written there as running
     bool unwritten = false;  // its end has not been written there
 
-    /// Empty, with the memory of its short texts.
+    /// Empty, with the memory of its short texts, and as it was made otherwise.
     void clear() {
         record.status = ExecutionRecord::Status::pending;
         for (auto* text : {&record.id, &record.function, &record.request_id, &record.version, &record.subject}) text->clear();
@@ -45,6 +45,7 @@ struct ExecutionRecords::Kept {
         record.completed.reset();
         record.duration = {};
         record.logs.clear();
+        record.logs_cut = false;
         record.exit.reset();
         record.usage = {};
         cancel.reset();
@@ -54,13 +55,27 @@ struct ExecutionRecords::Kept {
 
 /// The calls with one ending of their ids.
 struct ExecutionRecords::Shard {
+    struct Ended {
+        BriefRecord brief;
+        std::unique_ptr<Kept> whole;  // null: the brief one is all there is
+        std::string_view id() const noexcept { return whole ? std::string_view(whole->record.id) : brief.id(); }
+        /// The record, in `space` when it has to be put together.
+        const ExecutionRecord& record(ExecutionRecord& space) const {
+            if (whole) return whole->record;
+            brief.put(space);
+            return space;
+        }
+    };
+    static constexpr std::size_t spare_kept = 4;
+
     std::size_t bound = 0;
     mutable std::mutex mutex;
-    std::vector<std::unique_ptr<Kept>> open;  // not ended; all below are guarded by mutex
-    std::deque<std::unique_ptr<Kept>> ended;  // the latest to end at the back
-    std::unique_ptr<Kept> spare;
-    std::size_t unwritten = 0;                // of `ended`
-    std::uint64_t overwritten = 0;            // forgotten before they were written
+    std::vector<std::unique_ptr<Kept>> open;   // not ended; all below are guarded by mutex
+    std::vector<Ended> ended;                  // a ring once there are `bound`
+    std::size_t oldest = 0;                    // of the ring
+    std::vector<std::unique_ptr<Kept>> spare;  // used last and so in the caches
+    std::size_t unwritten = 0;                 // of `ended`
+    std::uint64_t overwritten = 0;             // forgotten before they were written
 
     std::size_t position(std::string_view id) const noexcept {
         std::size_t at = open.size();
@@ -71,31 +86,56 @@ struct ExecutionRecords::Shard {
         const auto at = position(id);
         return at == 0 ? nullptr : open[at - 1].get();
     }
-    bool is_full() const noexcept { return !ended.empty() && ended.size() + open.size() >= bound; }
-    /// The record whose place the next call takes has left the caches long ago: it is fetched while others work.
-    void fetch_oldest() const noexcept {
-        if (spare || !is_full()) return;
-        const auto* const bytes = reinterpret_cast<const char*>(ended.front().get());
-        for (std::size_t at = 0; at < sizeof(Kept); at += 64) __builtin_prefetch(bytes + at, 1);
+    const Ended* find_ended(std::string_view id) const noexcept {
+        const auto found = std::find_if(ended.begin(), ended.end(), [&](const Ended& one) { return one.id() == id; });
+        return found == ended.end() ? nullptr : &*found;
     }
+    /// The one that ended `back` calls before the last.
+    Ended& newest(std::size_t back) noexcept { return ended[(oldest + ended.size() - 1 - back) % ended.size()]; }
+
     Kept& open_one(std::string_view id) {
         if (auto* found = find_open(id)) return *found;
-        if (!spare && is_full()) {
-            spare = std::move(ended.front());
-            ended.pop_front();
-            if (spare->unwritten) {
-                --unwritten;
-                ++overwritten;
-            }
-        }
-        if (spare) {
-            spare->clear();
+        if (spare.empty()) {
+            open.push_back(std::make_unique<Kept>());
         } else {
-            spare = std::make_unique<Kept>();
+            open.push_back(std::move(spare.back()));
+            spare.pop_back();
         }
-        spare->record.id = id;
-        open.push_back(std::move(spare));
+        open.back()->record.id = id;
         return *open.back();
+    }
+    void give_back(std::unique_ptr<Kept> kept) {
+        if (spare.size() >= spare_kept) return;
+        kept->clear();
+        spare.push_back(std::move(kept));
+    }
+    /// Remembers it in place of the oldest one.
+    void end(std::unique_ptr<Kept> kept) {
+        if (ended.size() < bound) {
+            ended.emplace_back();
+            if (kept->stored || !ended.back().brief.take(kept->record)) {
+                ended.back().whole = std::move(kept);
+            } else {
+                give_back(std::move(kept));
+            }
+            return;
+        }
+        auto& place = ended[oldest];
+        if (++oldest == bound) oldest = 0;
+        auto forgotten = std::move(place.whole);
+        if (forgotten && forgotten->unwritten) {
+            --unwritten;
+            ++overwritten;
+        }
+        if (!kept->stored && place.brief.take(kept->record)) {
+            give_back(std::move(kept));
+        } else {
+            place.whole = std::move(kept);
+            if (forgotten) give_back(std::move(forgotten));
+        }
+        // The next place has left the caches long ago: it is fetched while others work.
+        const auto* const bytes = reinterpret_cast<const char*>(&ended[oldest]);
+        for (std::size_t at = 0; at < sizeof(Ended); at += 64) __builtin_prefetch(bytes + at, 1);
     }
 };
 
@@ -156,11 +196,12 @@ std::vector<ExecutionRecord> ExecutionRecords::unwritten() {
             kept->shown = true;
             found.push_back(kept->record);
         }
-        for (auto at = shard.ended.rbegin(); shard.unwritten > 0 && at != shard.ended.rend(); ++at) {
-            if (!(*at)->unwritten) continue;
-            (*at)->unwritten = false;
+        for (std::size_t back = 0; shard.unwritten > 0 && back < shard.ended.size(); ++back) {
+            auto& whole = shard.newest(back).whole;
+            if (!whole || !whole->unwritten) continue;
+            whole->unwritten = false;
             --shard.unwritten;
-            found.push_back((*at)->record);
+            found.push_back(whole->record);
         }
     }
     if (lost > 0) store_->count_lost(lost);
@@ -238,8 +279,7 @@ void ExecutionRecords::remember(CallStep step, const Call& call, const Outcome* 
             stores = kept->unwritten = true;
             ++shard.unwritten;
         }
-        shard.ended.push_back(std::move(kept));
-        shard.fetch_oldest();
+        shard.end(std::move(kept));
     }
 }
 
@@ -253,28 +293,36 @@ std::optional<ExecutionRecord> ExecutionRecords::find_recent(std::string_view id
     auto& shard = this->shard(id);
     const std::lock_guard lock(shard.mutex);
     if (const auto* open = shard.find_open(id)) return open->record;
-    const auto found = std::find_if(shard.ended.begin(), shard.ended.end(), [&](const auto& kept) { return kept->record.id == id; });
-    return found == shard.ended.end() ? std::nullopt : std::optional((*found)->record);
+    const auto* const ended = shard.find_ended(id);
+    if (ended == nullptr) return std::nullopt;
+    ExecutionRecord space;
+    return ended->record(space);
 }
 
 std::vector<ExecutionRecord> ExecutionRecords::recent(const Filter& filter) const {
     // One page of each shard is enough: what comes before it in its shard comes before it in the whole.
     const auto wanted = filter.limit > SIZE_MAX - filter.offset ? SIZE_MAX : filter.limit + filter.offset;
     std::vector<ExecutionRecord> found;
-    const auto newer = [](const auto* a, const auto* b) { return a->id > b->id; };  // ids are in the order of time
+    struct Fitting {
+        std::string_view id;
+        const ExecutionRecord* open;  // null: it has ended
+        const Shard::Ended* ended;
+    };
+    const auto newer = [](const Fitting& a, const Fitting& b) { return a.id > b.id; };  // ids are in the order of time
+    ExecutionRecord space;
     for (std::size_t i = 0; i < shard_count; ++i) {
         auto& shard = shards_[i];
         const std::lock_guard lock(shard.mutex);
-        std::vector<const ExecutionRecord*> fitting;
+        std::vector<Fitting> fitting;
         for (const auto& kept : shard.open) {
-            if (fits(kept->record, filter)) fitting.push_back(&kept->record);
+            if (fits(kept->record, filter)) fitting.push_back({kept->record.id, &kept->record, nullptr});
         }
-        for (const auto& kept : shard.ended) {
-            if (fits(kept->record, filter)) fitting.push_back(&kept->record);
+        for (const auto& ended : shard.ended) {
+            if (fits(ended.record(space), filter)) fitting.push_back({ended.id(), nullptr, &ended});
         }
         const auto end = fitting.begin() + static_cast<std::ptrdiff_t>(std::min(wanted, fitting.size()));
         std::partial_sort(fitting.begin(), end, fitting.end(), newer);
-        for (auto at = fitting.begin(); at != end; ++at) found.push_back(**at);
+        for (auto at = fitting.begin(); at != end; ++at) found.push_back(at->open != nullptr ? *at->open : at->ended->record(space));
     }
     std::sort(found.begin(), found.end(), [](const auto& a, const auto& b) { return a.id > b.id; });
     found.erase(found.begin(), found.begin() + static_cast<std::ptrdiff_t>(std::min(filter.offset, found.size())));
@@ -309,7 +357,7 @@ ExecutionRecords::Cancelled ExecutionRecords::cancel(std::string_view id) {
         const std::lock_guard lock(shard.mutex);
         if (const auto* open = shard.find_open(id)) {
             source = open->cancel;
-        } else if (std::none_of(shard.ended.begin(), shard.ended.end(), [&](const auto& kept) { return kept->record.id == id; })) {
+        } else if (shard.find_ended(id) == nullptr) {
             return Cancelled::unknown;
         }
     }

@@ -19,8 +19,8 @@
 namespace berth {
 
 /// The newest calls of this process. Told of each step by the runtime; any thread. Calls are spread over shards by their
-/// id, so that threads seldom meet at a lock, and what a forgotten call occupied is used again: in the long run a call
-/// whose payloads are not kept allocates nothing here.
+/// id, so that threads seldom meet at a lock. A call that leaves no payload, error or log is kept in place of the oldest one
+/// without an allocation.
 ///
 /// With a store, calls of processes and calls that nobody waits for are written there as well, a moment after they ended; what
 /// runs for longer is there as running. Calls of wasm functions are not: that would cost more than the call.

@@ -328,6 +328,36 @@ TEST_F(ExecutionStoreTest, RecordsAreNotLostWhileTheStoreFails) {
     EXPECT_FALSE(store->find(refused.id).value());
 }
 
+TEST_F(ExecutionStoreTest, TheOldestAreForgottenWhateverIsKeptOfThem) {
+    constexpr std::size_t kept = 64;  // four in each of the shards, which the end of an id chooses
+    ExecutionRecords records(clock_, false, nullptr, nullptr, kept);
+    const Function function{.name = "f", .engine = EngineKind::wasm, .version = "v1"};
+    std::vector<std::string> ids, failed;
+    for (int i = 0; i < 500; ++i) {
+        auto made = call();
+        Outcome outcome;
+        outcome.usage.fuel = static_cast<std::uint64_t>(i);
+        if (i % 3 == 0) outcome.error = Error(Code::trap, format("number {}", i));
+        run(records, made, function, outcome);
+        ids.push_back(made.id);
+    }
+    const auto found = records.list({.limit = 1000});
+    EXPECT_LE(found.size(), kept);
+    EXPECT_GE(found.size(), kept / 2);
+    for (const auto& record : found) {
+        const auto number = static_cast<std::size_t>(std::find(ids.begin(), ids.end(), record.id) - ids.begin());
+        ASSERT_LT(number, ids.size());
+        EXPECT_EQ(record.usage.fuel, number);
+        EXPECT_EQ(record.function, "f");
+        EXPECT_EQ(record.version, "v1");
+        EXPECT_EQ(record.status, number % 3 == 0 ? ExecutionRecord::Status::failed : ExecutionRecord::Status::success);
+        EXPECT_EQ(record.error.find(format("number {}", number)) != std::string::npos, number % 3 == 0);
+        EXPECT_EQ(stored_record(*records.find(record.id)), stored_record(record));
+    }
+    EXPECT_TRUE(records.find(ids.back()));
+    EXPECT_FALSE(records.find(ids.front()));
+}
+
 TEST_F(ExecutionStoreTest, ADamagedRecordIsAnErrorOfItsOwnCallOnly) {
     ExecutionRecords records(clock_, false);
     const auto store = open();
