@@ -124,7 +124,7 @@ Errno poll_oneoff(WasiCall& call, const PollArrays& arrays, GuestOut<std::uint32
     // Waiting for input alone ends with the time of one host call; a sleep has a limit of its own, and the other end of a
     // connection the time of the whole call.
     const bool bounded = !first_due && !on_socket && limits.bounds(Limit::host_call);
-    const auto until = bounded ? std::optional(state.setup().clock->steady() + std::chrono::nanoseconds(limits[Limit::host_call])) : first_due;
+    const auto until = bounded ? std::optional(end_of(state.setup().clock->steady(), limits[Limit::host_call])) : first_due;
     while (true) {
         const bool input_ready = on_input && state.setup().input->wait_ready(std::chrono::nanoseconds(0)) == InputStream::Ready::yes;
         const auto now = state.setup().clock->steady();

@@ -166,7 +166,7 @@ std::expected<std::uint64_t, Errno> read_input(WasiCall& call, MutableBytes out)
     const auto& limits = *call.state().setup().limits;
     const auto& clock = *call.state().setup().clock;
     const bool bounded = limits.bounds(Limit::host_call) && input.wait_ready(std::chrono::nanoseconds(0)) != InputStream::Ready::yes;
-    const auto until = bounded ? clock.steady() + std::chrono::nanoseconds(limits[Limit::host_call]) : SteadyTime::max();
+    const auto until = bounded ? end_of(clock.steady(), limits[Limit::host_call]) : SteadyTime::max();
     while (!call->context().stopped()) {
         if (bounded) {
             const auto left = std::chrono::nanoseconds(until - clock.steady());

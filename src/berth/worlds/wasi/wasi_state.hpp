@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -26,6 +27,11 @@ class CallRecord;
 }
 
 namespace berth::worlds::wasi {
+
+/// When what begins now has taken its time; one longer than nine years ends then, so that no sum overflows.
+constexpr SteadyTime end_of(SteadyTime start, std::uint64_t nanoseconds) noexcept {
+    return start + std::chrono::nanoseconds(static_cast<std::int64_t>(std::min<std::uint64_t>(nanoseconds, INT64_MAX / 32)));
+}
 
 /// One open descriptor of a guest.
 struct Descriptor {

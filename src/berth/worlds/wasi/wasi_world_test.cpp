@@ -602,6 +602,23 @@ TEST(WasiLimits, WaitingForInputEndsWithTheTimeOfOneHostCall) {
     EXPECT_EQ(guest.clock().steady() - before, std::chrono::milliseconds(2));
 }
 
+TEST(WasiLimits, TheLongestTimeOfOneHostCallIsWaitedFor) {
+    WasiHarness guest;
+    SilentInput silent(guest.clock());
+    guest.restart(silent, guest.output_stream());
+    guest.limits().set(Limit::host_call, INT64_MAX);
+    guest.clock().advance(std::chrono::milliseconds(1));
+    guest.put_iovec(16, 100, 1);
+    Subscription subscription{};
+    subscription.tag = 1;
+    guest.put(std::string_view(reinterpret_cast<const char*>(&subscription), sizeof subscription), 4096);
+    for (const bool reads : {true, false}) {
+        const auto before = guest.clock().steady();
+        EXPECT_EQ(reads ? guest.call("fd_read", {0, 16, 1, 512}) : guest.call("poll_oneoff", {4096, 8192, 1, 512}), Errno::timedout);
+        EXPECT_GT(guest.clock().steady() - before, std::chrono::hours(24 * 365));
+    }
+}
+
 TEST(WasiWorld, NothingButASocketIsASocket) {
     WasiHarness guest;
     guest.grant_all_but(Capability::fs_read);
