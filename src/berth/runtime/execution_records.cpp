@@ -47,6 +47,7 @@ struct ExecutionRecords::Kept {
         record.logs.clear();
         record.exit.reset();
         record.usage = {};
+        record.refused.reset();
         cancel.reset();
         stored = shown = unwritten = false;
     }
@@ -125,6 +126,14 @@ void take_outcome(ExecutionRecord& record, const Outcome& outcome, WallTime ende
     } else if (payloads) {
         const auto output = outcome.output.text();
         record.output = outcome.output.empty() ? "null" : check_json(output) ? shown_payload(output, redactor) : is_utf8(output) ? shown_payload(json_quote(output), redactor) : "null";
+    }
+}
+
+void hide(Refusals& refused, const Redactor& redactor) {
+    const SecretHider hider(redactor);
+    for (auto& [world, function, denial] : refused.kinds) {
+        denial.scope = hider.all(std::move(denial.scope));
+        denial.fix = hider.all(std::move(denial.fix));
     }
 }
 
@@ -233,6 +242,8 @@ void ExecutionRecords::remember(CallStep step, const Call& call, const Outcome* 
         shard.open.erase(shard.open.begin() + static_cast<std::ptrdiff_t>(at - 1));
         kept->record.completed = call.received + outcome->timing.total;
         take_outcome(kept->record, *outcome, *kept->record.completed, payloads_, kept->cancel ? nullptr : redactor_);
+        kept->record.refused = outcome->refused;
+        if (kept->record.refused && redactor_ != nullptr) hide(*kept->record.refused, *redactor_);
         kept->cancel.reset();
         if (kept->stored && store_ != nullptr) {
             stores = kept->unwritten = true;
