@@ -110,6 +110,7 @@ def a_call_that_runs_or_is_a_programs_has_no_refusals_to_tell():
             admin = admin_url(server)
             post(server.url + "/api/functions/echo", "{}")
             id = as_json(ask("GET", admin + "/admin/calls?function=echo"))["calls"][0]["id"]
+            assert "refused" not in document(cli("calls", "show", id, "--json", "--url", admin, home=folder)[1], "berth.call", folder)
             status, text, told = cli("policy", "explain", id, "--url", admin, home=folder)
             equal((status, text, "of programs" in told), (68, "", True))
 
