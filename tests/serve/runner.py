@@ -12,6 +12,7 @@ from pathlib import Path
 
 import admin  # noqa: F401: their cases join the list
 import durable  # noqa: F401
+import explain  # noqa: F401
 import front  # noqa: F401
 import rows  # noqa: F401
 import sockets  # noqa: F401

@@ -41,6 +41,8 @@ struct Folders {
 
     /// From the environment (XDG_CACHE_HOME, XDG_STATE_HOME, HOME) and the place of the running binary.
     static Folders find();
+    /// Where durable calls have their journals until their records are written; empty without a state folder.
+    std::filesystem::path durable_calls() const { return state.empty() ? state : state / "calls"; }
 };
 
 /// What was asked for on the command line or in configuration about what guests may do.

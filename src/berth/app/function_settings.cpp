@@ -211,7 +211,7 @@ Result<FunctionSettings> FunctionSettings::from(const Config& config, Applicatio
     if (settings.records == Records::file && folders.state.empty()) return fail(Code::config_error, "functions.records is file, and there is no state folder; give --state-dir DIR");
     BERTH_TRY(settings.records_retention, parse_duration(config.value("functions.records_retention")));
     settings.records_in_memory_written = records == "memory";
-    if (settings.records == Records::file) settings.durable_calls = folders.state / "calls";
+    if (settings.records == Records::file) settings.durable_calls = folders.durable_calls();
     BERTH_TRY(const auto isolation, one_of(config, "functions.isolation", {"fresh", "pooled"}));
     if (isolation == "pooled") {
         const auto calls = number_of(config.value("functions.pooled_calls"));

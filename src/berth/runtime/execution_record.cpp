@@ -7,6 +7,7 @@
 
 #include "berth/base/format.hpp"
 #include "berth/base/json.hpp"
+#include "berth/capability/capability.hpp"
 #include "berth/telemetry/log.hpp"
 
 namespace berth {
@@ -32,6 +33,16 @@ void write_logs(JsonWriter& json, const std::vector<LoggedEntry>& logs, bool sho
         json.end_object();
     }
     json.end_array();
+}
+
+void write_refusals(JsonWriter& json, const Refusals& refused) {
+    json.key("refused").begin_array();
+    for (const auto& [world, function, denial] : refused.kinds) {
+        json.begin_object().member("world", std::string_view(world)).member("function", std::string_view(function)).member("capability", name(denial.capability));
+        json.member("scope", std::string_view(denial.scope)).member("rule", std::string_view(denial.rule)).member("fix", std::string_view(denial.fix)).end_object();
+    }
+    json.end_array();
+    if (refused.cut) json.member("refused_truncated", true);
 }
 
 /// Reads the members of one stored object; what is missing keeps its default, what is of another kind is remembered.
@@ -113,7 +124,7 @@ std::string_view trigger_word(Trigger trigger) noexcept {
     return "event";
 }
 
-std::string to_json(const ExecutionRecord& record) {
+std::string to_json(const ExecutionRecord& record, RecordReader reader) {
     JsonWriter json;
     json.begin_object().member("id", std::string_view(record.id)).member("function_id", std::string_view(record.function)).member("request_id", std::string_view(record.request_id));
     json.member("trigger_type", record.trigger).member("trigger_id", std::string_view(record.id)).member("status", name(record.status));
@@ -132,6 +143,7 @@ std::string to_json(const ExecutionRecord& record) {
     else json.raw(record.error);
     write_logs(json, record.logs, true);
     if (record.logs_cut) json.member("logs_truncated", true);
+    if (record.refused && reader == RecordReader::administrator) write_refusals(json, *record.refused);
     if (record.exit) {
         json.key("exit").begin_object().member("code", record.exit->status).member("signal", record.exit->signal);
         json.member("cpu_ms", std::chrono::duration_cast<std::chrono::milliseconds>(record.usage.cpu).count()).member("peak_memory", record.usage.peak_memory);
@@ -157,6 +169,7 @@ std::string stored_record(const ExecutionRecord& record) {
     if (!record.error.empty()) json.key("error").raw(record.error);
     if (!record.logs.empty()) write_logs(json, record.logs, false);
     if (record.logs_cut) json.member("logs_truncated", true);
+    if (record.refused) write_refusals(json, *record.refused);
     if (record.exit) json.member("exit_status", record.exit->status).member("exit_signal", record.exit->signal);
     if (record.exit && record.exit->resident > 0) {
         json.member("exit_user_ns", static_cast<std::int64_t>(record.exit->user.count())).member("exit_system_ns", static_cast<std::int64_t>(record.exit->system.count()));
@@ -198,6 +211,21 @@ Result<ExecutionRecord> read_stored_record(std::string_view text) {
         }
     }
     record.logs_cut = from.truth("logs_truncated");
+    if (const auto refused = from.raw("refused", JsonKind::array); !refused.empty()) {
+        record.refused.emplace().cut = from.truth("refused_truncated");
+        for (const auto entry : json_elements(refused).value_or(std::vector<std::string_view>())) {
+            StoredObject one(entry);
+            const auto named = capabilities_named(one.text("capability"));
+            Refusal read{one.text("world"), one.text("function"), {{}, one.text("scope"), one.text("rule"), one.text("fix")}};
+            if (one.wrong()) return damaged("a refusal of a call");
+            if (named.size() == 1) {
+                read.denial.capability = named.front().capability;
+                record.refused->kinds.push_back(std::move(read));
+            } else {
+                record.refused->cut = true;  // a capability of another build
+            }
+        }
+    }
     if (const auto exit = from.number("exit_status")) {
         record.exit = ExitInfo{.status = static_cast<int>(*exit),
                                .signal = static_cast<int>(from.number("exit_signal").value_or(0)),

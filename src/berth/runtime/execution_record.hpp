@@ -33,14 +33,17 @@ struct ExecutionRecord {
     bool logs_cut = false;              // there were more
     std::optional<ExitInfo> exit;
     Usage usage;
+    std::optional<Refusals> refused;    // known of modules and components that have run
 };
 std::string_view name(ExecutionRecord::Status status) noexcept;
 
 /// How records and environments of functions name what caused a call.
 std::string_view trigger_word(Trigger trigger) noexcept;
 
+/// Who looks at a record. What was refused names policies and host paths: callers do not see it.
+enum class RecordReader : std::uint8_t { caller, administrator };
 /// The record as users see it.
-std::string to_json(const ExecutionRecord& record);
+std::string to_json(const ExecutionRecord& record, RecordReader reader);
 
 /// As it is stored (docs/formats/execution-records.md). Reading fails with storage_error when it is none.
 std::string stored_record(const ExecutionRecord& record);

@@ -48,6 +48,7 @@ struct ExecutionRecords::Kept {
         record.logs_cut = false;
         record.exit.reset();
         record.usage = {};
+        record.refused.reset();
         cancel.reset();
         stored = shown = unwritten = false;
     }
@@ -168,6 +169,14 @@ void take_outcome(ExecutionRecord& record, const Outcome& outcome, WallTime ende
     }
 }
 
+void hide(Refusals& refused, const Redactor& redactor) {
+    const SecretHider hider(redactor);
+    for (auto& [world, function, denial] : refused.kinds) {
+        denial.scope = hider.all(std::move(denial.scope));
+        denial.fix = hider.all(std::move(denial.fix));
+    }
+}
+
 }  // namespace
 
 ExecutionRecords::ExecutionRecords(const Clock& clock, bool payloads, ExecutionStore* store, const Redactor* redactor, std::size_t kept)
@@ -274,6 +283,8 @@ void ExecutionRecords::remember(CallStep step, const Call& call, const Outcome* 
         shard.open.erase(shard.open.begin() + static_cast<std::ptrdiff_t>(at - 1));
         kept->record.completed = call.received + outcome->timing.total;
         take_outcome(kept->record, *outcome, *kept->record.completed, payloads_, kept->cancel ? nullptr : redactor_);
+        kept->record.refused = outcome->refused;
+        if (kept->record.refused && redactor_ != nullptr) hide(*kept->record.refused, *redactor_);
         kept->cancel.reset();
         if (kept->stored && store_ != nullptr) {
             stores = kept->unwritten = true;

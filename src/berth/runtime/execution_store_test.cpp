@@ -95,6 +95,32 @@ TEST_F(ExecutionStoreTest, InputsAndOutputsInRecordsHaveNoSecretAndStayJson) {
     EXPECT_EQ(record_of(R"({"k":"QJXWQXJWQQWJ"})", R"(["QJXWQXJWQQWJ"])", false).output, R"(["QJXWQXJWQQWJ"])");
 }
 
+TEST_F(ExecutionStoreTest, WhatACallWasRefusedIsInItsRecordForTheAdministratorWithoutSecrets) {
+    Redactor redactor;
+    redactor.add("KEY", "QJXWQXJWQQWJ");
+    ExecutionRecords records(clock_, true, nullptr, &redactor, 16);
+    const auto made = call();
+    records.step(CallStep::received, made, nullptr);
+    EXPECT_EQ(to_json(*records.find(made.id), RecordReader::administrator).find("refused"), std::string::npos) << "it is not known yet";
+    records.step(CallStep::started, made, nullptr);
+    Outcome outcome;
+    outcome.refused.emplace().kinds.push_back({"wasi", "path_open", {Capability::fs_read, "data/QJXWQXJWQQWJ", "p.yaml:1", R"(grants: {fs.read: {paths: ["data/QJXWQXJWQQWJ"]}})"}});
+    records.step(CallStep::finished, made, &outcome);
+    const auto record = *records.find(made.id);
+    EXPECT_THAT(to_json(record, RecordReader::administrator), HasSubstr(R"("refused":[{"world":"wasi","function":"path_open","capability":"fs.read","scope":"data/[redacted:KEY]","rule":"p.yaml:1","fix":")"));
+    EXPECT_EQ(to_json(record, RecordReader::administrator).find("QJXW"), std::string::npos);
+    EXPECT_EQ(to_json(record, RecordReader::caller).find("refused"), std::string::npos);
+    // The place of a forgotten call is used again, and nothing of it stays.
+    for (int i = 0; i < 1'000; ++i) {
+        const auto other = call();
+        records.step(CallStep::received, other, nullptr);
+        const Outcome plain;
+        records.step(CallStep::finished, other, &plain);
+        ASSERT_FALSE(records.find(other.id)->refused);
+    }
+    EXPECT_FALSE(records.find(made.id));
+}
+
 TEST_F(ExecutionStoreTest, AnAcceptedCallIsThereAfterARestartAndIsGivenOutOnce) {
     ExecutionRecords records(clock_, true);
     std::string id;
@@ -393,7 +419,8 @@ TEST_F(ExecutionStoreTest, SeveralCallsShareACommitInOneFile) {
 TEST(StoredRecords, WhatCannotBeReadIsAnErrorWhereverItIsCut) {
     ExecutionRecord record{.id = "0197a3c2-6f0e-7c31-9d53-0a4f6a1be2d4", .function = "f", .request_id = "r", .version = "v", .trigger = "http", .subject = "u1", .status = ExecutionRecord::Status::failed,
                            .started = WallTime(std::chrono::seconds(1)), .completed = WallTime(std::chrono::seconds(2)), .duration = std::chrono::seconds(1), .input = "{}", .output = "[1]", .error = R"({"code":"x"})",
-                           .logs = {{WallTime(std::chrono::seconds(3)), 1, "stderr", {"info", "a", "{}", ""}}}, .logs_cut = true, .exit = ExitInfo{.status = 3, .signal = 0}, .usage = {}};
+                           .logs = {{WallTime(std::chrono::seconds(3)), 1, "stderr", {"info", "a", "{}", ""}}}, .logs_cut = true, .exit = ExitInfo{.status = 3, .signal = 0}, .usage = {},
+                           .refused = Refusals{.kinds = {{"wasi", "path_open", {Capability::fs_read, "data/a", "p.yaml:1", "grants: {}"}}}, .cut = true}};
     const auto text = stored_record(record);
     EXPECT_EQ(stored_record(read_stored_record(text).value()), text);
     for (std::size_t at = 0; at < text.size(); ++at) {
@@ -405,6 +432,13 @@ TEST(StoredRecords, WhatCannotBeReadIsAnErrorWhereverItIsCut) {
     EXPECT_FALSE(read_stored_record(R"({"id":"a","trigger":"http","status":"failed","started_ns":"1"})"));
     EXPECT_FALSE(read_stored_record(R"({"id":"a","trigger":"http","status":"failed","started_ns":99999999999999999999})"));
     EXPECT_TRUE(read_stored_record(R"({"id":"a","trigger":"http","status":"failed","started_ns":1,"later":{}})"));
+    EXPECT_FALSE(read_stored_record(R"({"id":"a","trigger":"http","status":"failed","started_ns":1,"refused":{}})"));
+    EXPECT_FALSE(read_stored_record(R"({"id":"a","trigger":"http","status":"failed","started_ns":1,"refused":[{"capability":"fs.read","scope":1}]})"));
+    // Of a later build: what is not known here was refused all the same.
+    const auto later = read_stored_record(R"({"id":"a","trigger":"http","status":"failed","started_ns":1,"refused":[{"capability":"later.thing"}]})");
+    ASSERT_TRUE(later && later->refused);
+    EXPECT_TRUE(later->refused->kinds.empty() && later->refused->cut);
+    EXPECT_FALSE(read_stored_record(R"({"id":"a","trigger":"http","status":"failed","started_ns":1})")->refused);
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 
 #include "berth/base/clock.hpp"
 #include "berth/base/error.hpp"
+#include "berth/capability/grant_set.hpp"
 #include "berth/runtime/call.hpp"
 
 namespace berth {
@@ -59,6 +60,18 @@ struct LoggedEntry {
     LogEntry entry;
 };
 
+/// One use of a capability that a call was refused.
+struct Refusal {
+    std::string world, function;  // of the host function
+    Denial denial;
+};
+
+/// All that a call was refused, each kind once, in the order of their first time.
+struct Refusals {
+    std::vector<Refusal> kinds;
+    bool cut = false;  // there were more than are kept
+};
+
 /// The head of the HTTP response that a guest answered with; its body is the outcome's output.
 struct CallResponse {
     std::uint16_t status = 200;
@@ -77,6 +90,7 @@ struct Outcome {
     bool logs_truncated = false;     // the guest gave more than are taken
     std::vector<LoggedEntry> trail;  // of a process: the same entries, its standard error and the host's remarks, in the order of time
     bool trail_cut = false;          // there were more than are kept
+    std::optional<Refusals> refused;  // of modules and components; none: it is not known
     Usage usage;
     Timing timing;
     std::optional<ExitInfo> exit;

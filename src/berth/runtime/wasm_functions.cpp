@@ -8,6 +8,7 @@
 #include "berth/runtime/call_conditions.hpp"
 #include "berth/runtime/function_logs.hpp"
 #include "berth/runtime/handler_body.hpp"
+#include "berth/runtime/kept_refusals.hpp"
 #include "berth/runtime/traced_network.hpp"
 #include "berth/runtime/wasm_call.hpp"
 #include "berth/runtime/wasm_instance.hpp"
@@ -157,7 +158,8 @@ void WasmFunctions::run_in(Slot& slot, WasmInstance& instance, Call& call, Outco
     } else if (mode.trace != nullptr) {
         tape = std::make_unique<RecordTape>(program, mode, conditions.clock().wall().time_since_epoch().count());
     }
-    LoggedDenials denials(host_.log, call);
+    LoggedDenials logged(host_.log, call);
+    KeptRefusals refusals(call.denials != nullptr ? *call.denials : host_.denials != nullptr ? *host_.denials : logged);
     auto limits = program.limits();
     limits.tighten(call.tighten);
     CallRecord record;
@@ -176,11 +178,12 @@ void WasmFunctions::run_in(Slot& slot, WasmInstance& instance, Call& call, Outco
               .error = conditions.streams().error,
               .account = instance.account(),
               .metrics = host_.metrics(program.world_kind()),
-              .denials = call.denials != nullptr ? call.denials : host_.denials != nullptr ? host_.denials : &denials,
+              .denials = &refusals,
               .tape = tape.get(),
               .instance = &instance,
               .is_virtual = mode.deterministic},
              record, outcome);
+    outcome.refused = refusals.take();
     // A journal that could not be written whole tells nothing.
     if (instance.entries() != entries && mode.replay == nullptr && tape != nullptr && !outcome.error) instance.tell({.name = mode.record.empty() ? call.id : mode.record.stem().string(), .root = mode.trace->root});
     LogLines lines(outcome.logs, program.limits());
@@ -249,7 +252,8 @@ void WasmFunctions::run_fresh(Slot& slot, Call& call, Outcome& outcome) {
     MemoryAccount account;
     BufferedOutput output(program.limits()[Limit::output], &account);
     LogLines error(logs, program.limits());
-    LoggedDenials denials(host_.log, call);
+    LoggedDenials logged(host_.log, call);
+    KeptRefusals refusals(call.denials != nullptr ? *call.denials : host_.denials != nullptr ? *host_.denials : logged);
     LoggedListening listening(host_.log, call);
     const auto streams = call.streams != nullptr ? *call.streams : CallStreams{input, output, error};
     static const CallMode as_it_is;
@@ -285,11 +289,12 @@ void WasmFunctions::run_fresh(Slot& slot, Call& call, Outcome& outcome) {
               .account = account,
               .environment = host_.environment,
               .metrics = host_.metrics(program.world_kind()),
-              .denials = call.denials != nullptr ? call.denials : host_.denials != nullptr ? host_.denials : &denials,
+              .denials = &refusals,
               .tape = (*conditions)->tape(),
               .news = &listening,
               .is_virtual = mode.deterministic && mode.replay == nullptr},
              record, outcome);
+    outcome.refused = refusals.take();
     if (const auto finished = (*conditions)->finish(); !finished && !outcome.error) outcome.error = finished.error();
     if (mode.durable && !kept.empty()) {
         if (const auto copied = copy_journal(mode.record, kept); !copied && !outcome.error) outcome.error = copied.error();

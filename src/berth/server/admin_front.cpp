@@ -71,6 +71,7 @@ HttpResponse AdminFront::calls(const HttpRequest& request) {
     ExecutionRecords::Filter filter;
     filter.function = query_value(request.query, "function").value_or("");
     filter.status = query_value(request.query, "status").value_or("");
+    filter.request_id = query_value(request.query, "request_id").value_or("");
     if (const auto limit = query_value(request.query, "limit")) {
         std::size_t value = 0;
         const auto [end, problem] = std::from_chars(limit->data(), limit->data() + limit->size(), value);
@@ -81,7 +82,7 @@ HttpResponse AdminFront::calls(const HttpRequest& request) {
     json.begin_object().key("calls").begin_array();
     std::uint64_t count = 0;
     for (const auto& record : options_.records.list(filter)) {
-        json.raw(to_json(record));
+        json.raw(to_json(record, RecordReader::administrator));
         ++count;
     }
     json.end_array().member("count", count).end_object();
@@ -94,7 +95,7 @@ HttpResponse AdminFront::call(const HttpRequest& request, const std::string& id,
     if (action == "cancel") return request.method == "POST" ? cancel(request, id) : wrong_method(request, "OPTIONS, POST");
     if (action == "revoke") return request.method == "POST" ? revoke(request, id) : wrong_method(request, "OPTIONS, POST");
     if (!action.empty()) return denied(Error(Code::not_found, format("nothing is served at {}", request.path)));
-    if (reads(request.method)) return json_response(200, to_json(*record));
+    if (reads(request.method)) return json_response(200, to_json(*record, RecordReader::administrator));
     return request.method == "DELETE" ? cancel(request, id) : wrong_method(request, "DELETE, GET, HEAD, OPTIONS");
 }
 

@@ -38,7 +38,7 @@ struct AdminFrontOptions {
 /// The administrator's listener:
 ///
 ///     GET    /health…, /metrics
-///     GET    /admin/calls[?status=&function=&limit=], /admin/calls/{id}
+///     GET    /admin/calls[?status=&function=&request_id=&limit=], /admin/calls/{id}
 ///     DELETE /admin/calls/{id}, POST /admin/calls/{id}/cancel
 ///     POST   /admin/calls/{id}/revoke  {"capability": "net.fetch"}
 ///     GET    /admin/logs[?follow=1…], /admin/events

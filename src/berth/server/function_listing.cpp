@@ -106,7 +106,7 @@ HttpResponse FunctionFront::admin_route(HttpRequest& request, std::string_view p
         if (reads(request.method)) {
             HttpResponse response;
             response.content_type = "application/json";
-            response.body = to_json(*record);
+            response.body = to_json(*record, RecordReader::caller);
             return response;
         }
         if (request.method != "DELETE") return wrong_method(request, "DELETE, GET, HEAD, OPTIONS");
@@ -231,7 +231,7 @@ HttpResponse FunctionFront::executions(const HttpRequest& request, std::string_v
         JsonWriter one;
         one.begin_object().key("executions").begin_array();
         const bool fitting = record && fits(*record, filter) && filter.offset == 0 && filter.limit > 0;
-        if (fitting) one.raw(to_json(*record));
+        if (fitting) one.raw(to_json(*record, RecordReader::caller));
         one.end_array().member("count", std::uint64_t{fitting ? 1U : 0U}).end_object();
         return json_response(200, one);
     }
@@ -239,7 +239,7 @@ HttpResponse FunctionFront::executions(const HttpRequest& request, std::string_v
     json.begin_object().key("executions").begin_array();
     std::uint64_t count = 0;
     for (const auto& record : options_.records->list(filter)) {
-        json.raw(to_json(record));
+        json.raw(to_json(record, RecordReader::caller));
         ++count;
     }
     json.end_array().member("count", count).end_object();
