@@ -7,6 +7,7 @@ namespace berth {
 bool BriefRecord::take(const ExecutionRecord& record) noexcept {
     if (!record.input.empty() || !record.output.empty() || !record.error.empty() || !record.logs.empty() || record.logs_cut) return false;
     if (record.exit && (record.exit->user.count() != 0 || record.exit->system.count() != 0 || record.exit->resident != 0)) return false;
+    if (record.refused && (!record.refused->kinds.empty() || record.refused->cut)) return false;
     const std::string* const texts[text_count] = {&record.id, &record.function, &record.request_id, &record.version, &record.subject};
     std::size_t all = 0;
     for (const auto* text : texts) all += text->size();
@@ -22,6 +23,7 @@ bool BriefRecord::take(const ExecutionRecord& record) noexcept {
     has_exit_ = record.exit.has_value();
     exit_status_ = has_exit_ ? record.exit->status : 0;
     exit_signal_ = has_exit_ ? record.exit->signal : 0;
+    knows_refusals_ = record.refused.has_value();
     trigger_ = record.trigger;
     started_ = record.started;
     has_completed_ = record.completed.has_value();
@@ -55,6 +57,8 @@ void BriefRecord::put(ExecutionRecord& into) const {
     into.logs_cut = false;
     into.exit.reset();
     if (has_exit_) into.exit = ExitInfo{.status = exit_status_, .signal = exit_signal_};
+    into.refused.reset();
+    if (knows_refusals_) into.refused.emplace();
     into.usage = {.fuel = fuel_, .fuel_exact = fuel_exact_, .peak_memory = peak_memory_, .host_calls = host_calls_, .bytes_in = bytes_in_, .bytes_out = bytes_out_, .cpu = cpu_};
 }
 

@@ -8,7 +8,7 @@
 
 namespace berth {
 
-/// What is kept of a call that ended and left no more than times, usage and short names: all within the object, so that
+/// What is kept of a call that ended and left no more than times, usage and short texts: all within the object, so that
 /// remembering such a call allocates nothing and touches no other memory. No locks; owned by whoever remembers.
 class BriefRecord {
 public:
@@ -27,6 +27,7 @@ private:
     ExecutionRecord::Status status_{};
     bool has_exit_ = false;
     bool has_completed_ = false;
+    bool knows_refusals_ = false;  // and there were none
     bool fuel_exact_ = true;
     int exit_status_ = 0;
     int exit_signal_ = 0;

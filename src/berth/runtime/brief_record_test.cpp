@@ -16,6 +16,7 @@ ExecutionRecord ordinary() {
     record.completed = record.started + nanoseconds(77);
     record.duration = nanoseconds(77);
     record.exit = ExitInfo{.status = 3, .signal = 9};
+    record.refused.emplace();
     record.usage = {.fuel = 1, .fuel_exact = false, .peak_memory = 2, .host_calls = 3, .bytes_in = 4, .bytes_out = 5, .cpu = nanoseconds(6)};
     return record;
 }
@@ -29,6 +30,7 @@ TEST(BriefRecord, GivesBackAllThatWasTaken) {
     back.input = back.output = back.error = "1";
     back.logs.emplace_back();
     back.logs_cut = true;
+    back.refused->cut = true;
     brief.put(back);
     EXPECT_EQ(stored_record(back), stored_record(record));
     EXPECT_EQ(back.usage.fuel_exact, false);
@@ -58,6 +60,8 @@ TEST(BriefRecord, RefusesWhatItCannotHoldAndKeepsWhatItHad) {
         [](auto& record) { record.exit->user = nanoseconds(1); },
         [](auto& record) { record.exit->system = nanoseconds(1); },
         [](auto& record) { record.exit->resident = 1; },
+        [](auto& record) { record.refused->cut = true; },
+        [](auto& record) { record.refused->kinds.emplace_back(); },
         [](auto& record) { record.request_id = std::string(171, 'r'); },
     };
     for (const auto& change : too_much) {
