@@ -8,12 +8,15 @@
 #include <cerrno>
 #include <climits>
 #include <cstring>
+#include <initializer_list>
+#include <optional>
 #include <string>
 
 #include "berth/base/file_time.hpp"
 #include "berth/base/format.hpp"
 #include "berth/host/providers/beneath.hpp"
 #include "berth/host/providers/files.hpp"
+#include "berth/host/providers/unseen_path.hpp"
 
 namespace berth {
 namespace {
@@ -187,22 +190,20 @@ public:
         auto found = open_beneath(fd_.get(), path, O_PATH | (options.follow_link ? 0 : O_NOFOLLOW) | (options.directory ? O_DIRECTORY : 0));
         if (!found) {
             if (found.error() == FileError::not_found && options.create && !options.directory) return create(path, options, guard);
-            return std::unexpected(found.error());
+            return std::unexpected(told(found.error(), path, guard, changes ? Capability::fs_write : Capability::fs_read));
         }
-        if (options.create && options.exclusive) return std::unexpected(FileError::exists);
         const auto raw = raw_stat(found->get());
         if (!raw) return std::unexpected(raw.error());
         const auto seen_as = root_->virtual_path(found->get());
-        if (!seen_as) return std::unexpected(FileError::not_found);
+        if (!seen_as) return std::unexpected(told(FileError::not_found, path, guard, Capability::fs_read));
+        const bool as_directory = S_ISDIR(raw->st_mode) && !options.write && !options.truncate;
+        if ((options.read || !changes || as_directory) && !guard.allows(Capability::fs_read, *seen_as)) return std::unexpected(FileError::denied);
+        if (changes && !as_directory && !guard.allows(Capability::fs_write, *seen_as)) return std::unexpected(FileError::denied);
+        if (options.create && options.exclusive) return std::unexpected(FileError::exists);
         if (S_ISLNK(raw->st_mode)) return std::unexpected(FileError::loop);
-        if (S_ISDIR(raw->st_mode)) {
-            if (options.write || options.truncate) return std::unexpected(FileError::is_a_directory);
-            if (!guard.allows(Capability::fs_read, *seen_as)) return std::unexpected(FileError::denied);
-            return Opened(std::make_unique<HostDirectory>(std::move(*found), root_, *seen_as));
-        }
+        if (as_directory) return Opened(std::make_unique<HostDirectory>(std::move(*found), root_, *seen_as));
+        if (S_ISDIR(raw->st_mode)) return std::unexpected(FileError::is_a_directory);
         if (!S_ISREG(raw->st_mode)) return std::unexpected(FileError::wrong_kind);
-        if ((options.read || !changes) && !guard.allows(Capability::fs_read, *seen_as)) return std::unexpected(FileError::denied);
-        if (changes && !guard.allows(Capability::fs_write, *seen_as)) return std::unexpected(FileError::denied);
         // The same file again, now for use: through the descriptor, so that nobody can put another in its place.
         const int fd = ::open(format("/proc/self/fd/{}", found->get()).c_str(), access_flags(options) | (options.truncate ? O_TRUNC : 0) | O_CLOEXEC | O_NOCTTY);
         if (fd < 0) return std::unexpected(file_error(errno));
@@ -220,7 +221,7 @@ public:
     FileResult<void> set_times(std::string_view path, bool follow_link, const FileTimes& times, PathGuard& guard) override {
         if (!root_->writable) return std::unexpected(FileError::read_only);
         auto found = open_beneath(fd_.get(), path, O_PATH | (follow_link ? 0 : O_NOFOLLOW));
-        if (!found) return std::unexpected(found.error());
+        if (!found) return std::unexpected(told(found.error(), path, guard, Capability::fs_write));
         const auto seen_as = root_->virtual_path(found->get());
         if (!seen_as || !guard.allows(Capability::fs_write, *seen_as)) return std::unexpected(FileError::denied);
         const timespec both[2] = {to_timespec(times.accessed), to_timespec(times.modified)};
@@ -245,19 +246,14 @@ public:
     }
 
     FileResult<void> rename(std::string_view from, Directory& to_directory, std::string_view to, PathGuard& guard) override {
-        return between(from, to_directory, to, [&](const Parent& source, const Parent& target) -> FileResult<void> {
-            if (!guard.allows(Capability::fs_delete, source.virtual_path) || !guard.allows(Capability::fs_write, target.virtual_path)) return std::unexpected(FileError::denied);
+        return between(from, to_directory, to, guard, {Capability::fs_delete}, [&](const Parent& source, const Parent& target) -> FileResult<void> {
             return done(::renameat(source.fd.get(), source.name.c_str(), target.fd.get(), target.name.c_str()));
         });
     }
 
     FileResult<void> hard_link(std::string_view from, Directory& to_directory, std::string_view to, PathGuard& guard) override {
         // A second name must not give more than the first: both names need reading and writing.
-        return between(from, to_directory, to, [&](const Parent& source, const Parent& target) -> FileResult<void> {
-            for (const auto capability : {Capability::fs_read, Capability::fs_write}) {
-                if (!guard.allows(capability, source.virtual_path)) return std::unexpected(FileError::denied);
-            }
-            if (!guard.allows(Capability::fs_write, target.virtual_path)) return std::unexpected(FileError::denied);
+        return between(from, to_directory, to, guard, {Capability::fs_read, Capability::fs_write}, [&](const Parent& source, const Parent& target) -> FileResult<void> {
             struct stat raw{};
             if (::fstatat(source.fd.get(), source.name.c_str(), &raw, AT_SYMLINK_NOFOLLOW) != 0) return std::unexpected(file_error(errno));
             if (!S_ISREG(raw.st_mode)) return std::unexpected(FileError::permission);
@@ -356,7 +352,7 @@ private:
     FileResult<Opened> create(std::string_view path, const OpenOptions& options, PathGuard& guard) {
         if (path.ends_with('/')) return std::unexpected(FileError::is_a_directory);
         const auto parent = parent_of(path);
-        if (!parent) return std::unexpected(parent.error());
+        if (!parent) return std::unexpected(told(parent.error(), path, guard, Capability::fs_write));
         if (!guard.allows(Capability::fs_write, parent->virtual_path)) return std::unexpected(FileError::denied);
         if (options.read && !guard.allows(Capability::fs_read, parent->virtual_path)) return std::unexpected(FileError::denied);
         const int fd = ::openat(parent->fd.get(), parent->name.c_str(), access_flags(options) | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
@@ -364,11 +360,22 @@ private:
         return Opened(std::make_unique<HostFile>(Descriptor(fd), parent->virtual_path));
     }
 
+    /// What a guest is told of a look that failed: who has no right to what `path` names does not learn whether it is there.
+    FileError told(FileError error, std::string_view path, PathGuard& guard, Capability capability) const {
+        if (!tells_of_files(error)) return error;
+        const auto name = unseen_path(path, [&](std::string_view prefix) -> std::optional<std::string> {
+            const auto opened = open_beneath(fd_.get(), prefix, O_PATH | O_DIRECTORY);
+            if (!opened) return std::nullopt;
+            return root_->virtual_path(opened->get());
+        });
+        return guard.allows(capability, name) ? error : FileError::denied;
+    }
+
     FileResult<Descriptor> look_up(std::string_view path, bool follow_link, PathGuard& guard) const {
         auto found = open_beneath(fd_.get(), path, O_PATH | (follow_link ? 0 : O_NOFOLLOW));
-        if (!found) return std::unexpected(found.error());
+        if (!found) return std::unexpected(told(found.error(), path, guard, Capability::fs_read));
         const auto seen_as = root_->virtual_path(found->get());
-        if (!seen_as) return std::unexpected(FileError::not_found);
+        if (!seen_as) return std::unexpected(told(FileError::not_found, path, guard, Capability::fs_read));
         if (!guard.allows(Capability::fs_read, *seen_as)) return std::unexpected(FileError::denied);
         return std::move(*found);
     }
@@ -377,20 +384,24 @@ private:
     FileResult<void> change(std::string_view path, PathGuard& guard, Capability capability, Change change) {
         if (!root_->writable) return std::unexpected(FileError::read_only);
         const auto parent = parent_of(path);
-        if (!parent) return std::unexpected(parent.error());
+        if (!parent) return std::unexpected(told(parent.error(), path, guard, capability));
         if (!guard.allows(capability, parent->virtual_path)) return std::unexpected(FileError::denied);
         return done(change(parent->fd.get(), parent->name.c_str()));
     }
 
     template <class Both>
-    FileResult<void> between(std::string_view from, Directory& to_directory, std::string_view to, Both both) {
+    FileResult<void> between(std::string_view from, Directory& to_directory, std::string_view to, PathGuard& guard, std::initializer_list<Capability> of_source, Both both) {
         auto* other = dynamic_cast<HostDirectory*>(&to_directory);
         if (other == nullptr) return std::unexpected(FileError::cross_device);
         if (!root_->writable || !other->root_->writable) return std::unexpected(FileError::read_only);
         const auto source = parent_of(from);
-        if (!source) return std::unexpected(source.error());
+        if (!source) return std::unexpected(told(source.error(), from, guard, *of_source.begin()));
+        for (const auto capability : of_source) {
+            if (!guard.allows(capability, source->virtual_path)) return std::unexpected(FileError::denied);
+        }
         const auto target = other->parent_of(to);
-        if (!target) return std::unexpected(target.error());
+        if (!target) return std::unexpected(other->told(target.error(), to, guard, Capability::fs_write));
+        if (!guard.allows(Capability::fs_write, target->virtual_path)) return std::unexpected(FileError::denied);
         // A slash at the end says that it is a directory.
         if (from.ends_with('/') || to.ends_with('/')) {
             struct stat raw{};

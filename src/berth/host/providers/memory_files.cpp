@@ -1,9 +1,12 @@
 #include <algorithm>
 #include <climits>
 #include <cstring>
+#include <initializer_list>
+#include <optional>
 #include <vector>
 
 #include "berth/host/providers/memory_image.hpp"
+#include "berth/host/providers/unseen_path.hpp"
 
 namespace berth {
 namespace {
@@ -138,24 +141,23 @@ public:
         const bool changes = options.write || options.create || options.truncate || options.append;
         if (changes && !options.directory && !writable_) return std::unexpected(FileError::read_only);
         const auto found = find(path, options.follow_link);
-        if (!found) return std::unexpected(found.error());
+        const auto needed = changes ? Capability::fs_write : Capability::fs_read;
+        if (!found) return std::unexpected(told(found.error(), path, guard, needed));
         if (found->node == nullptr) {
-            if (!options.create || options.directory) return std::unexpected(FileError::not_found);
+            if (!options.create || options.directory) return std::unexpected(told(FileError::not_found, path, guard, needed));
             return create(path, options, guard);
         }
         auto& node = *found->node;
-        if ((options.directory || found->slash) && node.kind != FileKind::directory) return std::unexpected(FileError::not_a_directory);
-        if (options.create && options.exclusive) return std::unexpected(FileError::exists);
+        if ((options.directory || found->slash) && node.kind != FileKind::directory) return std::unexpected(told(FileError::not_a_directory, path, guard, needed));
         const auto seen_as = found->virtual_path();
+        const bool as_directory = node.kind == FileKind::directory && !options.write && !options.truncate;
+        if ((options.read || !changes || as_directory) && !guard.allows(Capability::fs_read, seen_as)) return std::unexpected(FileError::denied);
+        if (changes && !as_directory && !guard.allows(Capability::fs_write, seen_as)) return std::unexpected(FileError::denied);
+        if (options.create && options.exclusive) return std::unexpected(FileError::exists);
         if (node.kind == FileKind::symbolic_link) return std::unexpected(FileError::loop);
-        if (node.kind == FileKind::directory) {
-            if (options.write || options.truncate) return std::unexpected(FileError::is_a_directory);
-            if (!guard.allows(Capability::fs_read, seen_as)) return std::unexpected(FileError::denied);
-            return Opened(std::make_unique<MemoryDirectory>(image_, found->node, seen_as, writable_));
-        }
+        if (as_directory) return Opened(std::make_unique<MemoryDirectory>(image_, found->node, seen_as, writable_));
+        if (node.kind == FileKind::directory) return std::unexpected(FileError::is_a_directory);
         if (node.kind != FileKind::regular) return std::unexpected(FileError::wrong_kind);
-        if ((options.read || !changes) && !guard.allows(Capability::fs_read, seen_as)) return std::unexpected(FileError::denied);
-        if (changes && !guard.allows(Capability::fs_write, seen_as)) return std::unexpected(FileError::denied);
         if (!node.readable) return std::unexpected(FileError::permission);
         if (options.truncate) {
             image_->resize(node, 0);
@@ -213,8 +215,7 @@ public:
     }
 
     FileResult<void> rename(std::string_view from, Directory& to_directory, std::string_view to, PathGuard& guard) override {
-        return between(from, to_directory, to, [&](const Place& source, const Place& target) -> FileResult<void> {
-            if (!guard.allows(Capability::fs_delete, source.virtual_path()) || !guard.allows(Capability::fs_write, target.virtual_path())) return std::unexpected(FileError::denied);
+        return between(from, to_directory, to, guard, {Capability::fs_delete}, [&](const Place& source, const Place& target) -> FileResult<void> {
             if (source.node == nullptr) return std::unexpected(FileError::not_found);
             const bool is_directory = source.node->kind == FileKind::directory;
             if (is_directory && holds(*source.node, target.parent.get())) return std::unexpected(FileError::invalid);
@@ -241,11 +242,7 @@ public:
     }
 
     FileResult<void> hard_link(std::string_view from, Directory& to_directory, std::string_view to, PathGuard& guard) override {
-        return between(from, to_directory, to, [&](const Place& source, const Place& target) -> FileResult<void> {
-            for (const auto capability : {Capability::fs_read, Capability::fs_write}) {
-                if (!guard.allows(capability, source.virtual_path())) return std::unexpected(FileError::denied);
-            }
-            if (!guard.allows(Capability::fs_write, target.virtual_path())) return std::unexpected(FileError::denied);
+        return between(from, to_directory, to, guard, {Capability::fs_read, Capability::fs_write}, [&](const Place& source, const Place& target) -> FileResult<void> {
             if (source.node == nullptr) return std::unexpected(FileError::not_found);
             if (source.node->kind != FileKind::regular) return std::unexpected(FileError::permission);
             if (target.node != nullptr) return std::unexpected(FileError::exists);
@@ -337,11 +334,22 @@ private:
         return std::unexpected(FileError::loop);
     }
 
+    /// What a guest is told of a look that failed: who has no right to what `path` names does not learn whether it is there.
+    FileError told(FileError error, std::string_view path, PathGuard& guard, Capability capability) const {
+        if (!tells_of_files(error)) return error;
+        const auto name = unseen_path(path, [&](std::string_view prefix) -> std::optional<std::string> {
+            const auto found = find(prefix, true);
+            if (!found || found->node == nullptr || found->node->kind != FileKind::directory) return std::nullopt;
+            return found->virtual_path();
+        });
+        return guard.allows(capability, name) ? error : FileError::denied;
+    }
+
     FileResult<Place> existing(std::string_view path, bool follow_link, PathGuard& guard, Capability capability) const {
         auto found = find(path, follow_link);
-        if (!found) return found;
-        if (found->node == nullptr) return std::unexpected(FileError::not_found);
-        if (found->slash && found->node->kind != FileKind::directory) return std::unexpected(FileError::not_a_directory);
+        if (!found) return std::unexpected(told(found.error(), path, guard, capability));
+        if (found->node == nullptr) return std::unexpected(told(FileError::not_found, path, guard, capability));
+        if (found->slash && found->node->kind != FileKind::directory) return std::unexpected(told(FileError::not_a_directory, path, guard, capability));
         if (!guard.allows(capability, found->virtual_path())) return std::unexpected(FileError::denied);
         return found;
     }
@@ -357,7 +365,7 @@ private:
     FileResult<Opened> create(std::string_view path, const OpenOptions& options, PathGuard& guard) {
         if (path.ends_with('/')) return std::unexpected(FileError::is_a_directory);
         const auto place = named(path);
-        if (!place) return std::unexpected(place.error());
+        if (!place) return std::unexpected(told(place.error(), path, guard, Capability::fs_write));
         if (!guard.allows(Capability::fs_write, place->virtual_path())) return std::unexpected(FileError::denied);
         if (options.read && !guard.allows(Capability::fs_read, place->virtual_path())) return std::unexpected(FileError::denied);
         if (place->node != nullptr) return std::unexpected(FileError::not_found);  // a link to nowhere
@@ -371,21 +379,25 @@ private:
     FileResult<void> change(std::string_view path, PathGuard& guard, Capability capability, Change change) {
         if (!writable_) return std::unexpected(FileError::read_only);
         const auto place = named(path);
-        if (!place) return std::unexpected(place.error());
+        if (!place) return std::unexpected(told(place.error(), path, guard, capability));
         if (!guard.allows(capability, place->virtual_path())) return std::unexpected(FileError::denied);
         if (place->node == nullptr && image_->next_inode > image_->setup.max_files) return std::unexpected(FileError::no_space);
         return change(*place);
     }
 
     template <class Both>
-    FileResult<void> between(std::string_view from, Directory& to_directory, std::string_view to, Both both) {
+    FileResult<void> between(std::string_view from, Directory& to_directory, std::string_view to, PathGuard& guard, std::initializer_list<Capability> of_source, Both both) {
         auto* other = dynamic_cast<MemoryDirectory*>(&to_directory);
         if (other == nullptr || other->image_ != image_) return std::unexpected(FileError::cross_device);
         if (!writable_ || !other->writable_) return std::unexpected(FileError::read_only);
         const auto source = named(from);
-        if (!source) return std::unexpected(source.error());
+        if (!source) return std::unexpected(told(source.error(), from, guard, *of_source.begin()));
+        for (const auto capability : of_source) {
+            if (!guard.allows(capability, source->virtual_path())) return std::unexpected(FileError::denied);
+        }
         const auto target = other->named(to);
-        if (!target) return std::unexpected(target.error());
+        if (!target) return std::unexpected(other->told(target.error(), to, guard, Capability::fs_write));
+        if (!guard.allows(Capability::fs_write, target->virtual_path())) return std::unexpected(FileError::denied);
         if (source->slash || target->slash) {
             if (source->node == nullptr) return std::unexpected(FileError::not_found);
             if (source->node->kind != FileKind::directory) return std::unexpected(FileError::not_a_directory);

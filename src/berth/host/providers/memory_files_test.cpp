@@ -2,7 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <fstream>
+#include <vector>
 
 #include "support/temp_dir.hpp"
 
@@ -133,6 +135,69 @@ TEST(MemoryFiles, GuardsAreAskedAboutTheFileBehindTheLinks) {
     ASSERT_TRUE(root->open("way/../way/b", {.read = true}, guard).has_value());
     EXPECT_EQ(guard.asked, std::vector<std::string>{"data/sub/b"});
     EXPECT_EQ(root->open("way/../../x", {.read = true}, guard).error(), FileError::outside);
+}
+
+/// Allows what lies below `data/open`.
+class OpenPart final : public PathGuard {
+public:
+    bool allows(Capability, std::string_view virtual_path) override { return virtual_path == "data/open" || virtual_path.starts_with("data/open/"); }
+};
+
+/// What each way to name `path` is answered with.
+std::vector<FileError> answers(Directory& root, const std::string& path) {
+    OpenPart guard;
+    std::vector<FileError> all;
+    const auto add = [&](const auto& result) { all.push_back(result ? FileError::io : result.error()); };
+    for (const bool follow : {true, false}) {
+        add(root.open(path, {.read = true, .follow_link = follow}, guard));
+        add(root.stat(path, follow, guard));
+        add(root.set_times(path, follow, {}, guard));
+    }
+    add(root.open(path, {.read = true, .directory = true}, guard));
+    add(root.open(path, {.write = true}, guard));
+    add(root.open(path, {.write = true, .create = true}, guard));
+    add(root.open(path, {.read = true, .write = true, .create = true, .exclusive = true}, guard));
+    add(root.open(path, {.write = true, .truncate = true}, guard));
+    add(root.read_link(path, guard));
+    add(root.make_directory(path, guard));
+    add(root.remove_directory(path, guard));
+    add(root.remove_file(path, guard));
+    add(root.symbolic_link("x", path, guard));
+    for (const auto& way : {&Directory::rename, &Directory::hard_link}) {
+        add((root.*way)(path, root, "open/new", guard));
+        add((root.*way)("open/file", root, path, guard));
+    }
+    return all;
+}
+
+TEST(DirectoriesOfAMount, WhoHasNoRightToAPathDoesNotLearnWhatIsThere) {
+    const testing::TempDir folder;
+    for (const auto* made : {"open", "secret/full/below"}) std::filesystem::create_directories(folder.path() / made);
+    for (const auto* made : {"open/file", "secret/file", "secret/full/file"}) std::ofstream(folder.path() / made) << "x";
+    std::filesystem::create_directory_symlink("../secret", folder.path() / "open/out");
+    std::filesystem::create_symlink("file", folder.path() / "secret/link");
+    std::filesystem::create_symlink("nowhere", folder.path() / "secret/loose");
+    const Mount mount{.name = "data", .host_path = folder.path(), .writable = true, .from = {}};
+    MemoryFiles files({});
+    ASSERT_TRUE(files.take({&mount, 1}));
+    const auto in_memory = files.open(mount).value();
+    const auto on_disk = open_host_directory(folder.path().string(), "data", true).value();
+    for (auto* root : {in_memory.get(), on_disk.get()}) {
+        for (const std::string above : {"secret/", "open/out/", "open/../secret/"}) {
+            const auto missing = answers(*root, above + "none");
+            EXPECT_EQ(missing, std::vector(missing.size(), FileError::denied)) << above;
+            for (const auto* name : {"file", "full", "link", "loose", "full/file", "full/none", "full/below/none", "none/none", "file/none", "./none"}) EXPECT_EQ(answers(*root, above + name), missing) << above << name;
+        }
+        // Where it has the right it is told the truth.
+        OpenPart guard;
+        EXPECT_EQ(root->stat("open/none", true, guard).error(), FileError::not_found);
+        EXPECT_EQ(root->stat("open/file/none", true, guard).error(), FileError::not_a_directory);
+        EXPECT_EQ(root->stat("open/none/none", true, guard).error(), FileError::not_found);
+        EXPECT_EQ(root->make_directory("open/file", guard).error(), FileError::exists);
+        EXPECT_EQ(root->open("open/file", {.write = true, .create = true, .exclusive = true}, guard).error(), FileError::exists);
+        EXPECT_EQ(root->stat("../none", true, guard).error(), FileError::outside);
+        EXPECT_TRUE(root->stat("open/file", true, guard));
+    }
 }
 
 }  // namespace
