@@ -33,7 +33,7 @@ impl Frames {
 pub fn classify(error: &Error) -> (Outcome, u32) {
     let Some(trap) = error.downcast_ref::<Trap>() else { return (Outcome::Trapped, OTHER) };
     let code = match trap {
-        Trap::StackOverflow => return (Outcome::StackOverflow, NONE),
+        Trap::StackOverflow => return (Outcome::StackOverflow, OTHER), // the native stack, not the exact depth
         Trap::OutOfFuel => return (Outcome::OutOfFuel, NONE),
         Trap::Interrupt => return (Outcome::Stopped, NONE),
         Trap::UnreachableCodeReached => 1,

@@ -30,6 +30,9 @@ extern char** environ;
 namespace berth {
 namespace {
 
+/// What a native stack of 512 KiB holds of the smallest activations there are: a return address and a frame pointer.
+constexpr std::uint64_t deepest_exact = (512 << 10) / 16;
+
 std::filesystem::path from_environment(const char* name, const char* below_home) {
     if (const char* value = std::getenv(name); value != nullptr && value[0] == '/') return std::filesystem::path(value) / "berth";
     if (const char* home = std::getenv("HOME"); home != nullptr && home[0] == '/') return std::filesystem::path(home) / below_home / "berth";
@@ -335,6 +338,11 @@ Result<SettledPolicy> Application::settle(const PolicyRequest& request, World wo
         if (const auto limit = first_unenforced(source)) {
             Error error(Code::limit_unenforceable, format("the limit {} is written, but this build does not enforce it for wasm guests", berth::name(*limit)));
             error.set_fix("leave it out; berth limits shows what is enforced and how");
+            return fail(std::move(error));
+        }
+        if (source.bounds(Limit::stack_depth) && source[Limit::stack_depth] > deepest_exact) {
+            Error error(Code::limit_unenforceable, format("stack_depth is {}, and the native stack of a guest holds {} nested activations at most", source[Limit::stack_depth], deepest_exact));
+            error.set_fix("write less, or leave it out: then the native stack is the bound");
             return fail(std::move(error));
         }
     }

@@ -199,6 +199,8 @@ bool JoseKey::verify(JoseAlgorithm algorithm, ByteView message, ByteView signatu
     if (kind_ == Kind::p256 || kind_ == Kind::p384) {
         der = der_of(signature);
         signature = as_bytes(der);
+    } else if (algorithm != JoseAlgorithm::eddsa && signature.size() != static_cast<std::size_t>(EVP_PKEY_get_size(public_->key.get()))) {
+        return false;  // RFC 8017 8.1.2: as long as the modulus; the library takes one without its leading zeros
     }
     const Owned<EVP_MD_CTX, EVP_MD_CTX_free> context(EVP_MD_CTX_new());
     EVP_PKEY_CTX* details = nullptr;  // owned by the context

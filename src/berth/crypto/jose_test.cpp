@@ -102,6 +102,17 @@ TEST(Jose, RsaVerifiesBothPaddings) {
     expect_only(*key, JoseAlgorithm::ps256, "text", sign(made, EVP_sha256(), "text", true));
 }
 
+TEST(Jose, AnRsaSignatureWithoutItsLeadingZeroIsNone) {
+    const Private made(EVP_RSA_gen(2048));
+    const auto key = JoseKey::from_jwk(rsa_jwk(made));
+    ASSERT_TRUE(key);
+    std::string signature;
+    do signature = sign(made, EVP_sha256(), "text", true);  // with a new salt each time
+    while (signature[0] != '\0');
+    EXPECT_TRUE(verifies(*key, JoseAlgorithm::ps256, "text", signature));
+    EXPECT_FALSE(verifies(*key, JoseAlgorithm::ps256, "text", signature.substr(1)));
+}
+
 TEST(Jose, P384AndSecretsVerify) {
     const Private made(EVP_EC_gen("P-384"));
     const auto key = JoseKey::from_jwk(ec_jwk(made, "P-384", 48));

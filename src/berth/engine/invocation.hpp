@@ -20,7 +20,7 @@ enum class CallOutcome : std::uint8_t {
     trapped,         // InvokeReport::trap says which
     stopped,         // the record's mark was set
     out_of_fuel,
-    stack_overflow,  // native stack or exact depth
+    stack_overflow,  // exact depth, or with a trap code the native stack
     memory_denied,   // growth past the limit, and OnLimit::trap
     table_denied,
     host_trapped,    // a host function returned HostStatus::trap

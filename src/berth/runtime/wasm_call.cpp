@@ -50,8 +50,8 @@ std::optional<Error> error_of(const WasmProgram& program, const Limits& limits, 
             [[fallthrough]];
         case CallOutcome::out_of_fuel: return over_limit(Limit::fuel, limits[Limit::fuel]);
         case CallOutcome::stack_overflow: {
-            Error error = program.exact_depth() ? over_limit(Limit::stack_depth, limits[Limit::stack_depth])
-                                                : Error(Code::stack_overflow, "calls are nested too deeply for the native stack of the guest");
+            const bool exact = program.exact_depth() && report.trap == TrapCode::none;
+            Error error = exact ? over_limit(Limit::stack_depth, limits[Limit::stack_depth]) : Error(Code::stack_overflow, "calls are nested too deeply for the native stack of the guest");
             return error.set_frames(frames());
         }
         case CallOutcome::memory_denied:
