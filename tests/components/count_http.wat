@@ -1,7 +1,8 @@
 ;; Handles requests and says in three characters: how many it has had in this instance, a random letter that it drew in the first one, and
 ;; what it saw of what an earlier one left. Fields of the request make it do other things: `trap`, `spin` for ever, `leak` 300 resources, leave
-;; its answer `open`, `keep` its request and read that one's body `late`, `send` a request and `take` the answer. Its memory is in a core
-;; instance of its own, so that everything can be lowered before the code that calls it is there.
+;; its answer `open`, `keep` its request and read that one's body `late`, `send` a request and `take` the answer, and make a `root` directory
+;; named by the count in the first one that it was given, which it asks for once. Its memory is in a core instance of its own, so that
+;; everything can be lowered before the code that calls it is there.
 (component
   (import "wasi:random/random@0.2.0" (instance $random (export "get-random-u64" (func (result u64)))))
   (import "wasi:io/error@0.2.0" (instance $errors (export "error" (type (sub resource)))))
@@ -85,6 +86,20 @@
     (export "error-code" (type $code (eq $e)))
     (export "handle" (func (param "request" (own $request)) (param "options" (option (own $options))) (result (result (own $answer) (error $code)))))))
 
+  (import "wasi:filesystem/types@0.2.0" (instance $files
+    (export "descriptor" (type $descriptor (sub resource)))
+    (type $codes (enum "access" "would-block" "already" "bad-descriptor" "busy" "deadlock" "quota" "exist" "file-too-large" "illegal-byte-sequence" "in-progress"
+      "interrupted" "invalid" "io" "is-directory" "loop" "too-many-links" "message-size" "name-too-long" "no-device" "no-entry" "no-lock" "insufficient-memory"
+      "insufficient-space" "not-directory" "not-empty" "not-recoverable" "unsupported" "no-tty" "no-such-device" "overflow" "not-permitted" "pipe" "read-only"
+      "invalid-seek" "text-file-busy" "cross-device"))
+    (export "error-code" (type $error-code (eq $codes)))
+    (export "[method]descriptor.create-directory-at" (func (param "self" (borrow $descriptor)) (param "path" string) (result (result (error $error-code)))))))
+  (alias export $files "descriptor" (type $descriptor))
+  (import "wasi:filesystem/preopens@0.2.0" (instance $preopens
+    (alias outer 1 $descriptor (type $d))
+    (export "descriptor" (type $given (eq $d)))
+    (export "get-directories" (func (result (list (tuple (own $given) string)))))))
+
   (core module $store
     (memory (export "memory") 1)
     (global $at (mut i32) (i32.const 4096))
@@ -92,7 +107,7 @@
       (local.set $given (global.get $at))
       (global.set $at (i32.and (i32.add (i32.add (global.get $at) (local.get 3)) (i32.const 7)) (i32.const 0xfff8)))
       (local.get $given))
-    (data (i32.const 0) "trap....spin....leak....open....keep....late....send....take....")
+    (data (i32.const 0) "trap....spin....leak....open....keep....late....send....take....root....")
     (data (i32.const 128) "...")
   )
   (core instance $store (instantiate $store))
@@ -114,6 +129,8 @@
   (core func $request (canon lower (func $http "[constructor]outgoing-request")))
   (core func $send (canon lower (func $outgoing "handle") (memory $memory) (realloc $realloc)))
   (core func $get (canon lower (func $http "[method]future-incoming-response.get") (memory $memory) (realloc $realloc)))
+  (core func $directories (canon lower (func $preopens "get-directories") (memory $memory) (realloc $realloc)))
+  (core func $make (canon lower (func $files "[method]descriptor.create-directory-at") (memory $memory)))
   (core func $drop-fields (canon resource.drop $fields))
   (core func $drop-request (canon resource.drop $incoming-request))
   (core func $drop-output (canon resource.drop $output-stream))
@@ -136,12 +153,15 @@
     (import "h" "request" (func $request (param i32) (result i32)))
     (import "h" "send" (func $send (param i32 i32 i32 i32)))
     (import "h" "get" (func $get (param i32 i32)))
+    (import "h" "directories" (func $directories (param i32)))
+    (import "h" "make" (func $make (param i32 i32 i32 i32)))
     (import "h" "drop-fields" (func $drop-fields (param i32)))
     (import "h" "drop-request" (func $drop-request (param i32)))
     (import "h" "drop-output" (func $drop-output (param i32)))
     (global $calls (mut i32) (i32.const 0))
     (global $kept (mut i32) (i32.const 0))
     (global $sent (mut i32) (i32.const 0))
+    (global $root (mut i32) (i32.const -1))
     (global $asked (mut i32) (i32.const 0))
     (func $is-asked (param $name i32) (result i32) (call $has (global.get $asked) (local.get $name) (i32.const 4)))
     (func $say (param $at i32) (param $letter i32) (i32.store8 (i32.add (i32.const 128) (local.get $at)) (local.get $letter)))
@@ -157,6 +177,12 @@
     (func $take (result i32)
       (call $get (global.get $sent) (i32.const 256))
       (i32.add (i32.const 48) (i32.add (i32.load8_u (i32.const 256)) (i32.mul (i32.const 4) (i32.load8_u (i32.const 272))))))
+    (func $make-directory
+      (if (i32.eq (global.get $root) (i32.const -1)) (then
+        (call $directories (i32.const 256))
+        (global.set $root (i32.load (i32.load (i32.const 256))))))
+      (call $make (global.get $root) (i32.const 128) (i32.const 1) (i32.const 256))
+      (call $say (i32.const 2) (i32.add (i32.const 48) (i32.load8_u (i32.const 256)))))
     (func (export "handle") (param $given i32) (param $out i32) (local $response i32) (local $body i32) (local $n i32)
       (if (i32.eqz (global.get $calls)) (then (call $say (i32.const 1) (i32.add (i32.const 97) (i32.and (i32.wrap_i64 (call $draw)) (i32.const 15))))))
       (global.set $calls (i32.add (global.get $calls) (i32.const 1)))
@@ -170,6 +196,7 @@
         (call $send (call $request (call $fields)) (i32.const 0) (i32.const 0) (i32.const 256))
         (global.set $sent (i32.load (i32.const 264)))))
       (if (call $is-asked (i32.const 56)) (then (call $say (i32.const 2) (call $take))))
+      (if (call $is-asked (i32.const 64)) (then (call $make-directory)))
       (if (call $is-asked (i32.const 32)) (then (global.set $kept (local.get $given))))
       (if (call $is-asked (i32.const 40)) (then (call $say (i32.const 2) (call $read-late))))
       (if (i32.ne (global.get $kept) (local.get $given)) (then (call $drop-request (local.get $given))))
@@ -188,7 +215,7 @@
     (export "consume" (func $consume)) (export "stream" (func $stream)) (export "read" (func $read)) (export "response" (func $response)) (export "body" (func $body))
     (export "write" (func $write)) (export "put" (func $put)) (export "finish" (func $finish)) (export "set" (func $set)) (export "request" (func $request))
     (export "send" (func $send)) (export "get" (func $get)) (export "drop-fields" (func $drop-fields)) (export "drop-request" (func $drop-request))
-    (export "drop-output" (func $drop-output))))))
+    (export "directories" (func $directories)) (export "make" (func $make)) (export "drop-output" (func $drop-output))))))
   (func $handle (param "request" (own $incoming-request)) (param "response-out" (own $response-outparam)) (canon lift (core func $main "handle")))
   (instance $handler (export "handle" (func $handle)))
   (export "wasi:http/incoming-handler@0.2.0" (instance $handler)))

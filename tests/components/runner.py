@@ -92,6 +92,25 @@ def python_component_serves_several_requests_in_one_instance():
 
 
 @case
+def recorded_requests_of_one_instance_replay_with_those_before_them():
+    with tempfile.TemporaryDirectory(prefix="berth-kept-") as folder:
+        journals, receipts = Path(folder) / "journals", Path(folder) / "receipts"
+        receipts.mkdir()
+        assert berth("keygen", "--no-passphrase", f"{folder}/key", home=folder).returncode == 0
+        with serving(("count", root / "tests/components/count_http.wat"), flags=("--isolation", "pooled", "--allow", "random", "--record", journals, "--receipt", receipts, "--key", f"{folder}/key")) as server:
+            given = [ask(f"{server.url}/api/functions/count", b"body", {field: "1"}) for field in ("keep", "late", "plain", "trap")]
+        assert [status for status, _, _ in given] == [200, 200, 200, 500], given
+        assert [body[:1] for _, _, body in given[:3]] == [b"1", b"2", b"3"] and given[1][2][2:] == b"E", given
+        for earlier, (status, headers, _) in enumerate(given):
+            call = headers["x-request-id"]
+            played = berth("replay", journals / f"{call}.bj", "--format", "json", home=folder)
+            document = json.loads(played.stdout)
+            assert (document["earlier_calls"], document["complete"], document["code"]) == (earlier, True, "ok" if status == 200 else "trap"), (document, played.stderr)
+            checked = berth("verify-receipt", receipts / f"{call}.receipt", "--journal", journals / f"{call}.bj", "--rerun", home=folder)
+            assert (checked.returncode, checked.stderr) == (0, ""), checked
+
+
+@case
 def outgoing_request_without_a_grant_is_denied_and_told():
     with serving(("hello", guests / "hello-javascript.wasm")) as server:
         status, _, body = ask(f"{server.url}/out")

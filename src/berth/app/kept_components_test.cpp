@@ -5,8 +5,10 @@
 
 #include "berth/app/application.hpp"
 #include "berth/async/sync_wait.hpp"
+#include "berth/base/format.hpp"
 #include "berth/host/earlier_calls.hpp"
 #include "berth/runtime/call_mode.hpp"
+#include "berth/runtime/component_gate.hpp"
 #include "berth/runtime/wasm_functions.hpp"
 #include "berth/runtime/wasm_instance.hpp"
 #include "support/source_dir.hpp"
@@ -21,6 +23,10 @@ protected:
     KeptComponents() {
         PolicyRequest request;
         request.allow = {"random"};
+        load(request);
+    }
+
+    void load(const PolicyRequest& request) {
         auto loaded = application_->load(guest_, "count", request, no_progress());
         EXPECT_TRUE(loaded) << loaded.error().full_message();
         use(std::move(*loaded));
@@ -124,6 +130,38 @@ TEST_F(KeptComponents, WhatIsTakenAwayIsTakenFromTheInstance) {
     EXPECT_EQ(call(count_, {}, instance.get()).error->code(), Code::capability_denied);
     EXPECT_TRUE(instance->closed());
     EXPECT_EQ(counted(count_), '1');  // others have it
+}
+
+TEST_F(KeptComponents, KeepTheDirectoriesThatTheyWereGiven) {
+    PolicyRequest request;
+    request.allow = {"random"};
+    request.mounts = {format("data={}:rw", (folder_ / "data").string())};
+    std::filesystem::create_directory(folder_ / "data");
+    load(request);
+    const auto instance = open();
+    for (const auto* number : {"1", "2", "3"}) {
+        const auto outcome = call(count_, "root", instance.get());
+        ASSERT_FALSE(outcome.error) << outcome.error->full_message();
+        EXPECT_EQ(outcome.output.bytes.substr(2), "0");
+        EXPECT_TRUE(std::filesystem::is_directory(folder_ / "data" / number));
+    }
+    EXPECT_EQ(instance->objects().open.size(), 1u);
+}
+
+TEST_F(KeptComponents, AreEqualByteForByteWhereTheyAreDeterministic) {
+    PolicyRequest request;
+    request.allow = {"random"};
+    request.deterministic = true;
+    load(request);
+    for (const auto* run : {"x", "y"}) {
+        const auto instance = open();
+        std::filesystem::create_directory(folder_ / run);
+        for (const auto* name : {"1", "2", "3"}) {
+            const auto outcome = recorded(*instance, std::string(run) + "/" + name);
+            ASSERT_FALSE(outcome.error) << outcome.error->full_message();
+        }
+    }
+    for (const auto* name : {"1", "2", "3"}) EXPECT_EQ(*read_file(file(std::string("x/") + name)), *read_file(file(std::string("y/") + name))) << name;
 }
 
 TEST_F(KeptComponents, RecordedCallsReplayWithThoseBeforeThem) {
