@@ -142,7 +142,8 @@ pub struct Host {
     pub state: *mut c_void,
 }
 
-// SAFETY: futures and streams that hold it are polled by the calling thread and dropped before the call returns.
+// SAFETY: futures and streams that hold it are polled by the calling thread and dropped before the call returns. In an instance that
+// stays they may be left to the thread of a later call; table and state outlive it, and one thread enters at a time.
 unsafe impl Send for Host {}
 // SAFETY: as above.
 unsafe impl Sync for Host {}
@@ -162,7 +163,7 @@ impl Host {
         let [object, a, b, c] = numbers;
         let op = Op { function: function as u32, object, a, b, c, bytes: Text { data: bytes.as_ptr(), size: bytes.len() } };
         let mut raw = RawAnswer { status: 0, x: 0, y: 0, bytes: Text { data: std::ptr::null(), size: 0 } };
-        // SAFETY: the table and its state live as long as the call.
+        // SAFETY: the table and its state live as long as the call, or the instance.
         match unsafe { ((*self.table).perform)(self.state, &op, &mut raw) } {
             PROCEED if !stop::current_stopped() => {
                 // SAFETY: valid until the host is asked again.
