@@ -55,6 +55,62 @@ def component_by_hand_answers_every_method():
 
 
 @case
+def an_instance_that_stays_serves_several_requests_and_goes_after_a_fault():
+    count, pooled = root / "tests/components/count_http.wat", ("--isolation", "pooled", "--set", "functions.pooled_calls=4", "--allow", "random")
+
+    def answers(server, *asked, name="count"):
+        return [ask(f"{server.url}/api/functions/{name}", b"body", {field: "1" for field in (fields if isinstance(fields, tuple) else (fields,)) if field})[::2] for fields in asked]
+
+    def first(given):
+        return [body[:1].decode() if status == 200 else status for status, body in given]
+
+    with serving(("count", count), flags=("--allow", "random")) as server:
+        assert first(answers(server, "", "", "")) == ["1", "1", "1"]
+    with serving(("count", count), ("other", count), flags=pooled) as server:
+        given = answers(server, "", "", "", "", "")
+        assert first(given) == ["1", "2", "3", "4", "1"], given
+        assert len({body[1:2] for _, body in given[:4]}) == 1, given  # what it drew in the first one
+        assert first(answers(server, "", name="other")) == ["1"]  # another function has its own
+        for fault in ("trap", "open"):
+            assert first(answers(server, "", fault, ""))[2] == "1", fault
+        # One that leaves too much is not entered again, nor does its answer suffer.
+        assert first(answers(server, "leak", "")) == ["2", "1"]
+        # What is left of a request leads to no other one's body.
+        given = answers(server, "keep", "late", ("keep", "late"))
+        assert [body[:1] + body[2:] for _, body in given] == [b"2.", b"3E", b"4b"], given
+    with serving(("count", count), flags=(*pooled, "--limit", "fuel=10000000")) as server:
+        given = answers(server, "", "", "spin", "")
+        assert first(given) == ["1", "2", given[2][0], "1"] and given[2][0] >= 400, given
+
+
+@case
+def python_component_serves_several_requests_in_one_instance():
+    with serving(("hello", guests / "hello-python.wasm"), flags=("--isolation", "pooled")) as server:
+        for _ in range(5):
+            status, _, body = ask(f"{server.url}/x", b'{"name":"Ada"}', {"content-type": "application/json"})
+            assert status == 200 and json.loads(body) == {"message": "Hello, Ada!"}, (status, body)
+
+
+@case
+def recorded_requests_of_one_instance_replay_with_those_before_them():
+    with tempfile.TemporaryDirectory(prefix="berth-kept-") as folder:
+        journals, receipts = Path(folder) / "journals", Path(folder) / "receipts"
+        receipts.mkdir()
+        assert berth("keygen", "--no-passphrase", f"{folder}/key", home=folder).returncode == 0
+        with serving(("count", root / "tests/components/count_http.wat"), flags=("--isolation", "pooled", "--allow", "random", "--record", journals, "--receipt", receipts, "--key", f"{folder}/key")) as server:
+            given = [ask(f"{server.url}/api/functions/count", b"body", {field: "1"}) for field in ("keep", "late", "plain", "trap")]
+        assert [status for status, _, _ in given] == [200, 200, 200, 500], given
+        assert [body[:1] for _, _, body in given[:3]] == [b"1", b"2", b"3"] and given[1][2][2:] == b"E", given
+        for earlier, (status, headers, _) in enumerate(given):
+            call = headers["x-request-id"]
+            played = berth("replay", journals / f"{call}.bj", "--format", "json", home=folder)
+            document = json.loads(played.stdout)
+            assert (document["earlier_calls"], document["complete"], document["code"]) == (earlier, True, "ok" if status == 200 else "trap"), (document, played.stderr)
+            checked = berth("verify-receipt", receipts / f"{call}.receipt", "--journal", journals / f"{call}.bj", "--rerun", home=folder)
+            assert (checked.returncode, checked.stderr) == (0, ""), checked
+
+
+@case
 def outgoing_request_without_a_grant_is_denied_and_told():
     with serving(("hello", guests / "hello-javascript.wasm")) as server:
         status, _, body = ask(f"{server.url}/out")

@@ -82,7 +82,7 @@ constexpr std::array known_keys{
     ConfigKey{"functions.expose_debug", ConfigType::flag, "false", "", "show what functions wrote in answers about their failures"},
     ConfigKey{"server.auth.hs_secret", ConfigType::text, "", "", "name of the secret that HS256 credentials are signed with"},
     ConfigKey{"network.ca_file", ConfigType::text, "", "", "certificates (PEM) that outgoing TLS trusts beside the system's"},
-    ConfigKey{"functions.isolation", ConfigType::text, "fresh", "", "fresh or pooled: an export of a module serves several calls from one instance"},
+    ConfigKey{"functions.isolation", ConfigType::text, "fresh", "", "fresh or pooled: an export of a module, or the handler of a component, serves several calls from one instance"},
     ConfigKey{"functions.pooled_calls", ConfigType::count, "1000", "", "calls that an instance serves before it is dropped, where they are pooled"},
     ConfigKey{"functions.receipts", ConfigType::flag, "false", "", "a signed receipt of every call, not only where a manifest asks"},
     ConfigKey{"functions.receipts_dir", ConfigType::text, "", "", "folder that receipts are written to; empty: none are"},

@@ -44,8 +44,8 @@ WasmFunctions::Served load_wasm(Application& application, DiscoveredFunction fou
             invalid("M031", "entry: a component is called by wasi:http/incoming-handler or wasi:cli/run; leave it out");
         } else if (const auto entry = served.entry.empty() ? Result<WasmProgram::Entry>() : (*program)->entry(served.entry); !entry) {
             invalid("M008", entry.error().full_message());
-        } else if (pooled != 0 && served.entry.empty()) {
-            invalid("M031", "functions.isolation: pooled: a command and a component have a fresh instance for each call; leave it out, or name an export of a module as entry");
+        } else if (pooled != 0 && served.entry.empty() && ((*program)->component() == nullptr || !(*program)->component()->handles_http())) {
+            invalid("M031", "functions.isolation: pooled: a command has a fresh instance for each call; leave it out, or name an export of a module as entry");
         } else {
             served.program = *program;
             served.pooled = pooled;

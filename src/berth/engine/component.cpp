@@ -63,42 +63,71 @@ Result<std::shared_ptr<Component>> Component::map(std::shared_ptr<WasmEngine> en
     return std::shared_ptr<Component>(new Component(std::move(engine), handle));
 }
 
-void Component::call(const ComponentSetup& setup, const GuestRequest* request, ComponentReport& report) const {
-    std::vector<berth_text> arguments;
-    for (const auto& argument : setup.arguments) arguments.push_back(text_of(argument));
-    const berth_component_setup native_setup{.host = &native_host,
-                                             .state = &setup.host,
-                                             .record = reinterpret_cast<berth_record*>(setup.record),
-                                             .fuel = setup.fuel,
-                                             .memory_limit = setup.memory_limit,
-                                             .table_limit = setup.table_limit,
-                                             .trap_on_limit = setup.on_limit == OnLimit::trap,
-                                             .arguments = arguments.data(),
-                                             .argument_count = arguments.size()};
-    berth_component_report native{};
-    if (request != nullptr) {
-        std::vector<berth_http_field> fields;
+namespace {
+
+/// What a call takes over the boundary.
+struct NativeCall {
+    NativeCall(ComponentHost& host, const ComponentSetup& given, const GuestRequest* request) {
+        for (const auto& argument : given.arguments) arguments.push_back(text_of(argument));
+        setup = {.host = &native_host,
+                 .state = &host,
+                 .record = reinterpret_cast<berth_record*>(given.record),
+                 .fuel = given.fuel,
+                 .memory_limit = given.memory_limit,
+                 .table_limit = given.table_limit,
+                 .trap_on_limit = given.on_limit == OnLimit::trap,
+                 .arguments = arguments.data(),
+                 .argument_count = arguments.size()};
+        if (request == nullptr) return;
         for (const auto& [name, value] : request->fields) fields.push_back({text_of(name), text_of(value)});
-        const berth_http_request native_request{.method = text_of(request->method),
-                                                .authority = text_of(request->authority),
-                                                .target = text_of(request->target),
-                                                .is_https = request->https,
-                                                .fields = fields.data(),
-                                                .field_count = fields.size()};
-        berth_component_call(handle_.get(), &native_setup, &native_request, &native);
-    } else {
-        berth_component_call(handle_.get(), &native_setup, nullptr, &native);
+        head = {.method = text_of(request->method),
+                .authority = text_of(request->authority),
+                .target = text_of(request->target),
+                .is_https = request->https,
+                .fields = fields.data(),
+                .field_count = fields.size()};
     }
-    report = {};
-    report.outcome = static_cast<CallOutcome>(native.outcome);
-    report.trap = static_cast<TrapCode>(native.trap);
-    report.fuel_used = native.fuel_used;
-    report.peak_memory = native.peak_memory;
-    if (native.exit_status >= 0) report.exit_status = native.exit_status;
-    if (auto error = native::take(native.error)) {
-        report.message = error->message();
-        if (report.outcome == CallOutcome::not_started) report.error = error->code();
+    NativeCall(const NativeCall&) = delete;
+    NativeCall& operator=(const NativeCall&) = delete;
+
+    void put(ComponentReport& report) {
+        report = {};
+        report.outcome = static_cast<CallOutcome>(native.outcome);
+        report.trap = static_cast<TrapCode>(native.trap);
+        report.fuel_used = native.fuel_used;
+        report.peak_memory = native.peak_memory;
+        if (native.exit_status >= 0) report.exit_status = native.exit_status;
+        if (auto error = native::take(native.error)) {
+            report.message = error->message();
+            if (report.outcome == CallOutcome::not_started) report.error = error->code();
+        }
     }
+
+    std::vector<berth_text> arguments;
+    std::vector<berth_http_field> fields;
+    berth_component_setup setup{};
+    berth_http_request head{};
+    berth_component_report native{};
+};
+
+}  // namespace
+
+void Component::call(const ComponentSetup& setup, const GuestRequest* request, ComponentReport& report) const {
+    NativeCall call(setup.host, setup, request);
+    berth_component_call(handle_.get(), &call.setup, request != nullptr ? &call.head : nullptr, &call.native);
+    call.put(report);
+}
+
+void ComponentInstance::Deleter::operator()(berth_component_instance* instance) const noexcept { berth_component_instance_delete(instance); }
+
+void ComponentInstance::call(const ComponentSetup& setup, const GuestRequest& request, ComponentReport& report) {
+    NativeCall call(relay_, setup, &request);
+    relay_.host = &setup.host;
+    auto* instance = handle_.release();
+    berth_component_call_kept(component_->handle_.get(), &call.setup, &call.head, &instance, &call.native);
+    handle_.reset(instance);
+    relay_.host = nullptr;
+    call.put(report);
 }
 
 }  // namespace berth

@@ -15,6 +15,7 @@
 #include "berth/engine/wasm_engine.hpp"
 
 struct berth_component;
+struct berth_component_instance;
 
 namespace berth {
 
@@ -88,7 +89,7 @@ struct ComponentReport {
 
 /// A compiled component with its imports resolved. Immutable, any thread. Its engine has `components` on.
 ///
-/// A call gets a fresh instance on the calling thread. Guest code is not interrupted where it stands: it comes back after
+/// A call gets a fresh instance on the calling thread, or the ComponentInstance that it is made in. Guest code is not interrupted where it stands: it comes back after
 /// every 200,000 units of fuel and in every host function, and ends there when its record says so.
 class Component {
 public:
@@ -111,6 +112,7 @@ public:
     void call(const ComponentSetup& setup, const GuestRequest* request, ComponentReport& report) const;
 
 private:
+    friend class ComponentInstance;
     struct Deleter { void operator()(berth_component* component) const noexcept; };
     Component(std::shared_ptr<WasmEngine> engine, berth_component* handle);
 
@@ -120,6 +122,37 @@ private:
     std::size_t code_size_ = 0;
     bool handles_http_ = false;
     bool runs_command_ = false;
+};
+
+/// An instance that handles one request behind the other: its memory, globals and open resources stay. Each call has its own
+/// host, record, fuel and limits. One thread at a time, any of them.
+class ComponentInstance {
+public:
+    /// Nothing runs yet: the first call makes the instance.
+    explicit ComponentInstance(std::shared_ptr<const Component> component) : component_(std::move(component)) {}
+    ComponentInstance(const ComponentInstance&) = delete;
+    ComponentInstance& operator=(const ComponentInstance&) = delete;
+
+    void call(const ComponentSetup& setup, const GuestRequest& request, ComponentReport& report);
+    /// False after a call that was the last one: it did not return, left its answer open, or left too much behind; a later one
+    /// would have a new instance.
+    bool is_kept() const noexcept { return handle_ != nullptr; }
+
+private:
+    /// What the guest keeps asks the host of the call in progress; without one there is none.
+    class Relay final : public ComponentHost {
+    public:
+        Next perform(const ComponentOp& op, ComponentAnswer& answer) override { return host != nullptr ? host->perform(op, answer) : Next::ends; }
+        void wait(std::uint64_t due) override {
+            if (host != nullptr) host->wait(due);
+        }
+        ComponentHost* host = nullptr;
+    };
+    struct Deleter { void operator()(berth_component_instance* instance) const noexcept; };
+
+    std::shared_ptr<const Component> component_;  // owners: this, and the program
+    Relay relay_;
+    std::unique_ptr<berth_component_instance, Deleter> handle_;  // ends before the relay, which it asks
 };
 
 }  // namespace berth

@@ -34,9 +34,14 @@ public:
         asked.push_back(op.function);
         if (ends) return Next::ends;
         if (op.function == denied) return Next::denied;
+        if (op.function == pends) {
+            answer.status = component_pending;
+            return Next::proceed;
+        }
         switch (op.function) {
             case ComponentFunction::monotonic_now: answer.x = now; break;
             case ComponentFunction::due: answer.status = now >= op.a ? 0 : component_pending; break;
+            case ComponentFunction::secure_random: answer.bytes = "\x02......."; break;
             case ComponentFunction::request_read: answer.status = 1; break;
             case ComponentFunction::response_head:
                 status = op.a;
@@ -58,6 +63,7 @@ public:
     }
 
     std::optional<ComponentFunction> denied;
+    std::optional<ComponentFunction> pends;
     bool ends = false;
     bool is_full = false;
     std::size_t most = 1 << 20;
@@ -238,6 +244,103 @@ TEST(Component, AHandlerThatIsStoppedWhileItAnswersEndsAsStopped) {
     record.disarm();
     EXPECT_EQ(report.outcome, CallOutcome::stopped);
     EXPECT_EQ(record.cause(), StopCause::cancelled);
+}
+
+/// An instance of tests/components/count_http.wat, which stays.
+class KeptComponent : public ::testing::Test {
+protected:
+    struct Answer {
+        ComponentReport report;
+        std::string body;
+        std::vector<ComponentFunction> asked;
+    };
+
+    /// With a host of its own, and these fields in the request.
+    Answer call(std::initializer_list<const char*> fields = {}, CallRecord* record = nullptr, std::int64_t fuel = 1'000'000) {
+        FakeHost host;
+        host.pends = ComponentFunction::http_head;
+        std::vector<std::pair<std::string, std::string>> head;
+        for (const auto* field : fields) head.emplace_back(field, "1");
+        const GuestRequest request{.method = "GET", .authority = "example.org", .target = "/", .fields = head};
+        Answer answer;
+        instance_.call({.host = host, .record = record, .fuel = fuel, .memory_limit = 1 << 20}, request, answer.report);
+        answer.body = host.body;
+        answer.asked = host.asked;
+        return answer;
+    }
+
+    static std::shared_ptr<Component> load() {
+        std::ifstream file(testing::source_dir() / "tests/components/count_http.wat");
+        return component(std::string{std::istreambuf_iterator<char>(file), {}}).value();
+    }
+
+    ComponentInstance instance_{load()};
+};
+
+TEST_F(KeptComponent, KeepsItsStateAndCountsTheFuelOfEachCall) {
+    const auto first = call();
+    ASSERT_EQ(first.report.outcome, CallOutcome::returned) << first.report.message;
+    EXPECT_EQ(first.body, "1c.");
+    EXPECT_TRUE(instance_.is_kept());
+    const auto second = call();
+    const auto third = call();
+    EXPECT_EQ(second.body, "2c.");
+    EXPECT_EQ(third.body, "3c.");
+    EXPECT_EQ(second.report.fuel_used, third.report.fuel_used);
+    EXPECT_GT(first.report.fuel_used, second.report.fuel_used);
+    EXPECT_EQ(third.report.peak_memory, 65536u);
+    // Each may use all that it is given.
+    EXPECT_EQ(call({}, nullptr, static_cast<std::int64_t>(third.report.fuel_used) + 1).report.outcome, CallOutcome::returned);
+    EXPECT_EQ(call({}, nullptr, static_cast<std::int64_t>(third.report.fuel_used) / 2).report.outcome, CallOutcome::out_of_fuel);
+    EXPECT_FALSE(instance_.is_kept());
+}
+
+TEST_F(KeptComponent, GoesAfterATrapALimitAStopAndAnAnswerThatIsLeftOpen) {
+    const auto ends = [&](std::initializer_list<const char*> fields, CallRecord* record = nullptr) {
+        EXPECT_EQ(call().body, "1c.");
+        const auto report = call(fields, record).report;
+        EXPECT_FALSE(instance_.is_kept());
+        return report.outcome;
+    };
+    EXPECT_EQ(ends({"trap"}), CallOutcome::trapped);
+    EXPECT_EQ(ends({"spin"}), CallOutcome::out_of_fuel);
+    EXPECT_EQ(ends({"open"}), CallOutcome::returned);
+    CallRecord record;
+    record.arm();
+    record.request_stop(StopCause::cancelled);
+    EXPECT_EQ(ends({"spin"}, &record), CallOutcome::stopped);
+    record.disarm();
+    EXPECT_EQ(call().body, "1c.");
+}
+
+TEST_F(KeptComponent, GoesWhenItHasLeftTooMuch) {
+    EXPECT_EQ(call().body, "1c.");
+    const auto leaking = call({"leak"});
+    EXPECT_EQ(leaking.report.outcome, CallOutcome::returned);
+    EXPECT_EQ(leaking.body, "2c.");
+    EXPECT_FALSE(instance_.is_kept());
+}
+
+TEST_F(KeptComponent, NothingOfARequestReachesALaterOne) {
+    using ::testing::Contains;
+    using ::testing::Not;
+    EXPECT_THAT(call({"keep", "late"}).asked, Contains(ComponentFunction::request_read));
+    EXPECT_EQ(call({"keep"}).body, "2c.");
+    const auto late = call({"late"});
+    EXPECT_EQ(late.body, "3cE");
+    EXPECT_THAT(late.asked, Not(Contains(ComponentFunction::request_read)));
+    // The answer that had not come is an error by now.
+    EXPECT_EQ(call({"send", "take"}).body, "4c0");
+    const auto taken = call({"take"});
+    EXPECT_EQ(taken.body, "5c5");
+    EXPECT_THAT(taken.asked, Not(Contains(ComponentFunction::http_head)));
+    EXPECT_TRUE(instance_.is_kept());
+}
+
+TEST_F(KeptComponent, MayBeEnteredByOneThreadAfterTheOther) {
+    for (const auto* body : {"1c.", "2c.", "3c."}) {
+        std::jthread([&] { EXPECT_EQ(call({"send"}).body, body); }).join();
+    }
 }
 
 TEST(Component, CodeIsSerialisedForTheSameEngine) {

@@ -12,6 +12,7 @@
 #include "berth/runtime/call_tape.hpp"
 #include "berth/runtime/component_gate.hpp"
 #include "berth/runtime/running_call.hpp"
+#include "berth/runtime/wasm_instance.hpp"
 
 namespace berth {
 namespace {
@@ -212,9 +213,11 @@ void run_component(const WasmProgram& program, const Call& call, const WasmCallS
             outcome.error = begun.error();
             return finish();
         }
+        // What was taken from an instance between its calls stands before what this one does without it.
+        for (auto rest = setup.instance != nullptr ? setup.grants.revoked() : 0; rest != 0; rest &= rest - 1) tape->host_calls().revoked(static_cast<Capability>(std::countr_zero(rest)));
         for (auto rest = tape->revoked(); rest != 0; rest &= rest - 1) static_cast<void>(setup.grants.revoke(static_cast<Capability>(std::countr_zero(rest))));
     }
-    const auto environment = granted_environment(program, setup.environment);
+    const auto environment = setup.instance != nullptr ? setup.instance->environment() : granted_environment(program, setup.environment);
     WholeBody whole;
     HandlerBody& body = call.body != nullptr ? *call.body : whole;
     body.begin(call.input.bytes);
@@ -254,7 +257,13 @@ void run_component(const WasmProgram& program, const Call& call, const WasmCallS
         const CancelCallback on_cancel(call.cancel, [&] { record.request_stop(stop_cause(call.cancel.cause())); });
         record.arm(deadline);
         const CallAttachment attachment(call.running, control);
-        component.call(component_setup, as_handler ? &request : nullptr, report);
+        if (setup.instance == nullptr) {
+            component.call(component_setup, as_handler ? &request : nullptr, report);
+        } else {
+            setup.instance->attach(control);
+            setup.instance->handle(component_setup, request, report);
+            setup.instance->detach();
+        }
         record.disarm();
         host_calls = gate.host_calls();
         outcome.usage.fuel = report.fuel_used + fuel_of_a_host_call * host_calls;

@@ -7,6 +7,7 @@
 #include "berth/engine/call_record.hpp"
 #include "berth/runtime/call_tape.hpp"
 #include "berth/runtime/component_functions.hpp"
+#include "berth/runtime/wasm_instance.hpp"
 
 namespace berth {
 namespace {
@@ -24,9 +25,21 @@ ComponentGate::ComponentGate(const WasmProgram& program, const WasmCallSetup& se
       variables_(variables),
       journal_(setup.tape != nullptr ? &setup.tape->host_calls() : nullptr),
       output_(setup.tape != nullptr ? setup.tape->output(setup.output) : setup.output),
-      error_(setup.tape != nullptr ? setup.tape->error(setup.error) : setup.error) {}
+      error_(setup.tape != nullptr ? setup.tape->error(setup.error) : setup.error) {
+    if (setup.instance == nullptr) return;
+    auto& kept = setup.instance->objects();
+    objects_ = std::move(kept.open);
+    next_object_ = kept.next;
+}
 
 ComponentGate::~ComponentGate() {
+    if (setup_.instance != nullptr) {
+        // Whatever waits would wake this call.
+        std::erase_if(objects_, [](const auto& each) { return !std::holds_alternative<std::unique_ptr<File>>(each.second) && !std::holds_alternative<std::unique_ptr<Directory>>(each.second); });
+        auto& kept = setup_.instance->objects();
+        kept.open = std::move(objects_);
+        kept.next = next_object_;
+    }
     if (setup_.metrics != nullptr && host_calls_ != 0) counts_.add_to(*setup_.metrics);
 }
 

@@ -34,12 +34,14 @@ private:
     std::string& out_;
 };
 
+struct ComponentObjects;
+
 /// What stands between one call of a component and the providers: grants, quotas, counts, and the journal of what was
 /// answered. Gate does the same for modules. One call, one thread.
 class ComponentGate final : public ComponentHost {
 public:
     ComponentGate(const WasmProgram& program, const WasmCallSetup& setup, const Limits& limits, CallRecord& record, HandlerBody& handler, std::span<const std::string> variables);
-    ~ComponentGate() override;  // adds its counts to the metrics
+    ~ComponentGate() override;  // adds its counts to the metrics, and leaves open files to an instance that stays
 
     Next perform(const ComponentOp& op, ComponentAnswer& answer) override;
     void wait(std::uint64_t due) override;
@@ -97,6 +99,7 @@ public:
     std::shared_ptr<const NetworkGuard> guard();
 
     using Object = std::variant<std::unique_ptr<File>, std::unique_ptr<Directory>, std::unique_ptr<HttpExchange>, std::unique_ptr<TcpSocket>, std::unique_ptr<UdpSocket>, std::unique_ptr<NameLookup>>;
+    using Objects = std::map<std::uint64_t, Object>;
     /// The number of something open; 0: the limit `handles` is reached.
     std::uint64_t add(Object object);
     template <class T>
@@ -143,7 +146,7 @@ private:
     OutputStream& error_;
     std::optional<GuestWaker> waker_;              // made when something is first waited for
     std::shared_ptr<const NetworkGuard> guard_;    // owners: this, and requests that are still being ended
-    std::map<std::uint64_t, Object> objects_;
+    Objects objects_;
     std::uint64_t next_object_ = 1;
     std::uint64_t lost_below_ = 0;                 // of a call that was taken up: numbers below were given out by the host before
     std::map<std::uint64_t, Capability> sent_;
@@ -155,6 +158,13 @@ private:
     std::string scratch_;
     std::uint32_t function_ = 0;                   // that is being performed
     HostCounts counts_{component_function_count};  // added to the metrics at the end
+};
+
+/// What a component whose instance stays has open between its calls: files and directories. Numbers are given out once, so
+/// that none leads from one call to what another one has opened.
+struct ComponentObjects {
+    ComponentGate::Objects open;
+    std::uint64_t next = 1;
 };
 
 }  // namespace berth

@@ -330,7 +330,7 @@ void run_wasm(const WasmProgram& program, const Call& call, const WasmCallSetup&
         if (setup.instance == nullptr) {
             invoke(program.linked(), request, report);
         } else {
-            setup.instance->attach(gate, record);
+            setup.instance->attach(control);
             setup.instance->invoke(request, report);
             setup.instance->detach();
         }

@@ -165,6 +165,10 @@ void WasmFunctions::run_in(Slot& slot, WasmInstance& instance, Call& call, Outco
     CallRecord record;
     const CancelCallback on_close(closing_.token(), [&] { record.request_stop(StopCause::shutdown); });
     const auto entries = instance.entries();
+    // A module got its network with its instance; a component asks for it in each call.
+    std::optional<TracedNetwork> traced;
+    Network* network = &conditions.network();
+    if (call.operations != nullptr && program.component() != nullptr) network = &traced.emplace(*network, host_.clock, call, *call.operations);
     run_wasm(program, call,
              {.clock = host_.clock,
               .limits = limits,
@@ -172,7 +176,7 @@ void WasmFunctions::run_in(Slot& slot, WasmInstance& instance, Call& call, Outco
               .guest_clock = conditions.clock(),
               .files = conditions.files(),
               .random = conditions.random(),
-              .network = conditions.network(),
+              .network = *network,
               .input = conditions.streams().input,
               .output = conditions.streams().output,
               .error = conditions.streams().error,
@@ -190,7 +194,7 @@ void WasmFunctions::run_in(Slot& slot, WasmInstance& instance, Call& call, Outco
     const auto errors = instance.take_errors();
     lines.write(as_bytes(errors));
     lines.flush();
-    outcome.usage.bytes_out += outcome.output.bytes.size();
+    if (!outcome.response) outcome.usage.bytes_out += outcome.output.bytes.size();
 }
 
 void WasmFunctions::run(Slot& slot, Call& call, Outcome& outcome) {

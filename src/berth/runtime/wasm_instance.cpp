@@ -1,8 +1,10 @@
 #include "berth/runtime/wasm_instance.hpp"
 
-#include "berth/engine/call_record.hpp"
+#include "berth/engine/component.hpp"
 #include "berth/engine/instance.hpp"
 #include "berth/runtime/call_conditions.hpp"
+#include "berth/runtime/component_gate.hpp"
+#include "berth/runtime/running_call.hpp"
 #include "berth/runtime/wasm_call.hpp"
 
 namespace berth {
@@ -23,16 +25,23 @@ WasmInstance::WasmInstance(std::shared_ptr<const WasmProgram> program, std::vect
 WasmInstance::~WasmInstance() = default;
 
 Result<std::unique_ptr<WasmInstance>> WasmInstance::open(std::shared_ptr<const WasmProgram> program, const Clock& clock, RandomSource& random, Network& network, std::vector<std::string> environment) {
-    if (program->component() != nullptr) return fail(Code::not_implemented, "this build keeps no instances of components between calls");
+    if (program->component() != nullptr && !program->component()->handles_http()) {
+        return fail(Code::not_implemented, "a component that exports only wasi:cli/run has a fresh instance for each call: a command runs once");
+    }
     std::unique_ptr<WasmInstance> opened(new WasmInstance(std::move(program), std::move(environment)));
     auto& self = *opened;
     CallMode mode;
     mode.deterministic = self.program_->deterministic();
     const CallStreams streams{self.input_, self.output_, self.error_};
     BERTH_TRY(self.conditions_, CallConditions::create(*self.program_, self.limits_, mode, clock, random, network, streams));
+    self.environment_ = granted_environment(*self.program_, self.environment_);
+    if (const auto component = self.program_->component_shared()) {
+        self.objects_ = std::make_unique<ComponentObjects>();
+        self.component_ = std::make_unique<ComponentInstance>(component);
+        return opened;
+    }
     static const std::vector<Mount> no_mounts;
     const std::vector<std::string> arguments;
-    self.environment_ = granted_environment(*self.program_, self.environment_);
     const auto listeners = listening_addresses(*self.program_, self.grants_);
     const auto& given = self.conditions_->streams();
     self.lead_outputs(given.output, given.error);
@@ -64,13 +73,9 @@ WasmInstance::Entry::~Entry() { instance_.busy_.store(false, std::memory_order_r
 
 bool WasmInstance::revoke(Capability capability) noexcept {
     const std::lock_guard lock(mutex_);
-    if (gate_ != nullptr) {
-        if (!gate_->revoke(capability)) return false;
-        record_->wake();
-        return true;
-    }
+    if (control_ != nullptr) return control_->revoke(capability);
     if (!grants_.revoke(capability)) return false;
-    guest_->revoked(std::uint64_t{1} << static_cast<unsigned>(capability));
+    if (guest_ != nullptr) guest_->revoked(std::uint64_t{1} << static_cast<unsigned>(capability));
     return true;
 }
 
@@ -116,17 +121,21 @@ void WasmInstance::invoke(const InvokeRequest& request, InvokeReport& report) {
     ended();
 }
 
-void WasmInstance::attach(Gate& gate, CallRecord& record) noexcept {
+void WasmInstance::handle(const ComponentSetup& setup, const GuestRequest& request, ComponentReport& report) {
+    ++entries_;
+    component_->call(setup, request, report);
+    if (!component_->is_kept()) closed_.store(true, std::memory_order_release);
+}
+
+void WasmInstance::attach(CallControl& control) noexcept {
     const std::lock_guard lock(mutex_);
     conditions_->clock().begin_call();
-    gate_ = &gate;
-    record_ = &record;
+    control_ = &control;
 }
 
 void WasmInstance::detach() noexcept {
     const std::lock_guard lock(mutex_);
-    gate_ = nullptr;
-    record_ = nullptr;
+    control_ = nullptr;
     conditions_->clock().end_call();
     lead_outputs(conditions_->streams().output, conditions_->streams().error);
 }

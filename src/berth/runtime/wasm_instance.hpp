@@ -15,7 +15,12 @@
 namespace berth {
 
 class CallConditions;
-class CallRecord;
+class CallControl;
+class ComponentInstance;
+struct ComponentObjects;
+struct ComponentReport;
+struct ComponentSetup;
+struct GuestRequest;
 class Instance;
 class Network;
 
@@ -39,7 +44,7 @@ private:
 class WasmInstance {
 public:
     /// Nothing of the guest runs yet: its start section belongs to the first call. Fails with io_error when a mount cannot
-    /// be opened, with not_implemented for components.
+    /// be opened, with not_implemented for a component that handles no requests: its command runs once.
     static Result<std::unique_ptr<WasmInstance>> open(std::shared_ptr<const WasmProgram> program, const Clock& clock, RandomSource& random, Network& network, std::vector<std::string> environment);
     ~WasmInstance();
     WasmInstance(const WasmInstance&) = delete;
@@ -65,7 +70,9 @@ public:
 
     const WasmProgram& program() const noexcept { return *program_; }
     GrantSet& grants() noexcept { return grants_; }
-    GuestState& guest() noexcept { return *guest_; }
+    GuestState& guest() noexcept { return *guest_; }                            // not of a component
+    ComponentObjects& objects() noexcept { return *objects_; }                  // of a component: what it has open
+    const std::vector<std::string>& environment() const noexcept { return environment_; }  // that it sees
     MemoryAccount& account() noexcept { return account_; }
     CallConditions& conditions() noexcept { return *conditions_; }
     /// What the guest wrote to standard error since this was last taken; what it wrote to standard output goes nowhere.
@@ -76,9 +83,11 @@ public:
     /// Where what the guest writes goes in this call.
     void lead_outputs(OutputStream& output, OutputStream& error) noexcept;
     /// Enters the export, making the instance first when there is none. Between `attach` and `detach` a revocation reaches
-    /// the call through its gate.
+    /// the call through its control.
     void invoke(const InvokeRequest& request, InvokeReport& report);
-    void attach(Gate& gate, CallRecord& record) noexcept;
+    /// The same for the handler of a component.
+    void handle(const ComponentSetup& setup, const GuestRequest& request, ComponentReport& report);
+    void attach(CallControl& control) noexcept;
     void detach() noexcept;
 
     /// Whether each call that the guest has served is in a journal. Only then can a later one be recorded: its journal names the
@@ -106,6 +115,8 @@ private:
     std::unique_ptr<CallConditions> conditions_;
     std::unique_ptr<GuestState> guest_;
     std::unique_ptr<Instance> instance_;
+    std::unique_ptr<ComponentObjects> objects_;      // of a component, as the next
+    std::unique_ptr<ComponentInstance> component_;
     std::atomic<bool> busy_{false};
     std::atomic<bool> closed_{false};
     std::atomic<std::uint64_t> calls_{0};
@@ -113,8 +124,7 @@ private:
     std::uint64_t told_ = 0;
     std::optional<JournalBefore> last_told_;
     std::mutex mutex_;
-    Gate* gate_ = nullptr;           // guarded by mutex_; of the call in progress
-    CallRecord* record_ = nullptr;   // likewise
+    CallControl* control_ = nullptr;  // guarded by mutex_; of the call in progress
 };
 
 }  // namespace berth

@@ -73,6 +73,7 @@ public:
     const GuestWorld& world() const noexcept { return *world_; }                  // not of a component
     const HostTable& host_table() const noexcept;                                 // its host functions, of a component too
     const Component* component() const noexcept { return component_.get(); }  // null: a module
+    std::shared_ptr<const Component> component_shared() const noexcept { return component_; }
     const Digest& digest() const noexcept { return digest_; }  // of the bytes as they were given
     LinkedModule& linked() const noexcept { return *linked_; }
     const std::shared_ptr<LinkedModule>& linked_shared() const noexcept { return linked_; }
@@ -115,7 +116,7 @@ private:
     OffsetMap offsets_;
     SourceLines lines_;
     std::shared_ptr<LinkedModule> linked_;
-    std::shared_ptr<Component> component_;  // owners: this, and the cache
+    std::shared_ptr<Component> component_;  // owners: this, its instances that stay, and the cache
     std::optional<Policy> policy_;
     Limits limits_;
     std::unique_ptr<GrantSet> grants_;

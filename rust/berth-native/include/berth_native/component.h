@@ -181,6 +181,17 @@ typedef struct berth_component_report {
 void berth_component_call(const berth_component* component, const berth_component_setup* setup, const berth_http_request* request,
                           berth_component_report* report);
 
+/* An instance that handles one request behind the other; one thread at a time, any of them. */
+typedef struct berth_component_instance berth_component_instance;
+
+/* As berth_component_call for a request, in the instance at `instance`; NULL there: a new one is made. Afterwards NULL is there
+ * when it must not be entered again: the guest did not return, left its answer open, or left too much behind. Fuel, limits and
+ * record are the call's; what memory there is stays counted. `host` and `state` are the same in all its calls and outlive it. */
+void berth_component_call_kept(const berth_component* component, const berth_component_setup* setup, const berth_http_request* request,
+                               berth_component_instance** instance, berth_component_report* report);
+/* NULL does nothing. */
+void berth_component_instance_delete(berth_component_instance* instance);
+
 #ifdef __cplusplus
 }
 #endif

@@ -1,5 +1,6 @@
-//! One call of a component: a fresh instance, run on the calling thread until it ends.
+//! One call of a component, run on the calling thread until it ends: in a fresh instance, or in one that stays.
 
+use std::cell::RefCell;
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
@@ -8,16 +9,19 @@ use std::sync::atomic::{AtomicBool, Ordering::*};
 use std::task::{Context, Poll, Wake, Waker};
 
 use tokio::task::LocalSet;
+use tokio::task::coop::unconstrained;
 use wasmtime::component::ResourceTable;
 use wasmtime::{Error, Store, Trap};
 use wasmtime_wasi::I32Exit;
 use wasmtime_wasi::p2::bindings::CommandPre;
 use wasmtime_wasi_http::WasiHttpCtx;
+use wasmtime_wasi_http::p2::bindings::Proxy;
+use wasmtime_wasi_http::p2::types::{HostFutureIncomingResponse, HostOutgoingRequest, HostOutgoingResponse};
 
 use crate::abi::{Outcome, Record, Text, panic_text, slice};
 use crate::code_map::CodeMap;
 use crate::component::host::{EndedByHost, Host, HostTable, Waits};
-use crate::component::http::{self, Outgoing, Request};
+use crate::component::http::{self, Answering, Outgoing, Request};
 use crate::component::limits::{Denied, Limits};
 use crate::component::program::Program;
 use crate::component::state::State;
@@ -51,6 +55,12 @@ pub struct Report {
     /// The guest ended itself with this status; -1: it did not.
     pub exit_status: i32,
     pub error: *mut CError,
+}
+
+impl Report {
+    fn empty() -> Report {
+        Report { outcome: Outcome::NotStarted, trap: trap::NONE, fuel_used: 0, peak_memory: 0, denied_memory: 0, denied_table: 0, exit_status: -1, error: std::ptr::null_mut() }
+    }
 }
 
 /// The guest hands control back after so much fuel, for a look at the mark that stops it.
@@ -153,15 +163,25 @@ async fn run_command(program: &Program, mut store: Store<State>) -> Ended {
     end(store, ran)
 }
 
+fn internal(error: Error) -> CError {
+    CError::new(ErrorKind::Internal, format!("{error:#}"))
+}
+
+fn no_handler() -> CError {
+    CError::new(ErrorKind::NotFound, "the component handles no requests")
+}
+
+fn budget(setup: &Setup) -> u64 {
+    setup.fuel.max(0) as u64
+}
+
 /// # Safety
 /// As `berth_component_call`.
-unsafe fn run(program: &Program, setup: &Setup, request: Option<&Request>, report: &mut Report) -> Result<(), CError> {
-    let host = Host { table: setup.host, state: setup.state };
-    let waits = Waits::default();
+unsafe fn new_store(program: &Program, setup: &Setup, waits: &Waits) -> Result<Store<State>, CError> {
     // SAFETY: the caller's contract.
     let arguments = unsafe { slice(setup.arguments, setup.argument_count).iter().map(|text| text.to_string()).collect() };
     let state = State {
-        host,
+        host: Host { table: setup.host, state: setup.state },
         waits: waits.clone(),
         limits: Limits::new(setup.memory_limit, setup.table_limit, setup.trap_on_limit),
         arguments,
@@ -170,20 +190,27 @@ unsafe fn run(program: &Program, setup: &Setup, request: Option<&Request>, repor
         outgoing: Outgoing,
         sockets: Default::default(),
     };
-    let internal = |error: Error| CError::new(ErrorKind::Internal, format!("{error:#}"));
-    let budget = setup.fuel.max(0) as u64;
     let mut store = Store::new(&program.engine.engine, state);
     store.limiter(|state| &mut state.limits);
-    store.set_fuel(budget).map_err(internal)?;
+    store.set_fuel(budget(setup)).map_err(internal)?;
     store.fuel_async_yield_interval(Some(FUEL_BETWEEN_LOOKS)).map_err(internal)?;
+    Ok(store)
+}
 
+/// # Safety
+/// As `berth_component_call`.
+unsafe fn run(program: &Program, setup: &Setup, request: Option<&Request>, report: &mut Report) -> Result<(), CError> {
+    let host = Host { table: setup.host, state: setup.state };
+    let waits = Waits::default();
+    // SAFETY: the caller's contract.
+    let mut store = unsafe { new_store(program, setup, &waits) }?;
     let driven = match request {
         None => drive(run_command(program, store), host, &waits),
         Some(request) => {
-            let pre = program.handler.as_ref().ok_or_else(|| CError::new(ErrorKind::NotFound, "the component handles no requests"))?.clone();
+            let pre = program.handler.as_ref().ok_or_else(no_handler)?.clone();
             // SAFETY: the caller's contract.
             let (incoming, outparam, receiver) = unsafe { http::take(store.data_mut(), request) }.map_err(internal)?;
-            let failed = AtomicBool::new(false);
+            let answering = Answering::default();
             let handle = async {
                 let mut store = store;
                 let ran = async {
@@ -192,14 +219,12 @@ unsafe fn run(program: &Program, setup: &Setup, request: Option<&Request>, repor
                     proxy.wasi_http_incoming_handler().call_handle(&mut store, incoming, outparam).await
                 }
                 .await;
-                failed.store(ran.is_err(), Relaxed);
+                answering.failed.store(ran.is_err(), Relaxed);
                 end(store, ran) // drops the store, and with it what the guest left open of its answer
             };
-            match drive(both(handle, http::answer(receiver, host, &waits, &failed)), host, &waits) {
+            match drive(both(handle, http::answer(receiver, host, &waits, &answering)), host, &waits) {
                 Driven::Done((ended, missing)) => {
-                    if let Some(why) = missing {
-                        report.error = Box::into_raw(Box::new(CError::new(ErrorKind::NotFound, why)));
-                    }
+                    report_missing(missing, report);
                     Driven::Done(ended)
                 }
                 Driven::Stopped => Driven::Stopped,
@@ -207,15 +232,27 @@ unsafe fn run(program: &Program, setup: &Setup, request: Option<&Request>, repor
             }
         }
     };
+    fill(driven, budget(setup), &waits, report);
+    Ok(())
+}
+
+/// Why the handler gave no answer.
+fn report_missing(missing: Option<String>, report: &mut Report) {
+    if let Some(why) = missing {
+        report.error = Box::into_raw(Box::new(CError::new(ErrorKind::NotFound, why)));
+    }
+}
+
+fn fill(driven: Driven<Ended>, budget: u64, waits: &Waits, report: &mut Report) {
     let ended = match driven {
         Driven::Done(ended) => ended,
         Driven::Stopped => {
             report.outcome = Outcome::Stopped;
-            return Ok(());
+            return;
         }
         Driven::EndedByHost => {
             report.outcome = ended_by_host();
-            return Ok(());
+            return;
         }
     };
     report.fuel_used = budget.saturating_sub(ended.fuel_left);
@@ -224,16 +261,16 @@ unsafe fn run(program: &Program, setup: &Setup, request: Option<&Request>, repor
     report.denied_table = ended.limits.denied_table;
     if waits.is_ended() {
         report.outcome = ended_by_host(); // while its answer was taken, which may be after the guest has ended
-        return Ok(());
+        return;
     }
     let Err(error) = ended.ran else {
         report.outcome = Outcome::Returned;
-        return Ok(());
+        return;
     };
     if let Some(exit) = error.downcast_ref::<I32Exit>() {
         report.exit_status = exit.0;
         report.outcome = Outcome::Returned;
-        return Ok(());
+        return;
     }
     report.outcome = match ended.limits.denied {
         _ if stop::current_stopped() => Outcome::Stopped,
@@ -262,6 +299,119 @@ unsafe fn run(program: &Program, setup: &Setup, request: Option<&Request>, repor
         drop(unsafe { Box::from_raw(report.error) });
     }
     report.error = Box::into_raw(Box::new(described));
+}
+
+/// An instance that handles one request behind the other.
+pub struct Kept {
+    store: Store<State>,
+    proxy: Proxy,
+}
+
+/// What a guest may have at once while its instance stays, so that looking through it takes no time worth mentioning.
+const MOST_RESOURCES: usize = 1 << 16;
+/// What it may leave behind after a call: streams and directories that it opens once, and a few that it forgets.
+const MOST_LEFT_OVER: usize = 256;
+
+impl Kept {
+    fn begin_call(&mut self, setup: &Setup) -> Result<(), CError> {
+        let state = self.store.data_mut();
+        state.waits.begin_call();
+        state.limits.begin_call(setup.memory_limit, setup.table_limit, setup.trap_on_limit);
+        self.store.set_fuel(budget(setup)).map_err(internal)
+    }
+
+    /// Ends what was under way in the call. False: the guest has left too much, and the instance must not be entered again.
+    fn end_call(&mut self) -> bool {
+        let mut count = 0;
+        for entry in self.store.data_mut().table.iter_mut() {
+            count += 1;
+            if let Some(response) = entry.downcast_mut::<HostFutureIncomingResponse>() {
+                // Its task ended with the call.
+                if !matches!(response, HostFutureIncomingResponse::Consumed) {
+                    *response = HostFutureIncomingResponse::Ready(Err(wasmtime_wasi_http::Error::ConnectionTerminated));
+                }
+            } else if entry.downcast_ref::<HostOutgoingRequest>().is_some_and(|request| request.body.is_some())
+                || entry.downcast_ref::<HostOutgoingResponse>().is_some_and(|response| response.body.is_some())
+            {
+                return false; // megabytes of a body may wait in it
+            }
+        }
+        count <= MOST_LEFT_OVER
+    }
+}
+
+/// # Safety
+/// As `berth_component_call_kept`.
+unsafe fn run_kept(program: &Program, setup: &Setup, request: &Request, slot: &mut Option<Box<Kept>>, report: &mut Report) -> Result<(), CError> {
+    let host = Host { table: setup.host, state: setup.state };
+    let pre = program.handler.as_ref().ok_or_else(no_handler)?;
+    let (mut store, proxy) = match slot.take() {
+        Some(mut kept) => {
+            kept.begin_call(setup)?;
+            (kept.store, Some(kept.proxy))
+        }
+        None => {
+            // SAFETY: the caller's contract.
+            let mut store = unsafe { new_store(program, setup, &Waits::default()) }?;
+            store.data_mut().table.set_max_capacity(MOST_RESOURCES);
+            (store, None)
+        }
+    };
+    let waits = store.data().waits.clone();
+    // SAFETY: the caller's contract.
+    let (incoming, outparam, receiver) = unsafe { http::take(store.data_mut(), request) }.map_err(internal)?;
+    let answering = Answering::default();
+    let left = RefCell::new(None);
+    let handle = async {
+        let mut store = store;
+        let mut proxy = proxy;
+        let ran = async {
+            let proxy = match &mut proxy {
+                Some(proxy) => proxy,
+                empty => {
+                    let made = pre.instantiate_async(&mut store).await?;
+                    store.data_mut().limits.instantiating = false;
+                    empty.insert(made)
+                }
+            };
+            proxy.wasi_http_incoming_handler().call_handle(&mut store, incoming, outparam).await
+        }
+        .await;
+        answering.failed.store(ran.is_err(), Relaxed);
+        let ended = Ended { fuel_left: store.get_fuel().unwrap_or(0), limits: store.data().limits.clone(), ran };
+        if let (Ok(()), Some(proxy)) = (&ended.ran, proxy) {
+            left.replace(Some(Box::new(Kept { store, proxy })));
+        }
+        ended
+    };
+    let mut answer = pin!(unconstrained(http::answer(receiver, host, &waits, &answering)));
+    let answer = poll_fn(|context| {
+        let polled = answer.as_mut().poll(context);
+        // The guest has ended and left its answer open: as in a fresh instance, that is the end of both.
+        let given_up = if polled.is_pending() && !answering.waits_for_room.load(Relaxed) { left.take() } else { None };
+        if given_up.is_some() {
+            drop(given_up);
+            return answer.as_mut().poll(context);
+        }
+        polled
+    });
+    let driven = match drive(both(handle, answer), host, &waits) {
+        Driven::Done((ended, missing)) => {
+            report_missing(missing, report);
+            Driven::Done(ended)
+        }
+        Driven::Stopped => Driven::Stopped,
+        Driven::EndedByHost => Driven::EndedByHost,
+    };
+    let is_done = matches!(driven, Driven::Done(_));
+    fill(driven, budget(setup), &waits, report);
+    if is_done
+        && matches!(report.outcome, Outcome::Returned)
+        && let Some(mut kept) = left.take()
+        && kept.end_call()
+    {
+        *slot = Some(kept);
+    }
     Ok(())
 }
 
@@ -272,21 +422,51 @@ unsafe fn run(program: &Program, setup: &Setup, request: Option<&Request>, repor
 pub unsafe extern "C" fn berth_component_call(program: *const Program, setup: *const Setup, request: *const Request, report: *mut Report) {
     // SAFETY: the caller's contract.
     let (program, setup, request, report) = unsafe {
-        report.write(Report {
-            outcome: Outcome::NotStarted,
-            trap: trap::NONE,
-            fuel_used: 0,
-            peak_memory: 0,
-            denied_memory: 0,
-            denied_table: 0,
-            exit_status: -1,
-            error: std::ptr::null_mut(),
-        });
+        report.write(Report::empty());
         (&*program, &*setup, request.as_ref(), &mut *report)
     };
-    let done = catch_unwind(AssertUnwindSafe(|| {
+    // SAFETY: the caller's contract.
+    unsafe { enter(setup, report, |report| run(program, setup, request, report)) }
+}
+
+/// # Safety
+/// As `berth_component_call`, with a request; `instance` points at null or at what another call with the same component, host
+/// and state has left there.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn berth_component_call_kept(program: *const Program, setup: *const Setup, request: *const Request, instance: *mut *mut Kept, report: *mut Report) {
+    // SAFETY: the caller's contract.
+    let (program, setup, request, report) = unsafe {
+        report.write(Report::empty());
+        (&*program, &*setup, &*request, &mut *report)
+    };
+    // SAFETY: given out by an earlier call, and taken back here.
+    let taken = unsafe { instance.replace(std::ptr::null_mut()) };
+    let mut slot = (!taken.is_null()).then(|| unsafe { Box::from_raw(taken) });
+    // SAFETY: the caller's contract.
+    unsafe { enter(setup, report, |report| run_kept(program, setup, request, &mut slot, report)) };
+    if let Some(kept) = slot {
         // SAFETY: the caller's contract.
-        let mut body = || unsafe { run(program, setup, request, report) };
+        unsafe { instance.write(Box::into_raw(kept)) };
+    }
+}
+
+/// # Safety
+/// `instance` was given out by `berth_component_call_kept` and is deleted once; its host and state are still there. Null does
+/// nothing.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn berth_component_instance_delete(instance: *mut Kept) {
+    if !instance.is_null() {
+        // SAFETY: takes back what was given out.
+        let kept = unsafe { Box::from_raw(instance) };
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(kept)));
+    }
+}
+
+/// # Safety
+/// As `berth_component_call`.
+unsafe fn enter(setup: &Setup, report: &mut Report, mut run: impl FnMut(&mut Report) -> Result<(), CError>) {
+    let done = catch_unwind(AssertUnwindSafe(|| {
+        let mut body = || run(report);
         if setup.record.is_null() {
             return body();
         }

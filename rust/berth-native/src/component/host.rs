@@ -2,6 +2,7 @@
 
 use std::ffi::c_void;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 
@@ -134,14 +135,15 @@ impl Answer {
     }
 }
 
-/// The table with its state. Used by the calling thread only, for as long as the call.
+/// The table with its state. Used by the calling thread only, for as long as the call, or the instance where it stays.
 #[derive(Clone, Copy)]
 pub struct Host {
     pub table: *const HostTable,
     pub state: *mut c_void,
 }
 
-// SAFETY: futures and streams that hold it are polled by the calling thread and dropped before the call returns.
+// SAFETY: futures and streams that hold it are polled by the calling thread and dropped before the call returns. In an instance that
+// stays they may be left to the thread of a later call; table and state outlive it, and one thread enters at a time.
 unsafe impl Send for Host {}
 // SAFETY: as above.
 unsafe impl Sync for Host {}
@@ -161,7 +163,7 @@ impl Host {
         let [object, a, b, c] = numbers;
         let op = Op { function: function as u32, object, a, b, c, bytes: Text { data: bytes.as_ptr(), size: bytes.len() } };
         let mut raw = RawAnswer { status: 0, x: 0, y: 0, bytes: Text { data: std::ptr::null(), size: 0 } };
-        // SAFETY: the table and its state live as long as the call.
+        // SAFETY: the table and its state live as long as the call, or the instance.
         match unsafe { ((*self.table).perform)(self.state, &op, &mut raw) } {
             PROCEED if !stop::current_stopped() => {
                 // SAFETY: valid until the host is asked again.
@@ -247,7 +249,14 @@ impl std::error::Error for EndedByHost {}
 /// Who waits for what, collected anew in each round: when to look again, on the monotonic clock, and whom to poll then.
 /// Everything is polled in every round, so that the order of what guests see does not depend on who was woken.
 #[derive(Clone, Default)]
-pub struct Waits(Arc<Mutex<Waiting>>);
+pub struct Waits(Arc<Round>);
+
+#[derive(Default)]
+struct Round {
+    waiting: Mutex<Waiting>,
+    /// How many calls the instance has served before this one.
+    call: AtomicU64,
+}
 
 #[derive(Default)]
 struct Waiting {
@@ -258,7 +267,15 @@ struct Waiting {
 
 impl Waits {
     fn with<T>(&self, f: impl FnOnce(&mut Waiting) -> T) -> T {
-        f(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        f(&mut self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+    /// Of an instance that stays: nothing that the call before waited for matters any more.
+    pub fn begin_call(&self) {
+        self.with(|waiting| *waiting = Waiting::default());
+        self.0.call.fetch_add(1, Ordering::Relaxed);
+    }
+    pub fn call(&self) -> u64 {
+        self.0.call.load(Ordering::Relaxed)
     }
     pub fn begin_round(&self) {
         let parked = self.with(|waiting| {

@@ -40,13 +40,24 @@ pub struct Request {
     pub field_count: usize,
 }
 
-/// A body that the host has and that is read in parts.
+/// A body that the host has and that is read in parts, in the call that it came in.
 struct HostBody {
     host: Host,
     waits: Waits,
+    call: u64,
     function: Function,
     object: u64,
     ended: bool,
+}
+
+impl HostBody {
+    fn new(host: Host, waits: Waits, function: Function, object: u64) -> HostBody {
+        HostBody { host, call: waits.call(), waits, function, object, ended: false }
+    }
+
+    fn is_stale(&self) -> bool {
+        self.waits.call() != self.call
+    }
 }
 
 impl Body for HostBody {
@@ -55,6 +66,10 @@ impl Body for HostBody {
     fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, HttpFailure>>> {
         if self.ended {
             return Poll::Ready(None);
+        }
+        if self.is_stale() {
+            self.ended = true;
+            return Poll::Ready(Some(Err(HttpFailure::ConnectionTerminated)));
         }
         let answer = self.host.ask(self.function, [self.object, MOST_AT_ONCE as u64, 0, 0], &[]);
         let next = match answer {
@@ -78,7 +93,7 @@ impl Body for HostBody {
 
 impl Drop for HostBody {
     fn drop(&mut self) {
-        if self.function == Function::HttpRead {
+        if self.function == Function::HttpRead && !self.is_stale() {
             let _ = self.host.ask(Function::HttpClose, [self.object, 0, 0, 0], &[]);
         }
     }
@@ -120,7 +135,7 @@ pub unsafe fn take(state: &mut State, request: &Request) -> Result<(Resource<Hos
     for field in unsafe { slice(request.fields, request.field_count) } {
         made = made.header(bytes(field.name), bytes(field.value));
     }
-    let mut made = made.body(HostBody { host: state.host, waits: state.waits.clone(), function: Function::RequestRead, object: 0, ended: false })?;
+    let mut made = made.body(HostBody::new(state.host, state.waits.clone(), Function::RequestRead, 0))?;
     if !made.headers().contains_key("host") {
         made.headers_mut().insert("host", text(request.authority).parse()?);
     }
@@ -131,10 +146,18 @@ pub unsafe fn take(state: &mut State, request: &Request) -> Result<(Resource<Hos
     Ok((incoming, outparam, receiver))
 }
 
+/// What an answer and the guest that gives it know of each other.
+#[derive(Default)]
+pub struct Answering {
+    /// The guest has failed; what it left open of its body looks like its end then and is none.
+    pub failed: AtomicBool,
+    /// The answer waits for its taker, and otherwise for the guest.
+    pub waits_for_room: AtomicBool,
+}
+
 /// Hands the answer to the host as the guest writes it. Why there is none: the guest gave an error code, or its body ended
-/// with one. None: it ended without an answer, or the host has ended the call. `failed`: the guest has; what it left open of its
-/// body looks like its end then and is none.
-pub async fn answer(receiver: oneshot::Receiver<Sent>, host: Host, waits: &Waits, failed: &AtomicBool) -> Option<String> {
+/// with one. None: it ended without an answer, or the host has ended the call.
+pub async fn answer(receiver: oneshot::Receiver<Sent>, host: Host, waits: &Waits, answering: &Answering) -> Option<String> {
     let (head, mut body) = match receiver.await {
         Err(_) => return None,
         Ok(Err(code)) => return Some(format!("{code:?}")),
@@ -162,14 +185,16 @@ pub async fn answer(receiver: oneshot::Receiver<Sent>, host: Host, waits: &Waits
                 return Some(format!("the body of the response ended with {error:?}"));
             }
         };
+        answering.waits_for_room.store(true, Ordering::Relaxed);
         if let Err(refused) = (Asking { host, waits, function: Function::ResponseRoom, numbers: [0; 4] }).await {
             return over(refused);
         }
+        answering.waits_for_room.store(false, Ordering::Relaxed);
         if let Err(refused) = host.ask(Function::ResponseWrite, [0; 4], &data) {
             return over(refused);
         }
     }
-    if failed.load(Ordering::Relaxed) {
+    if answering.failed.load(Ordering::Relaxed) {
         return None;
     }
     host.ask(Function::ResponseEnd, [0; 4], &trailers.0).map_or_else(over, |_| None)
@@ -259,7 +284,7 @@ async fn send_body(mut body: HyperOutgoingBody, host: Host, waits: Waits, object
 type Received = Result<(hyper::Response<WasiBody>, AbortOnDropJoinHandle<()>), HttpFailure>;
 
 async fn receive(host: Host, waits: Waits, object: u64, sender: AbortOnDropJoinHandle<()>) -> Received {
-    let body = HostBody { host, waits: waits.clone(), function: Function::HttpRead, object, ended: false };
+    let body = HostBody::new(host, waits.clone(), Function::HttpRead, object);
     let answer = match (Asking { host, waits: &waits, function: Function::HttpHead, numbers: [object, 0, 0, 0] }).await {
         Ok(answer) if answer.status == SOME => answer,
         Ok(answer) => return Err(failure(answer.status, &answer)),

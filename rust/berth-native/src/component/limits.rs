@@ -14,6 +14,7 @@ pub enum Denied {
     Machine,
 }
 
+#[derive(Clone)]
 pub struct Limits {
     pub memory: u64,
     pub table: u64,
@@ -30,6 +31,11 @@ pub struct Limits {
 impl Limits {
     pub fn new(memory: u64, table: u64, trap: bool) -> Limits {
         Limits { memory, table, trap, instantiating: true, used: 0, peak: 0, denied_memory: 0, denied_table: 0, denied: Denied::Nothing, text: String::new() }
+    }
+
+    /// For another call of the same instance: what it holds stays counted.
+    pub fn begin_call(&mut self, memory: u64, table: u64, trap: bool) {
+        *self = Limits { instantiating: false, used: self.used, peak: self.peak, ..Limits::new(memory, table, trap) };
     }
 
     fn at_start(&mut self, text: String) -> Error {
