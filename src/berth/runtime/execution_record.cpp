@@ -153,6 +153,10 @@ std::string to_json(const ExecutionRecord& record, RecordReader reader) {
         }
         json.end_object();
     }
+    if (const auto& usage = record.usage; usage.fuel != 0 || usage.host_calls != 0 || usage.bytes_in != 0 || usage.bytes_out != 0) {
+        json.key("usage").begin_object().member("fuel", usage.fuel).member("fuel_exact", usage.fuel_exact).member("peak_memory", usage.peak_memory);
+        json.member("host_calls", usage.host_calls).member("bytes_in", usage.bytes_in).member("bytes_out", usage.bytes_out).end_object();
+    }
     json.end_object();
     return json.take();
 }

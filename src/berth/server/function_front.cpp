@@ -74,7 +74,11 @@ HttpResponse FunctionFront::refuse(const HttpRequest& request, const Error& erro
     const auto id = sent_request_id(request);
     const auto shown = is_uuid(id) ? id : new_call_id();
     auto response = envelope_error(error, shown, since(request.received), std::move(details), spelled);
-    if (error.code() == Code::unauthorized) response.fields.emplace_back("WWW-Authenticate", "Bearer realm=\"berth\"");
+    if (error.code() == Code::unauthorized) {
+        // RFC 6750 3: who sent no credential is told of no error of it.
+        const bool sent = request.field("authorization").has_value();
+        response.fields.emplace_back("WWW-Authenticate", sent ? "Bearer realm=\"berth\", error=\"invalid_token\"" : "Bearer realm=\"berth\"");
+    }
     response.request_id = id.empty() ? shown : id;
     return response;
 }
