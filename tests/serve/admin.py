@@ -268,6 +268,8 @@ def signed_credentials_are_verified_with_public_keys():
             equal(status(good), 200)
             for headers, challenge in (({}, 'Bearer realm="berth"'), (token({"sub": "ada", "exp": 1, "aud": "berth"}), 'Bearer realm="berth", error="invalid_token"')):
                 equal(ask("POST", server.url + "/api/functions/main", b"{}", headers)[2]["www-authenticate"], challenge)
+            _, text, headers = ask("GET", server.url + "/nowhere")
+            equal(json.loads(text)["error"]["request_id"], headers["x-request-id"])
             equal(status(token({"sub": "ada", "exp": far, "aud": "other"})), 401)
             equal(status(token({"sub": "ada", "exp": 1, "aud": "berth"})), 401)
             equal(status(token({"sub": "ada", "exp": far, "aud": "berth"}, kid="two")), 401)

@@ -2,6 +2,7 @@
 
 #include "berth/base/hash.hpp"
 #include "berth/server/client_address.hpp"
+#include "berth/server/request_words.hpp"
 
 namespace berth {
 
@@ -53,7 +54,7 @@ std::optional<HttpResponse> FrontRules::limit(const HttpRequest& request, const 
     const auto answer = buckets_->take(key, request.received);
     if (answer.admitted) return {};
     limited_.add();
-    auto response = error_response(Error(Code::rate_limited, "too many requests; Retry-After says when the next one is taken"), {}, Detail::exposed);
+    auto response = error_response(Error(Code::rate_limited, "too many requests; Retry-After says when the next one is taken"), request_id_of(request), Detail::exposed);
     std::erase_if(response.fields, [](const auto& field) { return field.first == "Retry-After"; });
     response.fields.emplace_back("Retry-After", std::to_string(answer.retry_after.count()));
     response.fields.emplace_back("RateLimit-Limit", std::to_string(rate_.burst));

@@ -74,11 +74,7 @@ HttpResponse FunctionFront::refuse(const HttpRequest& request, const Error& erro
     const auto id = sent_request_id(request);
     const auto shown = is_uuid(id) ? id : new_call_id();
     auto response = envelope_error(error, shown, since(request.received), std::move(details), spelled);
-    if (error.code() == Code::unauthorized) {
-        // RFC 6750 3: who sent no credential is told of no error of it.
-        const bool sent = request.field("authorization").has_value();
-        response.fields.emplace_back("WWW-Authenticate", sent ? "Bearer realm=\"berth\", error=\"invalid_token\"" : "Bearer realm=\"berth\"");
-    }
+    if (error.code() == Code::unauthorized) add_challenge(request, response);
     response.request_id = id.empty() ? shown : id;
     return response;
 }
@@ -284,7 +280,8 @@ Task<HttpResponse> FunctionFront::mounted(HttpRequest& request, FunctionRef func
     }
     if (!refused && draining) refused = Error(Code::shutting_down, "the host is shutting down; try again elsewhere or later");
     if (refused) {
-        auto response = error_response(*refused, {}, options_.detail);
+        auto response = error_response(*refused, request_id_of(request), options_.detail);
+        if (refused->code() == Code::unauthorized) add_challenge(request, response);
         response.route = "_route";
         co_return response;
     }

@@ -24,7 +24,7 @@ std::optional<Task<HttpResponse>> HostRoutes::handle(HttpRequest& request, Metri
     if (health_path) {
         const std::string_view route = path == "/health" ? "/health" : path == "/health/live" ? "/health/live" : "/health/ready";
         if (!reads(request.method)) return answer(wrong_method(request, methods), route);
-        if (const auto fits = acceptable(request, "application/json"); !fits) return answer(error_response(fits.error(), {}, Detail::exposed), route);
+        if (const auto fits = acceptable(request, "application/json"); !fits) return answer(error_response(fits.error(), request_id_of(request), Detail::exposed), route);
         if (path == "/health") return health(request);
         if (path == "/health/live") return answer(status_response(200, "ok"), route);
         const bool draining = is_draining(), ready = ready_.load(std::memory_order_acquire) && !draining;

@@ -90,16 +90,16 @@ Task<HttpResponse> HttpFront::route(HttpRequest& request) {
         const auto caller = options_.metrics_for->identify(request);
         if (!caller || (!caller->admin && caller->subject == nullptr)) {
             const auto refused = caller ? Error(Code::unauthorized, "the metrics are shown to those with a credential") : caller.error();
-            return ready_task(finished(error_response(refused, {}, options_.detail), request, "/metrics"));
+            return ready_task(finished(error_response(refused, request_id_of(request), options_.detail), request, "/metrics"));
         }
     }
     if (auto task = host_.handle(request, options_.metrics ? HostRoutes::Metrics::shown : HostRoutes::Metrics::hidden)) return std::move(*task);
     const auto made = [&](HttpResponse response, std::string_view route) { return ready_task(finished(std::move(response), request, route)); };
     if (path == "*") return made(options_answer("GET, HEAD, OPTIONS, POST"), "*");  // only OPTIONS comes here with it
     const auto segments = path_segments(path);
-    if (!segments) return made(error_response(segments.error(), {}, options_.detail), "_other");
+    if (!segments) return made(error_response(segments.error(), request_id_of(request), options_.detail), "_other");
     if (auto task = functions_.handle_mounted(request, draining)) return std::move(*task);
-    return made(error_response(Error(Code::not_found, format("nothing is served at {}", path)), {}, options_.detail), "_other");
+    return made(error_response(Error(Code::not_found, format("nothing is served at {}", path)), request_id_of(request), options_.detail), "_other");
 }
 
 }  // namespace berth

@@ -39,6 +39,16 @@ std::string sent_request_id(const HttpRequest& request) {
     return {};
 }
 
+std::string request_id_of(const HttpRequest& request) {
+    auto id = sent_request_id(request);
+    return id.empty() ? new_call_id() : id;
+}
+
+void add_challenge(const HttpRequest& request, HttpResponse& response) {
+    const bool sent = request.field("authorization").has_value();
+    response.fields.emplace_back("WWW-Authenticate", sent ? "Bearer realm=\"berth\", error=\"invalid_token\"" : "Bearer realm=\"berth\"");
+}
+
 bool is_uuid(std::string_view text) noexcept {
     if (text.size() != 36) return false;
     for (std::size_t i = 0; i < text.size(); ++i) {
@@ -68,8 +78,7 @@ std::optional<std::string> query_value(std::string_view query, std::string_view 
 
 HttpResponse finished(HttpResponse response, const HttpRequest& request, std::string_view route) {
     response.route = route;
-    if (response.request_id.empty()) response.request_id = sent_request_id(request);
-    if (response.request_id.empty()) response.request_id = new_call_id();
+    if (response.request_id.empty()) response.request_id = request_id_of(request);
     return response;
 }
 
@@ -90,7 +99,7 @@ HttpResponse options_answer(std::string_view allow) {
 
 HttpResponse wrong_method(const HttpRequest& request, std::string_view allow) {
     if (request.method == "OPTIONS") return options_answer(allow);
-    auto response = error_response(Error(Code::method_not_allowed, format("{} is not a method of {}; it takes {}", request.method, request.path, allow)), {}, Detail::exposed);
+    auto response = error_response(Error(Code::method_not_allowed, format("{} is not a method of {}; it takes {}", request.method, request.path, allow)), request_id_of(request), Detail::exposed);
     response.fields.emplace_back("Allow", std::string(allow));
     return response;
 }

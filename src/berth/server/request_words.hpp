@@ -25,6 +25,10 @@ Result<void> acceptable(const HttpRequest& request, std::string_view type);
 
 /// What the caller sent as its request id, empty when that is not one.
 std::string sent_request_id(const HttpRequest& request);
+/// That, or a new one.
+std::string request_id_of(const HttpRequest& request);
+/// Tells the client of an answer 401 how to be known (RFC 6750 3: who sent no credential is told of no error of it).
+void add_challenge(const HttpRequest& request, HttpResponse& response);
 
 bool is_uuid(std::string_view text) noexcept;
 
