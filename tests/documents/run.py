@@ -76,6 +76,7 @@ commands = [
     ("fn runtimes", "runtime"),
     ("fn check --dir fixtures/functions", "functions_checked"),
     ("fn check --dir warned", "problem functions_checked"),
+    ("fn build --dir built", "build"),
     ("fn doctor --dir fixtures/functions", "functions_check"),
     ("!invoke nobody fixtures/functions", ""),
 ]
@@ -88,6 +89,9 @@ with tempfile.TemporaryDirectory(prefix="berth-documents-") as temporary:
     shutil.copy(cases.parent.parent / "fuzz/corpus/journal/later_call", folder / "later.bj")  # of an instance that stays
     shutil.copytree(cases / "fixtures/functions/echo", folder / "warned/echo")
     (folder / "warned/echo/manifest.yaml").write_text("secrets: [NOT_THERE]\n")
+    (folder / "built/made").mkdir(parents=True)
+    (folder / "built/made/index.py").write_text("print()\n")
+    (folder / "built/made/manifest.yaml").write_text("runtime: python\nentrypoint: index.py\nbuild: {command: sh, args: [-c, 'echo made > out'], output: out}\n")
     (folder / "narrow.yaml").write_text("policy: 1\ngrants: {log.write: {}}\n")
     (folder / "wide.yaml").write_text("policy: 1\ngrants: {log.write: {}, time.now: {}}\n")
     (folder / "plan.yaml").write_text("plan: 1\nrun: {file: fixtures/kit.wat, call: add, arguments: [2, 40]}\nfaults: {fuel: 2, memory: 2}\n")
