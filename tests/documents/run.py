@@ -36,8 +36,10 @@ commands = [
     ("inspect fixtures/component.wat", "module"),
     ("!inspect fixtures/mixed/broken.wasm", ""),
     ("world show wasi", "world"),
+    ("world show", "world"),
     ("limits fixtures/kit.wat", "limits"),
     ("config --all", "config"),
+    ("config check", "config_check"),
     ("!config no.such.key", ""),
     ("doctor", "doctor"),
     ("policy check fixtures/other-policy.yaml", "policy_check"),
@@ -61,6 +63,7 @@ commands = [
     ("policy explain denied.bj", "refusal"),
     ("policy explain --record . 01a2041d-96c8-7bb6-b6e5-e643aabca288", "refusal"),
     ("!policy explain --url http://127.0.0.1:1 01a2041d-96c8-7bb6-b6e5-e643aabca289", ""),
+    ("policy explain a.bj", "no_refusals"),
     ("policy suggest a.bj denied.bj", "policy_suggestion"),
     ("check --determinism fixtures/kit.wat add 2 40", "determinism"),
     ("faults run plan.yaml", "fault faults"),
@@ -71,6 +74,10 @@ commands = [
     ("fn new hello --runtime python", "created"),
     ("fn list --dir fixtures/functions", "function"),
     ("fn runtimes", "runtime"),
+    ("fn check --dir fixtures/functions", "functions_checked"),
+    ("fn check --dir warned", "problem functions_checked"),
+    ("fn build --dir built", "build"),
+    ("fn doctor --dir fixtures/functions", "functions_check"),
     ("!invoke nobody fixtures/functions", ""),
 ]
 
@@ -80,6 +87,11 @@ with tempfile.TemporaryDirectory(prefix="berth-documents-") as temporary:
     shutil.copytree(cases / "fixtures", folder / "fixtures")
     (folder / "home").mkdir()
     shutil.copy(cases.parent.parent / "fuzz/corpus/journal/later_call", folder / "later.bj")  # of an instance that stays
+    shutil.copytree(cases / "fixtures/functions/echo", folder / "warned/echo")
+    (folder / "warned/echo/manifest.yaml").write_text("secrets: [NOT_THERE]\n")
+    (folder / "built/made").mkdir(parents=True)
+    (folder / "built/made/index.py").write_text("print()\n")
+    (folder / "built/made/manifest.yaml").write_text("runtime: python\nentrypoint: index.py\nbuild: {command: sh, args: [-c, 'echo made > out'], output: out}\n")
     (folder / "narrow.yaml").write_text("policy: 1\ngrants: {log.write: {}}\n")
     (folder / "wide.yaml").write_text("policy: 1\ngrants: {log.write: {}, time.now: {}}\n")
     (folder / "plan.yaml").write_text("plan: 1\nrun: {file: fixtures/kit.wat, call: add, arguments: [2, 40]}\nfaults: {fuel: 2, memory: 2}\n")

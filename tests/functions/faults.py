@@ -305,10 +305,10 @@ json.dump({{'success': True, 'output': [key], 'logs': [{{'level': 'info', 'messa
             admin = {"Authorization": "Bearer admin"}
             logs, records = (server.request("GET", "/api/functions/say/" + what, headers=admin)[1].decode() for what in ("logs?limit=1000", "executions"))
             said = [(one["source"], one["level"], one["message"].strip("a"), one.get("data")) for one in json.loads(logs)["logs"]]
-            equal([one for one in said if one[0] == "function"], [("function", "warn", "[redac", {"k": "[redacted:BERTH_SECRET_KEY]", "t": "[redacted]"}), ("function", "info", "said [redacted:BERTH_SECRET_KEY]", None), ("function", "info", "[redac", None)])
-            assert ("stderr", "info", "[redacted:BERTH_SECRET_KEY]", None) in said, said
+            equal([one for one in said if one[0] == "function"], [("function", "warn", "[redac", {"k": "[redacted:KEY]", "t": "[redacted]"}), ("function", "info", "said [redacted:KEY]", None), ("function", "info", "[redac", None)])
+            assert ("stderr", "info", "[redacted:KEY]", None) in said, said
             record = json.loads(records)["executions"][0]
-            equal((record["input"]["given"], record["output"]), ("[redacted:BERTH_SECRET_KEY]", ["[redacted:BERTH_SECRET_KEY]"]))
+            equal((record["input"]["given"], record["output"]), ("[redacted:KEY]", ["[redacted:KEY]"]))
         good[1]["output"] = None
         for what, text in (("answer", failed[1].decode()), ("logs of the answer", json.dumps(good[1])), ("logs", logs), ("records", records), ("host", "".join(server.errors))):
             found = [text[max(0, text.index(one) - 60):][:120] for one in "Q~" if one in text]

@@ -187,7 +187,9 @@ def names_that_are_claimed_twice_are_listed_and_explained_twice():
         equal(out.count("[M006]"), 2, out)
         equal(out.count("rules 1 to 3: no manifest names a runtime or an entry"), 1, out)
         status, out, _ = run("fn", "check", "--json", cwd=functions.parent)
-        equal((status, [(row["function"], row["number"], row["warning"]) for row in map(json.loads, out.splitlines())]), (78, [("hello", "M006", False)] * 2))
+        *problems, count = map(json.loads, out.splitlines())
+        equal((status, [(row["function"], row["number"], row["warning"]) for row in problems]), (78, [("hello", "M006", False)] * 2))
+        equal((count["$type"], count["invalid"], count["warnings"]), ("berth.functions_checked", 2, 0))
 
 
 @case

@@ -6,13 +6,13 @@
 #include <array>
 #include <climits>
 #include <cstdlib>
-#include <fstream>
 
 #include "berth/app/live_network.hpp"
 #include "berth/runtime/component_functions.hpp"
 #include "berth/app/advisories.hpp"
 #include "berth/app/compile_apart.hpp"
 #include "berth/base/format.hpp"
+#include "berth/base/private_folder.hpp"
 #include "berth/base/processors.hpp"
 #include "berth/capability/policy_file.hpp"
 #include "berth/engine/code_cache.hpp"
@@ -59,26 +59,25 @@ Folders Folders::find() {
 
 std::string_view berth_version() noexcept { return "0.1.0"; }
 
-Result<Bytes> read_file(const std::filesystem::path& file, std::uint64_t max_size) {
-    std::error_code error;
-    if (std::filesystem::is_directory(file, error)) return fail(Code::file_not_found, format("{} is a directory; name a file", file.string()));
-    std::ifstream stream(file, std::ios::binary);
-    if (!stream) return fail(Code::file_not_found, format("{} cannot be read: {}", file.string(), std::filesystem::exists(file, error) ? "permission denied" : "there is no such file"));
-    Bytes bytes;
-    // One large read where the size is known; a pipe, or a file that grows meanwhile, comes in parts behind it.
-    const auto size = std::filesystem::file_size(file, error);
-    std::size_t room = error ? 1 << 16 : static_cast<std::size_t>(std::min<std::uint64_t>(size, max_size)) + 1;
-    for (std::size_t filled = 0;;) {
-        bytes.resize(filled + room);
-        stream.read(reinterpret_cast<char*>(bytes.data() + filled), static_cast<std::streamsize>(room));
-        filled += static_cast<std::size_t>(stream.gcount());
-        bytes.resize(filled);
-        if (filled > max_size) return fail(Code::payload_too_large, format("{} is larger than {} bytes", file.string(), max_size));
-        if (!stream) break;
-        room = 1 << 16;
-    }
-    if (stream.bad()) return fail(Code::io_error, format("{} cannot be read to its end", file.string()));
-    return bytes;
+std::uint64_t largest_module(const PolicyRequest& request) {
+    if (request.limits.bounds(Limit::module_size)) return std::min(request.limits[Limit::module_size], largest_module_file);
+    // Each of these may hold for the module, which only its world and name decide.
+    auto most = default_limits("wasi", usable_processors())[Limit::module_size];
+    const auto allow = [&](const Limits& limits) {
+        if (limits.is_none(Limit::module_size) || limits.bounds(Limit::module_size)) most = std::max(most, limits.is_none(Limit::module_size) ? largest_module_file : limits[Limit::module_size]);
+    };
+    allow(request.limits);
+    for (const auto& policy : request.written) allow(policy.limits);
+    for (const auto& [world, limits] : request.world_limits) allow(limits);
+    return std::min(most, largest_module_file);
+}
+
+Result<Bytes> read_module(const std::filesystem::path& file, std::uint64_t most) {
+    auto bytes = read_file(file, most, "limit module_size");
+    if (bytes || bytes.error().code() != Code::payload_too_large) return bytes;
+    Error error(Code::invalid_module, bytes.error().message());
+    error.set_fix("raise the limit module_size (--limit module_size=…, limits: {module_size: …}), if that is a module");
+    return fail(std::move(error));
 }
 
 bool is_credential_name(std::string_view name) noexcept {
@@ -91,6 +90,11 @@ bool is_credential_name(std::string_view name) noexcept {
         if (upper.find(word) != std::string::npos) return true;
     }
     return false;
+}
+
+std::string_view secret_name(std::string_view variable) noexcept {
+    constexpr std::string_view prefix = "BERTH_SECRET_";
+    return variable.starts_with(prefix) && variable.size() > prefix.size() ? variable.substr(prefix.size()) : variable;
 }
 
 Result<void> refuse_in_production(const std::vector<std::string>& problems) {
@@ -192,7 +196,7 @@ Application::Application(ApplicationOptions options)
         environment_.emplace_back(*variable);
         const std::string_view text = environment_.back();
         const auto name = text.substr(0, text.find('='));
-        if (is_credential_name(name) && name.size() < text.size()) hide(name, text.substr(name.size() + 1));
+        if (is_credential_name(name) && name.size() < text.size()) hide(secret_name(name), text.substr(name.size() + 1));
     }
 }
 
@@ -252,9 +256,7 @@ Result<KeyValueStore*> Application::store() {
     const std::lock_guard lock(store_mutex_);
     if (!store_) {
         const auto& folder = options_.folders.state;
-        std::error_code problem;
-        std::filesystem::create_directories(folder, problem);
-        if (problem) return fail(Code::cannot_create, format("{} cannot be made: {}", folder.string(), problem.message()));
+        if (const auto problem = make_private_folder(folder)) return fail(Code::cannot_create, format("{} cannot be made: {}", folder.string(), problem.message()));
         auto opened = SqliteStore::open(folder / "berth.db");
         if (!opened && opened.error().code() == Code::storage_locked) opened.error().set_fix("end the other host, or give this one a state folder of its own with --state-dir DIR");
         BERTH_TRY(store_, std::move(opened));
@@ -353,7 +355,7 @@ Result<SettledPolicy> Application::settle(const PolicyRequest& request, World wo
 }
 
 Result<std::shared_ptr<const WasmProgram>> Application::load(const std::filesystem::path& file, std::string_view name, const PolicyRequest& request, Progress& progress, std::string* preset) {
-    BERTH_TRY(const auto bytes, read_file(file));
+    BERTH_TRY(const auto bytes, read_module(file, largest_module(request)));
     if (request.production) BERTH_TRYV(refuse_in_production(production_problems(request)));
     const bool asks_for_module = std::ranges::any_of(request.written, [](const Policy& each) { return !each.trust.empty() || !each.match.signer.empty() || !each.match.digest.empty(); });
     const auto module = asks_for_module ? SignedModule::read(file, bytes) : SignedModule();
@@ -365,7 +367,7 @@ Result<std::shared_ptr<const WasmProgram>> Application::load(const std::filesyst
             const auto& policy = *settled.terms.policy;
             if (!policy.trust.empty()) BERTH_TRYV(check_trust(policy.trust, name, module, clock_.wall()) | note([&] { return format("trust: {} ({})", policy.trust, policy.from); }));
             for (const auto& [variable, value] : settled.terms.policy->environment) {
-                if (is_credential_name(variable)) hide(variable, value);
+                if (is_credential_name(variable)) hide(secret_name(variable), value);
             }
         }
         if (preset != nullptr) *preset = settled.preset;

@@ -13,6 +13,7 @@
 #include "berth/base/clock.hpp"
 #include "berth/base/limits.hpp"
 #include "berth/base/progress.hpp"
+#include "berth/base/read_file.hpp"
 #include "berth/capability/policy.hpp"
 #include "berth/host/gate.hpp"
 #include "berth/host/providers/random_source.hpp"
@@ -149,11 +150,20 @@ private:
     std::unique_ptr<HttpClient> host_client_;  // guarded by client_mutex_ until it is there
 };
 
-/// The bytes of a file, or file_not_found; a directory or an unreadable file says so.
-Result<Bytes> read_file(const std::filesystem::path& file, std::uint64_t max_size = std::uint64_t{1} << 32);
+/// No module is larger, whatever its limit says: its offsets are 32 bits.
+inline constexpr std::uint64_t largest_module_file = std::uint64_t{1} << 32;
+
+/// How many bytes a module may have at most under any of the limits that can hold for it. Which does, loading decides.
+std::uint64_t largest_module(const PolicyRequest& request);
+
+/// The bytes of a module, or invalid_module before it is read when it has more than `most`.
+Result<Bytes> read_module(const std::filesystem::path& file, std::uint64_t most);
 
 /// Whether a variable of this name holds a password, token or key, so that its value is shown nowhere.
 bool is_credential_name(std::string_view name) noexcept;
+
+/// What a variable's value is called where it is hidden: `BERTH_SECRET_X` holds the secret `X`.
+std::string_view secret_name(std::string_view variable) noexcept;
 
 /// Fails with config_error that lists every problem; succeeds when there is none.
 Result<void> refuse_in_production(const std::vector<std::string>& problems);

@@ -9,6 +9,7 @@
 
 #include "berth/app/listen_address.hpp"
 #include "berth/base/format.hpp"
+#include "berth/base/private_folder.hpp"
 #include "berth/base/processors.hpp"
 #include "berth/base/units.hpp"
 #include "berth/base/utf8.hpp"
@@ -70,6 +71,14 @@ Result<std::vector<std::string>> variables(const Config& config, std::string_vie
     return names;
 }
 
+Environment environment_of(std::span<const std::string> variables) {
+    Environment environment;
+    for (const auto& variable : variables) {
+        if (const auto equals = variable.find('='); equals != std::string::npos) environment.emplace(variable.substr(0, equals), variable.substr(equals + 1));
+    }
+    return environment;
+}
+
 /// Folders whose files are secrets, the earlier wins.
 std::vector<fs::path> secret_folders(const Config& config, const Environment& environment) {
     std::vector<fs::path> folders;
@@ -100,14 +109,35 @@ std::optional<std::string> secret_of(const std::vector<fs::path>& folders, const
     return {};
 }
 
+}  // namespace
+
+std::vector<std::pair<std::string, std::string>> known_secrets(const Config& config, std::span<const std::string> variables) {
+    const auto environment = environment_of(variables);
+    std::vector<std::pair<std::string, std::string>> known;
+    for (const auto& [name, value] : environment) {
+        if (secret_name(name) != name) known.emplace_back(secret_name(name), value);
+        else if (is_credential_name(name)) known.emplace_back(name, value);
+    }
+    const auto folders = secret_folders(config, environment);
+    for (const auto& folder : folders) {
+        std::error_code problem;
+        for (const auto& entry : fs::directory_iterator(folder, problem)) {
+            auto name = entry.path().filename().string();
+            if (auto value = secret_of({folder}, {}, name)) known.emplace_back(std::move(name), std::move(*value));
+        }
+    }
+    return known;
+}
+
+namespace {
+
 /// Who functions run as, and that this can be: the state folder holds what is compiled and copied for them.
 Result<std::shared_ptr<const LaunchUser>> run_as(const std::string& name, const fs::path& state) {
     BERTH_TRY(auto user, LaunchUser::find(name) | note([] { return "functions.run_as"; }));
     if (::geteuid() != 0 && (user.user != ::geteuid() || user.group != ::getegid())) return fail(Code::config_error, format("functions.run_as is {}, and only root can run programs as somebody else", name));
     if (launch_helper().empty()) return fail(Code::config_error, "functions.run_as needs berth-fn-exec, which is not beside this binary");
     if (!state.empty()) {
-        std::error_code problem;
-        fs::create_directories(state, problem);
+        auto problem = make_private_folder(state);
         // Others may pass through the folder, and read nothing of it.
         if (!problem) fs::permissions(state, fs::perms::group_exec | fs::perms::others_exec, fs::perm_options::add, problem);
         if (problem || !user.reaches(state)) {
@@ -137,10 +167,7 @@ Result<void> read_internal(const Config& config, FunctionSettings& settings) {
 
 Result<FunctionSettings> FunctionSettings::from(const Config& config, Application& application) {
     FunctionSettings settings;
-    Environment environment;
-    for (const auto& variable : application.environment()) {
-        if (const auto equals = variable.find('='); equals != std::string::npos) environment.emplace(variable.substr(0, equals), variable.substr(equals + 1));
-    }
+    auto environment = environment_of(application.environment());
     settings.enabled = config.value("functions.enabled") == "true";
     auto& process = settings.process;
     auto& discovery = settings.discovery;

@@ -7,7 +7,9 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "berth/app/application.hpp"
@@ -53,5 +55,9 @@ struct FunctionSettings {
     /// Reads them. Fails with config_error that names file and line.
     static Result<FunctionSettings> from(const Config& config, Application& application);
 };
+
+/// Name and value of every secret that this host could give to a function, and of the variables that look like credentials, to be
+/// hidden from what is shown.
+std::vector<std::pair<std::string, std::string>> known_secrets(const Config& config, std::span<const std::string> variables);
 
 }  // namespace berth

@@ -99,7 +99,7 @@ protected:
             outcome.error = earlier.error();
             return outcome;
         }
-        auto program = application_->load_for_replay(*read_file(folder_ / "guest.wat"), last.open(), no_progress());
+        auto program = application_->load_for_replay(*read_file(folder_ / "guest.wat", 1 << 20), last.open(), no_progress());
         EXPECT_TRUE(program);
         const auto used = program_;
         use(std::move(*program));
@@ -245,7 +245,7 @@ TEST_F(KeptCalls, AreEqualByteForByteWhereTheyAreDeterministic) {
     }
     for (int i = 0; i < 5; ++i) {
         const auto name = std::to_string(i) + ".bj";
-        EXPECT_EQ(*read_file(folder_ / "x" / name), *read_file(folder_ / "y" / name)) << name;
+        EXPECT_EQ(*read_file(folder_ / "x" / name, 1 << 20), *read_file(folder_ / "y" / name, 1 << 20)) << name;
     }
     // The clock goes on from call to call, and stands in each journal as it began.
     EXPECT_LT(Journal::read(folder_ / "x/2.bj")->open().clock + 10'000'000'000, Journal::read(folder_ / "x/4.bj")->open().clock + 1);

@@ -1,11 +1,11 @@
 #include "berth/capability/policy_file.hpp"
 
 #include <array>
-#include <fstream>
 #include <functional>
 #include <iterator>
 
 #include "berth/base/format.hpp"
+#include "berth/base/read_file.hpp"
 #include "berth/base/utf8.hpp"
 
 namespace berth {
@@ -234,11 +234,8 @@ Result<std::vector<Policy>> parse_policies(std::string_view text, const std::fil
 }
 
 Result<std::vector<Policy>> read_policies(const std::filesystem::path& file) {
-    std::ifstream stream(file, std::ios::binary);
-    std::error_code error;
-    if (!stream || std::filesystem::is_directory(file, error)) return fail(Code::file_not_found, format("the policy {} cannot be read", file.string()));
-    const std::string text{std::istreambuf_iterator<char>(stream), {}};
-    return parse_policies(text, file);
+    BERTH_TRY(const auto text, read_file(file, largest_policy_file, "the largest policy file") | note([] { return "reading a policy"; }));
+    return parse_policies(as_text(text), file);
 }
 
 Result<Policy> read_preset(std::string_view name, const std::filesystem::path& folder) {

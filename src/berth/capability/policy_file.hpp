@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <string_view>
 #include <vector>
@@ -14,7 +15,10 @@ namespace berth {
 /// `file:line:column` of each and the nearest known name.
 Result<std::vector<Policy>> parse_policies(std::string_view text, const std::filesystem::path& file);
 
-/// The same from a file; file_not_found when it cannot be read.
+/// More than any policy file that people write has.
+inline constexpr std::uint64_t largest_policy_file = std::uint64_t{4} << 20;
+
+/// The same from a file; file_not_found when it cannot be read, payload_too_large before it is.
 Result<std::vector<Policy>> read_policies(const std::filesystem::path& file);
 
 /// The same from a node of a larger document (`policies:` of berth.yaml), `file` being where it stands.

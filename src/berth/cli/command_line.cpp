@@ -3,8 +3,32 @@
 #include <CLI/CLI.hpp>
 
 #include <algorithm>
+#include <charconv>
+#include <limits>
+
+#include "berth/base/format.hpp"
 
 namespace berth::cli {
+namespace {
+
+/// A number is its digits and nothing else: no sign, no other base, nothing that does not fit.
+template <class Number>
+CLI::Option* add_number(CLI::App& app, std::string_view names, Number& value, std::string_view about) {
+    const std::string name(names);
+    return app
+        .add_option_function<std::string>(
+            name,
+            [&value, name](const std::string& text) {
+                Number number = 0;
+                const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+                if (error != std::errc() || end != text.data() + text.size()) throw CLI::ValidationError(name, format("\"{}\" is no whole number from 0 to {}", text, std::numeric_limits<Number>::max()));
+                value = number;
+            },
+            std::string(about))
+        ->type_name("UINT");
+}
+
+}  // namespace
 
 Argument* Argument::required() {
     option_.required();
@@ -32,7 +56,7 @@ Argument* Argument::between(unsigned least, unsigned most) {
 }
 
 Argument* Argument::positive() {
-    option_.check(CLI::PositiveNumber);
+    option_.check([](const std::string& text) { return text.find_first_not_of('0') == std::string::npos ? "is " + text + "; the least is 1" : std::string(); });
     return this;
 }
 
@@ -72,8 +96,8 @@ Argument* CommandLine::keep(CLI::Option* option) { return arguments_.emplace_bac
 Argument* CommandLine::add_option(std::string_view names, std::string& value, std::string_view about) { return keep(app_.add_option(std::string(names), value, std::string(about))); }
 Argument* CommandLine::add_option(std::string_view names, std::filesystem::path& value, std::string_view about) { return keep(app_.add_option(std::string(names), value, std::string(about))); }
 Argument* CommandLine::add_option(std::string_view names, std::vector<std::string>& values, std::string_view about) { return keep(app_.add_option(std::string(names), values, std::string(about))); }
-Argument* CommandLine::add_option(std::string_view names, std::uint64_t& value, std::string_view about) { return keep(app_.add_option(std::string(names), value, std::string(about))); }
-Argument* CommandLine::add_option(std::string_view names, unsigned& value, std::string_view about) { return keep(app_.add_option(std::string(names), value, std::string(about))); }
+Argument* CommandLine::add_option(std::string_view names, std::uint64_t& value, std::string_view about) { return keep(add_number(app_, names, value, about)); }
+Argument* CommandLine::add_option(std::string_view names, unsigned& value, std::string_view about) { return keep(add_number(app_, names, value, about)); }
 Argument* CommandLine::add_flag(std::string_view names, bool& value, std::string_view about) { return keep(app_.add_flag(std::string(names), value, std::string(about))); }
 
 CommandLine* CommandLine::add_subcommand(std::string_view name, std::string_view about) {

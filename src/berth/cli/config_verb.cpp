@@ -21,7 +21,8 @@ void print(Console& console, const std::string& key, const std::vector<Config::F
 Result<int> run(Context& context, const std::string& key, bool all) {
     BERTH_TRY(const auto config, context.configuration());
     if (key == "check") {
-        context.console.line("no problem");
+        if (context.console.format == Format::json) context.console.line(JsonWriter().begin_object().member("$type", "berth.config_check").member("keys", std::uint64_t{config.keys().size()}).end_object().text());
+        else context.console.line("no problem");
         return 0;
     }
     if (!key.empty()) {

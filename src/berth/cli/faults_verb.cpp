@@ -105,6 +105,11 @@ private:
     Result<void> measure() {
         journal_ = scratch_ / "plain.bj";
         plain_ = try_once({}, {}, journal_);
+        if (plain_.outcome.error && plain_.outcome.error->code() == Code::host_timeout) {
+            Error endless = *plain_.outcome.error;
+            endless.add_note("in the call without a fault, which has to end by itself");
+            return fail(std::move(endless));
+        }
         if (plain_.trace.root == Digest{}) return fail(plain_.outcome.error ? *plain_.outcome.error : Error(Code::runtime_bug, "the call was not recorded"));
         BERTH_TRY(auto recorded, Journal::read(journal_));
         recorded_ = std::move(recorded);

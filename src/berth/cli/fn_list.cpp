@@ -120,6 +120,11 @@ Result<int> check(Context& context, const std::string& root, const std::vector<s
         const auto functions = found->list();
         if (std::none_of(functions.begin(), functions.end(), [&](const FunctionRef& one) { return one->name == name; })) return fail(Code::not_found, format("there is no function \"{}\" in {}", name, found->root.string()));
     }
+    if (console.format == Format::json) {
+        JsonWriter json;
+        json.begin_object().member("$type", "berth.functions_checked").member("checked", std::uint64_t{checked}).member("invalid", std::uint64_t{invalid}).member("warnings", std::uint64_t{warnings}).end_object();
+        console.line(json.text());
+    }
     console.notice(format("{} checked, {} invalid, {} warning{}", checked, invalid, warnings, warnings == 1 ? "" : "s"));
     return invalid == 0 ? 0 : 78;
 }

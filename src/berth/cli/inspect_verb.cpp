@@ -30,7 +30,8 @@ struct Report {
 Result<Report> inspect(Context& context, const std::string& file) {
     Report report;
     report.file = file;
-    BERTH_TRY(auto bytes, read_file(file));
+    BERTH_TRY(const auto request, context.policy_request());
+    BERTH_TRY(auto bytes, read_module(file, largest_module(request)));
     report.size = bytes.size();
     report.digest = sha256(bytes);
     if (looks_like_wat(bytes)) {

@@ -69,6 +69,7 @@ Result<int> run(Context& context, const Arguments& arguments) {
     std::optional<SigningKey> key;
     CallTrace trace;
     if (!context.receipt.empty()) {
+        BERTH_TRYV(check_place(context.receipt));
         BERTH_TRY(key, open_signing_key(context));
         mode.trace = &trace;
     }
@@ -89,7 +90,7 @@ Result<int> run(Context& context, const Arguments& arguments) {
             return fail(std::move(error));
         }
         if (!mode.record.empty()) {
-            BERTH_TRY(module, read_file(function->entry));
+            BERTH_TRY(module, read_module(function->entry, largest_module(request)));
             mode.module = &module;
         }
     }

@@ -1,12 +1,20 @@
 #pragma once
 
+#include <string>
+
+#include "berth/cli/verb.hpp"
 #include "berth/host/journal.hpp"
 #include "berth/telemetry/log.hpp"
 
 namespace berth::cli {
 
-/// Has `redactor` hide every environment value that the recorded guest was given and that looks like a credential, so that
-/// no view of the journal shows it, in whatever entry it comes again. The journal itself keeps it: a replay needs it.
-void hide_credentials(const Journal& journal, Redactor& redactor);
+/// Has `redactor` hide what no view of the journal may show, in whatever entry it comes: every secret of this host, every
+/// environment value that the recorded guest was given and that looks like a credential, and in what a program gave every member
+/// that is called like a secret it was given, or like a credential. The journal itself keeps them: a replay needs them.
+/// Fails when the configuration, which says where secrets are, cannot be read.
+Result<void> hide_secrets(const Context& context, const Journal& journal, Redactor& redactor);
+
+/// Bytes in hexadecimal, with `[redacted:NAME]` where `redactor` hides something.
+std::string hidden_hex(ByteView bytes, const Redactor& redactor);
 
 }  // namespace berth::cli

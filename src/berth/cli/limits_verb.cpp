@@ -50,8 +50,8 @@ void print(Console& console, std::string_view world, const Limits& limits, const
     }
 }
 
-Result<World> world_of(const std::filesystem::path& file) {
-    BERTH_TRY(auto bytes, read_file(file));
+Result<World> world_of(const std::filesystem::path& file, std::uint64_t most) {
+    BERTH_TRY(auto bytes, read_module(file, most));
     if (looks_like_wat(bytes)) {
         BERTH_TRY(bytes, wat_to_wasm(as_text(bytes)));
     }
@@ -93,14 +93,14 @@ Result<int> run(Context& context, const Arguments& arguments) {
             print(context.console, "subprocess", limits, [&](Limit limit) { return source_of(limit, limits[limit], request, manifest, nullptr, "subprocess"); }, process_limit_enforcement);
             return 0;
         }
-        BERTH_TRY(world, world_of(found.function.entry));
+        BERTH_TRY(world, world_of(found.function.entry, largest_module(request)));
         request.limits.tighten(manifest);
     } else if (!arguments.file.empty()) {
-        BERTH_TRY(world, world_of(arguments.file));
+        BERTH_TRY(world, world_of(arguments.file, largest_module(request)));
     }
     SignedModule module;
     if (!arguments.file.empty()) {
-        BERTH_TRY(const auto bytes, read_file(arguments.file));
+        BERTH_TRY(const auto bytes, read_module(arguments.file, largest_module(request)));
         module = SignedModule::read(arguments.file, bytes);
     }
     BERTH_TRY(const auto settled, application->settle(request, world, name, module));

@@ -138,6 +138,11 @@ Result<void> print(Context& context, const Judge& judge, const Refused& refused)
     return {};
 }
 
+void say_nothing_refused(Context& context, bool ended) {
+    if (context.console.format == Format::json) context.console.line(JsonWriter().begin_object().member("$type", "berth.no_refusals").member("ended", ended).end_object().text());
+    else context.console.notice(ended ? "nothing was refused" : "nothing was refused so far");
+}
+
 /// What a recorded call was refused, by which rule of the policy that holds now, and the line to add.
 Result<int> explain_journal(Context& context, const Journal& journal) {
     BERTH_TRY(const auto judge, judge_of(context, journal.open().world, ""));
@@ -149,7 +154,7 @@ Result<int> explain_journal(Context& context, const Journal& journal) {
         BERTH_TRYV(print(context, judge, {.operation = use.operation, .function = use.function, .capability = use.capability, .scope = use.scope, .by = {}, .fix = {}}));
     }
     const bool ended = journal.end() != nullptr;
-    if (refused == 0) context.console.notice(ended ? "nothing was refused" : "nothing was refused so far");
+    if (refused == 0) say_nothing_refused(context, ended);
     if (!ended) context.console.notice("the journal has no end: the call runs, or its host was ended");
     return 0;
 }
@@ -219,7 +224,7 @@ Result<int> explain_remembered(Context& context, const Remembered& call) {
         told.function = qualified(*judge->table, told.function);
         BERTH_TRYV(print(context, *judge, told));
     }
-    if (refused.empty()) context.console.notice("nothing was refused");
+    if (refused.empty()) say_nothing_refused(context, true);
     if (call.cut) context.console.notice("more was refused than the host keeps; record calls with berth serve --record DIR for all of it");
     return 0;
 }
@@ -349,8 +354,8 @@ Result<int> explain(Context& context, const Explained& explained) {
         if (const auto id = lower_case(what); is_uuid(id)) return explain_call(context, explained, id);
         if (is_nearly_id(what)) return fail(Code::usage, format("\"{}\" is no whole id of a call (36 characters, as 01a2041d-96c8-7bb6-b6e5-e643aabca288), and there is no such file", what));
     }
-    BERTH_TRY(const auto bytes, read_file(what));
-    if (as_text(bytes).starts_with("BJRN")) {
+    BERTH_TRY(const auto is_journal, Journal::is_one(what));
+    if (is_journal) {
         BERTH_TRY(const auto journal, Journal::read(what));
         return explain_journal(context, journal);
     }

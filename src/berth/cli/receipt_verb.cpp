@@ -70,7 +70,7 @@ Result<int> run(Context& context, const Arguments& arguments) {
     std::vector<std::string> wrong;
     const auto compare = [&](std::string_view field, const std::string& file, const std::optional<Cid>& recorded) -> Result<void> {
         if (file.empty()) return {};
-        BERTH_TRY(const auto bytes, read_file(file));
+        BERTH_TRY(const auto bytes, read_file(file, largest_module_file));
         if (recorded != Cid::of(Cid::Codec::raw, bytes)) wrong.emplace_back(field);
         return {};
     };
@@ -91,7 +91,7 @@ Result<int> run(Context& context, const Arguments& arguments) {
         }
         BERTH_TRY(const auto again, rerun(context, arguments, receipt, *journal));
         if (const auto differences = receipt_differences(receipt, again); !differences.empty()) return fail(mismatch(differences));
-        left_out.emplace_back("input");  // what was read of it is in the journal, whether it was all of it is not
+        if (arguments.input.empty()) left_out.emplace_back("input");  // what was read of it is in the journal, whether it was all of it is not
     }
     if (context.console.format == Format::json) {
         JsonWriter json;
@@ -106,7 +106,7 @@ Result<int> run(Context& context, const Arguments& arguments) {
     context.console.line(format("signed by {}", receipt.executor));
     context.console.line(format("world {}, {} (status {}), fuel {} ({}), peak memory {} bytes{}", receipt.world, receipt.exit_code, receipt.exit_status, receipt.fuel, receipt.fuel_schedule, receipt.peak_memory,
                                 receipt.deterministic ? ", deterministic" : ""));
-    if (arguments.rerun) context.console.line("ran again: output, fuel, peak memory, exit and journal are equal; input was not compared");
+    if (arguments.rerun) context.console.line(format("ran again: output, fuel, peak memory, exit and journal are equal; {}", left_out.empty() ? "the input is the one given" : "input was not compared"));
     return 0;
 }
 

@@ -16,6 +16,7 @@ struct ReplayRequest {
     std::filesystem::path against;   // another build to run over the same outcomes
     std::uint64_t until = 0;
     bool step = false;
+    bool guest_status = false;       // ends with the status of the guest, as the run did
 };
 
 /// Replays a journal, says how it went, and gives the exit status.

@@ -1,5 +1,6 @@
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 
 #include "berth/base/format.hpp"
@@ -11,13 +12,24 @@
 #include "berth/cli/journal_view.hpp"
 #include "berth/cli/replay.hpp"
 #include "berth/cli/verbs.hpp"
+#include "berth/runtime/call_tape.hpp"
 
 namespace berth::cli {
+namespace {
+
+/// The limit that held for the recorded module.
+Result<std::uint64_t> module_bound(const Journal& journal) {
+    BERTH_TRY(const auto limits, limits_of(journal.open()));
+    return std::min(limits[Limit::module_size], largest_module_file);
+}
+
+}  // namespace
 
 Result<Bytes> recorded_module(const Journal& journal, const std::filesystem::path& journal_file, const std::filesystem::path& file) {
     const Cid wanted(Cid::Codec::raw, journal.open().module);
+    BERTH_TRY(const auto most, module_bound(journal));
     if (!file.empty()) {
-        BERTH_TRY(auto bytes, read_file(file));
+        BERTH_TRY(auto bytes, read_module(file, most));
         if (sha256(bytes) == wanted.digest()) return bytes;
         Error error(Code::journal_mismatch, format("{} is not the module that was recorded", file.string()));
         error.set_fix(format("--against {} runs it over the recorded outcomes", file.string()));
@@ -26,7 +38,7 @@ Result<Bytes> recorded_module(const Journal& journal, const std::filesystem::pat
     auto kept = journal_blocks_of(journal_file)->get(wanted);
     if (kept) return kept;
     // A folder of journals keeps each module once.
-    if (auto shared = read_file(journal_file.parent_path() / "modules" / (to_hex(wanted.digest()) + ".wasm")); shared && sha256(*shared) == wanted.digest()) return shared;
+    if (auto shared = read_module(journal_file.parent_path() / "modules" / (to_hex(wanted.digest()) + ".wasm"), most); shared && sha256(*shared) == wanted.digest()) return shared;
     Error error(Code::file_not_found, format("the recorded module is not beside the journal {}", journal_file.string()));
     error.set_fix("--module FILE names it");
     return fail(std::move(error));
@@ -72,11 +84,11 @@ Result<Outcome> play(Application& application, std::shared_ptr<const WasmProgram
 
 namespace {
 
-std::string step_text(const JournalEntry& operation, const RecordedOutcome& outcome) {
+std::string step_text(const JournalEntry& operation, const RecordedOutcome& outcome, const Redactor& redactor) {
     std::string text = format("{:>6}  {}", operation.number, operation_text(operation));
     for (const auto& use : outcome.uses) text += format("  {} {}{}", name(use.capability), terminal_safe(use.scope), use.allowed ? "" : " (refused)");
     if (const auto refused = outcome.refused()) text += format("  refused: {}", name(*refused));
-    if (outcome.kind == OutcomeKind::answered) text += format("  -> {}", to_hex(outcome.outcome.subspan(1).first(std::min<std::size_t>(outcome.outcome.size() - 1, 16))));
+    if (outcome.kind == OutcomeKind::answered) text += format("  -> {}", hidden_hex(outcome.outcome.subspan(1), redactor).substr(0, 32));
     return text;
 }
 
@@ -103,7 +115,8 @@ Result<int> replay_journal(Context& context, const ReplayRequest& request) {
     if (request.against.empty()) {
         BERTH_TRY(module, recorded_module(journal, request.journal, request.module));
     } else {
-        BERTH_TRY(module, read_file(request.against));
+        BERTH_TRY(const auto most, module_bound(journal));
+        BERTH_TRY(module, read_module(request.against, most));
     }
     BERTH_TRY(auto options, context.application_options());
     options.single_run = true;
@@ -129,8 +142,8 @@ Result<int> replay_journal(Context& context, const ReplayRequest& request) {
     mode.replay_setup.compare_end = request.against.empty();
     Redactor redactor;
     if (request.step) {
-        hide_credentials(journal, redactor);
-        mode.replay_setup.step = [&](const JournalEntry& operation, const RecordedOutcome& outcome) { console.notice(redactor.apply(step_text(operation, outcome))); };
+        BERTH_TRYV(hide_secrets(context, journal, redactor));
+        mode.replay_setup.step = [&](const JournalEntry& operation, const RecordedOutcome& outcome) { console.notice(redactor.apply(step_text(operation, outcome, redactor))); };
     }
     running = true;
     OutputStream& to = json || console.quiet ? static_cast<OutputStream&>(nowhere) : standard_output;
@@ -158,7 +171,8 @@ Result<int> replay_journal(Context& context, const ReplayRequest& request) {
         console.notice(format("replayed {} operations, {}: {}, fuel {}, journal {}", trace.operations, end == nullptr ? "as far as it was recorded" : differences.empty() ? "equal to the recording" : "with differences",
                               code, outcome.usage.fuel, to_hex(journal.root)));
     }
-    return differences.empty() ? 0 : Error(Code::replay_diverged, "").exit_status();
+    if (!differences.empty()) return Error(Code::replay_diverged, "").exit_status();
+    return request.guest_status && end != nullptr && outcome.error ? outcome.error->exit_status() : 0;
 }
 
 namespace {

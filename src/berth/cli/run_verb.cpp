@@ -4,6 +4,7 @@
 #include <array>
 #include <atomic>
 #include <charconv>
+#include <utility>
 
 #include "berth/async/cancel.hpp"
 #include "berth/async/sync_wait.hpp"
@@ -54,11 +55,29 @@ std::string stats_line(const Outcome& outcome) {
                   outcome.usage.host_calls, static_cast<double>(outcome.timing.run.count()) / 1e6);
 }
 
+/// A replay takes from its journal what was called, with what, and what was granted and bounded.
+Result<void> refuse_beside_replay(const Context& context, const Arguments& arguments) {
+    const std::pair<bool, std::string_view> given[] = {
+        {!arguments.rest.empty(), "arguments of the guest"}, {!arguments.entry.empty(), "--call"},      {!arguments.kill_at.empty(), "--kill-at"},  {!context.policy_files.empty(), "--policy"},
+        {!context.allow.empty(), "--allow"},                 {context.deny_all, "--deny-all"},          {!context.mounts.empty(), "--mount"},       {!context.environment.empty(), "--env"},
+        {!context.limits.empty(), "--limit"},                {!context.timeout.empty(), "--timeout"},   {!context.memory.empty(), "--memory"},      {!context.fuel.empty(), "--fuel"},
+        {context.isolation == "pooled", "--isolation pooled"}, {context.stats, "--stats"}};
+    std::string list;
+    for (const auto& [is_given, what] : given) {
+        if (is_given) list += (list.empty() ? "" : ", ") + std::string(what);
+    }
+    if (list.empty()) return {};
+    Error error(Code::usage, format("--replay takes all of the call from its journal; beside it has no place: {}", list));
+    error.set_fix(format("leave that out, or its variable of the environment; berth replay {} takes none of them", context.replay));
+    return fail(std::move(error));
+}
+
 Result<int> run(Context& context, const Arguments& arguments) {
     auto& console = context.console;
     BERTH_TRY(auto mode, context.call_mode());
     if (!context.replay.empty()) {
-        ReplayRequest replay{.journal = context.replay, .module = arguments.file};
+        BERTH_TRYV(refuse_beside_replay(context, arguments));
+        ReplayRequest replay{.journal = context.replay, .module = arguments.file, .guest_status = true};
         return replay_journal(context, replay);
     }
     BERTH_TRY(auto request, context.policy_request());
@@ -120,13 +139,14 @@ Result<int> run(Context& context, const Arguments& arguments) {
         mode.faults = &faults;
     }
     if (!mode.record.empty()) {
-        BERTH_TRY(module, read_file(arguments.file));
+        BERTH_TRY(module, read_module(arguments.file, largest_module(request)));
         mode.module = &module;
     }
     // The key is opened first: a call whose receipt nobody can sign is not made.
     std::optional<SigningKey> key;
     CallTrace trace;
     if (!context.receipt.empty()) {
+        BERTH_TRYV(check_place(context.receipt));
         BERTH_TRY(key, open_signing_key(context));
         mode.trace = &trace;
     }

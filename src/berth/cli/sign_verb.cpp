@@ -26,6 +26,9 @@ Result<SignedKind> kind_of(const std::string& file, ByteView content) {
     return SignedKind::policy;
 }
 
+/// Policies are far smaller than modules may be.
+Result<Bytes> read_signed(const std::string& file) { return read_module(file, largest_module(PolicyRequest{})); }
+
 std::string signature_file(const Arguments& arguments) { return arguments.signature.empty() ? arguments.file + ".sig" : arguments.signature; }
 
 void say(Context& context, SignedKind kind, const Arguments& arguments, const std::string& signer) {
@@ -39,7 +42,7 @@ void say(Context& context, SignedKind kind, const Arguments& arguments, const st
 }
 
 Result<int> sign(Context& context, const Arguments& arguments) {
-    BERTH_TRY(const auto content, read_file(arguments.file));
+    BERTH_TRY(const auto content, read_signed(arguments.file));
     BERTH_TRY(const auto kind, kind_of(arguments.file, content));
     BERTH_TRY(const auto key, open_signing_key(context));
     const auto made = FileSignature::sign(kind, content, key);
@@ -49,8 +52,15 @@ Result<int> sign(Context& context, const Arguments& arguments) {
 }
 
 Result<int> verify(Context& context, const Arguments& arguments) {
-    BERTH_TRY(const auto content, read_file(arguments.file));
-    BERTH_TRY(const auto bytes, read_file(signature_file(arguments), 65'536));
+    BERTH_TRY(const auto content, read_signed(arguments.file));
+    const auto beside = signature_file(arguments);
+    std::error_code missing;
+    if (!std::filesystem::exists(beside, missing)) {
+        Error unsigned_file(Code::signature_invalid, format("{} is not signed: there is no {}", arguments.file, beside));
+        unsigned_file.set_fix(format("berth sign {}, or --signature FILE", arguments.file));
+        return fail(std::move(unsigned_file));
+    }
+    BERTH_TRY(const auto bytes, read_file(beside, 65'536));
     BERTH_TRY(const auto signature, FileSignature::decode(bytes));
     BERTH_TRYV(signature.verify(content));
     if (!arguments.signers.empty() && std::find(arguments.signers.begin(), arguments.signers.end(), signature.signer) == arguments.signers.end()) {

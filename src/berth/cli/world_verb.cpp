@@ -48,7 +48,10 @@ Result<int> show(Context& context, const std::string& name) {
     BERTH_TRY(const auto application, Application::create(std::move(options)));
     const std::pair<std::string_view, const HostTable*> worlds[] = {{"bare", &application->worlds().bare->table()}, {"wasi", &application->worlds().wasi->table()}, {"component", &component_table()}};
     if (name.empty()) {
-        for (const auto& [world, table] : worlds) context.console.line(format("{:<9} {} host functions", world, table->size()));
+        for (const auto& [world, table] : worlds) {
+            if (context.console.format == Format::json) print_table(context.console, *table);
+            else context.console.line(format("{:<9} {} host functions", world, table->size()));
+        }
         return 0;
     }
     for (const auto& [world, table] : worlds) {

@@ -10,6 +10,7 @@
 #include <cstring>
 
 #include "berth/base/format.hpp"
+#include "berth/base/read_file.hpp"
 #include "berth/host/providers/beneath.hpp"
 
 namespace berth {
@@ -19,6 +20,8 @@ constexpr std::array<std::uint8_t, 8> file_head{'B', 'J', 'R', 'N', 1, 0, 0, 0};
 constexpr std::size_t frame_head = 8;
 /// No entry is larger: values over journal_inline_limit are links.
 constexpr std::uint32_t largest_payload = 1 << 20;
+/// As large as the largest module, which is kept as one.
+constexpr std::uint64_t largest_block = std::uint64_t{1} << 32;
 constexpr std::size_t write_at_once = 64 << 10;
 
 std::uint32_t load_u32(ByteView bytes, std::size_t at) noexcept {
@@ -31,18 +34,8 @@ void append_u32(Bytes& out, std::uint32_t value) {
 
 std::unexpected<Error> damaged(std::size_t at, std::string_view what) { return fail(Code::journal_invalid, format("at byte {}: {}", at, what)); }
 
-Result<Bytes> read_all(const std::filesystem::path& file, std::string_view what) {
-    const Descriptor fd(::open(file.c_str(), O_RDONLY | O_CLOEXEC));
-    if (!fd) return fail(Code::file_not_found, format("the {} {} cannot be read: {}", what, file.string(), errno == ENOENT ? "there is no such file" : std::strerror(errno)));
-    Bytes bytes;
-    std::array<std::uint8_t, 1 << 16> part;
-    while (true) {
-        const auto got = ::read(fd.get(), part.data(), part.size());
-        if (got < 0 && errno == EINTR) continue;
-        if (got < 0) return fail(Code::io_error, format("the {} {} cannot be read: {}", what, file.string(), std::strerror(errno)));
-        if (got == 0) return bytes;
-        bytes.insert(bytes.end(), part.begin(), part.begin() + got);
-    }
+Result<Bytes> read_journal(const std::filesystem::path& file) {
+    return read_file(file, largest_journal, "the largest journal", ByteView(file_head).first(4)) | note([] { return "reading a journal"; });
 }
 
 Result<void> write_all(int fd, ByteView bytes, const std::filesystem::path& file) {
@@ -67,7 +60,7 @@ public:
         if (std::filesystem::exists(file, error)) return {};
         const auto part = folder_ / (cid.text() + ".part");
         {
-            const Descriptor fd(::open(part.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666));
+            const Descriptor fd(::open(part.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
             if (!fd) return fail(Code::io_error, format("{} cannot be written: {}", part.string(), std::strerror(errno)));
             BERTH_TRYV(write_all(fd.get(), block, part));
             if (::fdatasync(fd.get()) != 0) return fail(Code::io_error, format("{} cannot be written: {}", part.string(), std::strerror(errno)));
@@ -78,7 +71,7 @@ public:
     }
 
     Result<Bytes> get(const Cid& cid) override {
-        auto block = read_all(folder_ / cid.text(), "block");
+        auto block = read_file(folder_ / cid.text(), largest_block);
         if (!block) return fail(Code::journal_invalid, format("the block {} is missing beside the journal", cid.text()));
         if (sha256(*block) != cid.digest()) return fail(Code::journal_invalid, format("the block {} beside the journal is damaged", cid.text()));
         return block;
@@ -172,8 +165,9 @@ Result<std::unique_ptr<JournalWriter>> JournalWriter::create(const std::filesyst
     }
     std::unique_ptr<JournalWriter> writer(new JournalWriter());
     writer->file_ = file;
-    writer->fd_ = ::open(file.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    writer->fd_ = ::open(file.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     if (writer->fd_ < 0) return fail(Code::cannot_create, format("the journal {} cannot be made: {}", file.string(), std::strerror(errno)));
+    ::fchmod(writer->fd_, 0600);  // of one that is replaced: what calls are given and give is nobody else's
     writer->durability_ = durability;
     writer->blocks_ = journal_blocks_of(file);
     writer->buffer_.assign(file_head.begin(), file_head.end());
@@ -186,7 +180,7 @@ Result<std::unique_ptr<JournalWriter>> JournalWriter::create(const std::filesyst
 }
 
 Result<std::unique_ptr<JournalWriter>> JournalWriter::resume(const std::filesystem::path& file, JournalDurability durability) {
-    BERTH_TRY(const auto bytes, read_all(file, "journal"));
+    BERTH_TRY(const auto bytes, read_journal(file));
     std::unique_ptr<JournalWriter> writer(new JournalWriter());
     BERTH_TRY(const auto end, each_frame(bytes, [&](ByteView payload, std::size_t) -> Result<void> {
                   writer->root_.add(payload);
@@ -260,15 +254,24 @@ Result<void> JournalWriter::sync() {
 const JournalEntry* Journal::end() const noexcept { return !entries.empty() && entries.back().kind == JournalKind::end ? &entries.back() : nullptr; }
 
 Result<Journal> Journal::read(const std::filesystem::path& file) {
-    BERTH_TRY(const auto bytes, read_all(file, "journal"));
+    BERTH_TRY(const auto bytes, read_journal(file));
     const auto blocks = journal_blocks_of(file);
     return parse(bytes, blocks.get()) | note([&] { return "reading the journal " + file.string(); });
+}
+
+Result<bool> Journal::is_one(const std::filesystem::path& file) {
+    const Descriptor fd(::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));  // a pipe is not waited for
+    if (!fd) return fail(Code::file_not_found, format("{} cannot be read: {}", file.string(), errno == ENOENT ? "there is no such file" : std::strerror(errno)));
+    struct ::stat status{};
+    if (::fstat(fd.get(), &status) != 0 || !S_ISREG(status.st_mode)) return false;
+    std::array<std::uint8_t, 4> head{};
+    return ::read(fd.get(), head.data(), head.size()) == static_cast<ssize_t>(head.size()) && std::equal(head.begin(), head.end(), file_head.begin());
 }
 
 Result<bool> Journal::was_begun(const std::filesystem::path& file) {
     std::error_code error;
     if (!std::filesystem::exists(file, error)) return false;
-    BERTH_TRY(const auto bytes, read_all(file, "journal"));
+    BERTH_TRY(const auto bytes, read_journal(file));
     if (bytes.size() < file_head.size() && std::equal(bytes.begin(), bytes.end(), file_head.begin())) return false;
     bool begun = false;
     BERTH_TRYV(each_frame(bytes, [&](ByteView, std::size_t) -> Result<void> {

@@ -18,6 +18,9 @@ namespace berth {
 
 // The journal of a call, `berth-journal-1`, byte for byte as docs/formats/journal.md says.
 
+/// No journal that is larger is read: its entries are held in memory.
+inline constexpr std::uint64_t largest_journal = std::uint64_t{1} << 30;
+
 /// What an entry is about; the name is the value of its key `t`.
 enum class JournalKind : std::uint8_t { open, val, call, done, seen, log, in, out, exit, revoke, cancel, mark, end };
 std::string_view name(JournalKind kind) noexcept;
@@ -161,8 +164,11 @@ struct Journal {
     /// The last entry when it is `end`, else null: the call did not come to its end.
     const JournalEntry* end() const noexcept;
 
-    /// Fails with file_not_found, or with journal_invalid for any damage but a torn last frame.
+    /// Fails with file_not_found, with payload_too_large before it is read, or with journal_invalid for any damage but a torn
+    /// last frame.
     static Result<Journal> read(const std::filesystem::path& file);
+    /// Whether the file begins as a journal does. Of what is no regular file nothing is read: it is none.
+    static Result<bool> is_one(const std::filesystem::path& file);
     /// Whether a call has begun to be written there: false where there is no file, or its first entry was never whole.
     static Result<bool> was_begun(const std::filesystem::path& file);
     static Result<Journal> parse(ByteView bytes, JournalBlocks* blocks);

@@ -213,6 +213,27 @@ protected:
     const testing::TempDir folder_;
 };
 
+TEST_F(JournalFile, ItAndItsBlocksAreTheirOwnersAlone) {
+    const auto file = folder_.write("run.bj");  // one for everybody is replaced
+    auto entries = vector_entries();
+    entries[1].result.assign(journal_inline_limit + 1, 0x5A);
+    const auto writer = JournalWriter::create(file).value();
+    for (const auto& entry : entries) ASSERT_TRUE(writer->append(entry));
+    const auto own = fs::perms::owner_read | fs::perms::owner_write;
+    EXPECT_EQ(fs::status(file).permissions(), own);
+    for (const auto& block : fs::directory_iterator(folder_ / "run.bj.blocks")) EXPECT_EQ(block.status().permissions(), own);
+}
+
+TEST_F(JournalFile, WhatIsNoneIsNotReadToItsEnd) {
+    const auto file = folder_.write("large.bj", "BJRN");
+    fs::resize_file(file, largest_journal + 1);
+    EXPECT_EQ(Journal::read(file).error().code(), Code::payload_too_large);
+    EXPECT_EQ(Journal::read("/dev/zero").error().code(), Code::journal_invalid);
+    EXPECT_TRUE(Journal::is_one(file).value());
+    EXPECT_FALSE(Journal::is_one("/dev/zero").value());
+    EXPECT_EQ(Journal::is_one(folder_ / "none").error().code(), Code::file_not_found);
+}
+
 TEST_F(JournalFile, LargeValuesStandBesideIt) {
     const auto file = folder_ / "run.bj";
     auto entries = vector_entries();

@@ -1,5 +1,9 @@
 #include "berth/runtime/receipt_writer.hpp"
 
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
 #include <fstream>
 
 #include "berth/base/format.hpp"
@@ -22,6 +26,15 @@ Receipt receipt_of(const CallTrace& trace, const Outcome& outcome, std::optional
     receipt.exit_status = outcome.error ? outcome.error->exit_status() : 0;
     receipt.deterministic = trace.deterministic;
     return receipt;
+}
+
+Result<void> check_place(const std::filesystem::path& file) {
+    std::error_code error;
+    if (std::filesystem::is_directory(file, error)) return fail(Code::cannot_create, format("{} cannot be written: it is a directory", file.string()));
+    const auto folder = file.has_parent_path() ? file.parent_path() : std::filesystem::path(".");
+    if (!std::filesystem::is_directory(folder, error)) return fail(Code::cannot_create, format("{} cannot be written: there is no folder {}", file.string(), folder.string()));
+    if (::access(folder.c_str(), W_OK | X_OK) != 0) return fail(Code::cannot_create, format("{} cannot be written: {}", file.string(), std::strerror(errno)));
+    return {};
 }
 
 Result<void> write_file(const std::filesystem::path& file, ByteView bytes) {

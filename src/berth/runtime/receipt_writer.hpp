@@ -17,6 +17,9 @@ namespace berth {
 Receipt receipt_of(const CallTrace& trace, const Outcome& outcome, std::optional<Cid> input, std::optional<Cid> output);
 
 /// Writes a file whole, replacing one of the same name.
+/// Whether write_file could begin there: cannot_create with the reason before a call is made whose receipt has no place.
+Result<void> check_place(const std::filesystem::path& file);
+
 Result<void> write_file(const std::filesystem::path& file, ByteView bytes);
 
 /// Signs receipts of calls with one key and keeps them in one folder, each in a file `CALL.receipt`. Any thread.

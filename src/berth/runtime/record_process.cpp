@@ -72,10 +72,10 @@ Result<ProcessRecorder> ProcessRecorder::start(const CallMode& mode, const Funct
     return recorder;
 }
 
-Result<void> ProcessRecorder::received(const ProcessResult& result) {
+Result<void> ProcessRecorder::received(const ProcessResult& result, std::string_view errors) {
     reach(RecordPoint::effect_done);
     BERTH_TRYV(writer_->append(stream(JournalKind::out, 1, result.text())));
-    BERTH_TRYV(writer_->append(stream(JournalKind::out, 2, result.errors)));
+    BERTH_TRYV(writer_->append(stream(JournalKind::out, 2, errors)));
     auto exit = JournalEntry::of(JournalKind::exit);
     if (result.signal != 0) {
         exit.signal = static_cast<std::uint64_t>(result.signal);

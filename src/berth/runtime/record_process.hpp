@@ -18,8 +18,9 @@ class ProcessRecorder {
 public:
     /// Before the launch. `payload` is the caller's input, `input` all that goes to standard input, without its secrets.
     static Result<ProcessRecorder> start(const CallMode& mode, const Function& function, std::string_view payload, const std::string& request_id, std::string_view input);
-    /// What the process gave and how it ended.
-    Result<void> received(const ProcessResult& result);
+    /// What the process gave and how it ended. `errors`: what it wrote to standard error, without its secrets; its output is the
+    /// result, which a replay needs as it is.
+    Result<void> received(const ProcessResult& result, std::string_view errors);
     /// What was made of it.
     Result<void> finish(const Outcome& outcome);
 

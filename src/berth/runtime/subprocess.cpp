@@ -9,6 +9,7 @@
 
 #include "berth/async/sync_wait.hpp"
 #include "berth/base/format.hpp"
+#include "berth/base/private_folder.hpp"
 #include "berth/base/ids.hpp"
 #include "berth/base/json.hpp"
 #include "berth/base/units.hpp"
@@ -59,6 +60,13 @@ void hide(LogEntry& entry, const SecretHider& hider) {
     if (!entry.data.empty()) entry.data = hider.json(std::move(entry.data));
 }
 
+/// What a process wrote to standard error, as its journal has it: that is no result.
+std::string shown_errors(const ProcessResult& result, const SecretHider& hider) {
+    if (result.errors_dropped == 0) return hider.all(result.errors);
+    const std::string_view errors = result.errors;
+    return hider.beginning(errors.substr(0, result.errors_seam)) + hider.end(errors.substr(result.errors_seam));
+}
+
 /// Hides secrets in all of it but its output. What was captured has none.
 void hide(Outcome& outcome, const SecretHider& hider) {
     for (auto& entry : outcome.logs) hide(entry, hider);
@@ -88,6 +96,7 @@ SubprocessEngine::SubprocessEngine(SubprocessOptions options, Reactors& reactors
     builder_ = std::make_unique<FunctionBuilder>(FunctionBuilder::Options{.state = options_.state, .home = options_.home, .env = options_.env, .env_pass = options_.env_pass,
                                                                                   .development = options_.development, .groups = groups_, .run_as = options_.run_as},
                                                          *finder_, reactors_, *spawner_);
+    if (!options_.state.empty()) static_cast<void>(make_private_folder(options_.state));  // who needs it says what is wrong
     if (!options_.home.empty()) {
         std::error_code ignored;
         fs::create_directories(options_.home, ignored);
@@ -420,7 +429,7 @@ Task<Outcome> SubprocessEngine::run(std::shared_ptr<const ProcessFunction> versi
         if (result.error().problem == ENOENT) finder_->forget(*function.run_with);
         co_return launch_failure(function, *prepared, result.error());
     }
-    const auto taken_down = recorder ? recorder->received(*result) : Result<void>();  // the outcome takes the output over
+    const auto taken_down = recorder ? recorder->received(*result, shown_errors(*result, *hider)) : Result<void>();  // the outcome takes the output over
     Outcome outcome;
     const auto judge = [&] {
         std::unique_lock<std::mutex> one;

@@ -1,6 +1,8 @@
 #include "berth/storage/sqlite_store.hpp"
 
+#include <fcntl.h>
 #include <sqlite3.h>
+#include <unistd.h>
 
 #include "berth/base/format.hpp"
 
@@ -134,6 +136,9 @@ SqliteStore::~SqliteStore() = default;
 
 Result<std::unique_ptr<SqliteStore>> SqliteStore::open(const std::filesystem::path& file) {
     BERTH_TRY(auto lock, StoreLock::take(file.string() + ".lock"));
+    // Made here for its mode, which the log files beside it take over. Before anything of this process has it open: closing the
+    // file would give up locks.
+    if (const int fd = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600); fd >= 0) ::close(fd);
     std::unique_ptr<SqliteStore> store(new SqliteStore(file, std::move(lock)));
     BERTH_TRY(auto connection, store->connect());
     store->give_back(std::move(connection));

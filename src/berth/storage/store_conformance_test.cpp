@@ -146,6 +146,18 @@ TEST(SqliteStore, BelongsToOneAtATime) {
     EXPECT_EQ(second.error().code(), Code::storage_locked);
 }
 
+TEST(SqliteStore, IsItsOwnersAlone) {
+    const testing::TempDir folder;
+    const auto store = SqliteStore::open(folder / "s.db").value();
+    ASSERT_TRUE(store->put(as_bytes("a"), as_bytes("1")));
+    int files = 0;
+    for (const auto& file : std::filesystem::directory_iterator(folder.path())) {
+        EXPECT_EQ(file.status().permissions(), std::filesystem::perms::owner_read | std::filesystem::perms::owner_write) << file.path();
+        ++files;
+    }
+    EXPECT_EQ(files, 4) << "the database, its log, the memory of that, the lock";
+}
+
 TEST(SqliteStore, WhatIsNoStoreIsRefused) {
     const testing::TempDir folder;
     folder.write("text.db", "this is a text file, longer than any header of a database would be, and then some more of it");
