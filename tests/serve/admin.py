@@ -407,6 +407,18 @@ def production_says_everything_that_keeps_it_from_starting():
 
 
 @case
+def flags_for_modules_are_taken_beside_programs_and_what_does_not_reach_those_is_said():
+    with tempfile.TemporaryDirectory(prefix="berth-mixed-") as folder:
+        (Path(folder) / "one.py").write_text("print('{\"success\":true,\"output\":1}')\n")
+        shutil.copy(hello, folder)
+        with serving(folder, "--port", "0", "--fuel", "100000000", "--allow", "time.now", "--limit", "output=1B") as server:
+            equal(post(server.url + "/api/functions/main", '{"name":"Ada"}')[0], 502)
+            equal(json.loads(post(server.url + "/api/functions/one", "{}")[1])["error"]["code"], "OUTPUT_TOO_LARGE")
+        said = [line.strip() for line in server.errors if "cannot hold" in line]
+        equal([line.split(", and ")[1] for line in said if line.startswith("one: ")], ["--allow time.now cannot hold for it", "the limit fuel of the command line cannot hold for it"])
+
+
+@case
 def other_peoples_clients_get_along_with_it():
     script = """
       const url = process.argv[1]; const http = require('http'); const agent = new http.Agent({keepAlive: true, maxSockets: 2});

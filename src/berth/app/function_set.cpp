@@ -6,6 +6,7 @@
 #include <map>
 #include <set>
 
+#include "berth/app/process_terms.hpp"
 #include "berth/base/format.hpp"
 #include "berth/base/hash.hpp"
 #include "berth/engine/component.hpp"
@@ -33,8 +34,12 @@ WasmFunctions::Served load_wasm(Application& application, DiscoveredFunction fou
     if (function->state == FunctionState::ready) {
         auto request = policy;
         request.limits.tighten(function->limits);
+        request.production = false;  // looked at below, and for all functions at once when a server starts
         auto program = application.load(function->entry, function->name, request, progress, &preset);
-        if (!program) {
+        const auto refused = policy.production && program ? application.production_problems(request, {.preset = !preset.empty()}) : std::vector<std::string>();
+        if (!refused.empty()) {
+            invalid("config_error", "production does not serve it: " + refused.front());
+        } else if (!program) {
             invalid(name(program.error().code()), program.error().full_message());
         } else if (!(*program)->is_command() && served.entry.empty()) {
             invalid("M008", format("it has no _start; name the export to call in {}", found.manifest.file.empty() ? "a manifest.yaml beside it, as entry: NAME" : found.manifest.file + ", as entry: NAME"));
@@ -196,6 +201,11 @@ Result<void> FunctionSet::scan(Progress& progress, Change* change, HalfWritten p
             if (request_.policy.deny_all) return &nothing;
             return choose_policy(request_.policy.written, {.world = "subprocess", .name = function, .digest = nullptr, .signer = {}});
         };
+        options.written = [this](std::string_view function) { return process_terms(request_.policy, function).written; };
+        options.env_over = process_terms(request_.policy, "").environment;
+        for (const auto& [name, value] : options.env_over) {
+            if (is_credential_name(name)) application_.log().redactor().add(name, value);
+        }
         options.development = request_.settings.development;
         options.show_output = options.show_output || request_.settings.development;
         options.logs = logs_.get();
@@ -218,11 +228,14 @@ void FunctionSet::take_wasm(std::vector<DiscoveredFunction> found, Progress& pro
     if (!wasm_.empty() && made_of == wasm_made_of_) return;
     std::vector<WasmFunctions::Served> served;
     std::string under_preset;
+    under_preset_.clear();
     for (auto& one : found) {
         std::string preset;
         served.push_back(load_wasm(application_, std::move(one), request_.policy, progress, preset, request_.settings.pooled));
         keep_good(served.back(), change);
-        if (!preset.empty()) under_preset += (under_preset.empty() ? "" : ", ") + served.back().function->name;
+        if (preset.empty()) continue;
+        under_preset += (under_preset.empty() ? "" : ", ") + served.back().function->name;
+        under_preset_.insert(served.back().function->name);
     }
     std::erase_if(good_, [&](const auto& each) { return std::none_of(served.begin(), served.end(), [&](const auto& one) { return one.function->name == each.first; }); });
     settle_mounts(served);
@@ -284,6 +297,7 @@ void FunctionSet::take_notices() {
         for (const auto& one : skipped_path_elements(path == environment.end() ? std::string_view() : path->second)) skipped += (skipped.empty() ? "" : ", ") + one;
         if (!skipped.empty()) notices_.push_back(format("PATH: {}: no runtime is looked for there, since it depends on where the host was started [W110]", skipped));
     }
+    for (const auto& [what, names] : not_for_programs()) notices_.push_back(format("{}: what is a program runs with the rights of its user, and {} cannot hold for it", names, what));
     for (auto* engine : engines()) {
         for (const auto& function : engine->list()) {
             for (const auto& problem : function->diagnostics) {
@@ -293,6 +307,56 @@ void FunctionSet::take_notices() {
             }
         }
     }
+}
+
+/// What of the request cannot hold for the programs, each with the names of those that it was given to.
+std::map<std::string, std::string> FunctionSet::not_for_programs(std::string_view only) const {
+    std::map<std::string, std::string> found;
+    if (!processes_) return found;
+    for (const auto& function : processes_->list()) {
+        if (!only.empty() && function->name != only) continue;
+        const auto terms = process_terms(request_.policy, function->name);
+        for (const auto* parts : {&terms.unenforced, &terms.unused}) {
+            for (const auto& what : *parts) {
+                auto& names = found[what];
+                names += (names.empty() ? "" : ", ") + function->name;
+            }
+        }
+    }
+    return found;
+}
+
+std::vector<std::string> FunctionSet::production_problems(std::string_view only) const {
+    const auto& request = request_.policy;
+    Application::Guests guests{.preset = false, .modules = false};
+    std::vector<std::string> problems, signatures;
+    const auto chosen = [&](const FunctionRef& function) { return only.empty() || function->name == only; };
+    for (const auto& function : wasm_.back()->list()) {
+        if (!chosen(function)) continue;
+        guests.modules = true;
+        guests.preset = guests.preset || under_preset_.contains(function->name);
+        for (const auto& problem : function->diagnostics) {
+            guests.preset = guests.preset || problem.number == name(Code::limit_unenforceable);  // nobody looked at what else it is under
+            if (problem.number == name(Code::signature_invalid)) signatures.push_back(format("{}: {} [{}]", function->name, problem.text, problem.number));
+        }
+    }
+    problems = application_.production_problems(request, guests);
+    problems.insert(problems.end(), signatures.begin(), signatures.end());
+    if (!processes_) return problems;
+    for (const auto& [what, names] : not_for_programs(only)) {
+        if (what == "--deny-all") continue;  // their secrets and their way back to the host are closed by it
+        problems.push_back(format("{} cannot be held by {}, which run{} with the rights of a user", what, names, names.contains(',') ? "" : "s"));
+    }
+    for (const auto limit : {Limit::memory, Limit::wall, Limit::output}) {
+        std::string names;
+        for (const auto& function : processes_->list()) {
+            if (!chosen(function) || function->state == FunctionState::invalid) continue;
+            if (!function->limits.bounds(limit) || process_terms(request, function->name).written.is_none(limit)) names += (names.empty() ? "" : ", ") + function->name;
+        }
+        if (names.empty()) continue;
+        problems.push_back(format("the limit {0} of {1} is none; production needs one: --limit {0}=VALUE, or limits.subprocess.{0} in berth.yaml{2}", name(limit), names, limit == Limit::memory ? ", or memory in a manifest" : ""));
+    }
+    return problems;
 }
 
 void FunctionSet::set_url(std::string url) {

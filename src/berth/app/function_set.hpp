@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -58,6 +59,9 @@ public:
     const Request& request() const noexcept { return request_; }
     /// The runtimes known now. Any thread.
     std::shared_ptr<const RuntimeRegistry> runtimes() const;
+    /// What keeps these functions, or one of them, from running in production: what the request lacks, limits that are `none`,
+    /// what nothing enforces, signatures that do not hold. Not while it rescans.
+    std::vector<std::string> production_problems(std::string_view only = {}) const;
     /// Presets used, functions that cannot be served: for people.
     const std::vector<std::string>& notices() const noexcept { return notices_; }
 
@@ -68,6 +72,7 @@ private:
     void take_wasm(std::vector<DiscoveredFunction> found, Progress& progress, Change* change);
     void keep_good(WasmFunctions::Served& served, Change* change);
     void take_notices();
+    std::map<std::string, std::string> not_for_programs(std::string_view only = {}) const;
     Result<void> look_at_runtimes(const TouchedFolders* touched);
 
     Application& application_;
@@ -78,6 +83,7 @@ private:
     mutable std::mutex mutex_;
     std::shared_ptr<const RuntimeRegistry> runtimes_;  // guarded by mutex_; with discovery and the engine
     std::vector<std::unique_ptr<Engine>> wasm_;  // the newest last; earlier ones have calls that still run
+    std::set<std::string, std::less<>> under_preset_;  // functions of the newest
     std::string wasm_made_of_;                   // names, files and times of the newest
     std::map<std::string, WasmFunctions::Served, std::less<>> good_;  // the last version of each that could be loaded
     std::unique_ptr<SubprocessEngine> processes_;

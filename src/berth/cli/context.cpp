@@ -99,7 +99,7 @@ Result<PolicyRequest> Context::policy_request() const {
     if (isolation == "pooled" && !serves) return fail(Code::usage, "--isolation pooled: here is one call, and it has an instance of its own; serve and dev keep instances between calls");
     PolicyRequest request;
     BERTH_TRY(const auto configured, configuration());
-    for (const auto* world : {"wasi", "bare"}) request.world_limits.emplace(world, configured.limits(world));
+    for (const auto* world : {"wasi", "bare", "component", "subprocess"}) request.world_limits.emplace(world, configured.limits(world));
     for (const auto& file : policy_files) {
         BERTH_TRY(auto policies, read_policies(file));
         std::move(policies.begin(), policies.end(), std::back_inserter(request.written));

@@ -45,7 +45,9 @@ struct SubprocessOptions {
     std::filesystem::path home;                  // HOME of functions when the host has none
     std::filesystem::path state;                 // where builds, prepared programs and copies of folders lie; empty: none of them
     std::filesystem::path record_folder;         // where the journal of each call is written, by its id; empty: not recorded
-    Limits defaults;                             // of the profile `subprocess`
+    Limits defaults;                             // of the profile `subprocess`: of what nobody wrote
+    /// What is written for a function elsewhere than in its manifest; the smallest bound holds. Called when a version is made.
+    std::function<Limits(std::string_view function)> written;
     MetricRegistry* metrics = nullptr;           // outlives the engine; null: nothing is counted
     FunctionLogs* logs = nullptr;                // outlives the engine; null: only the host's log
     bool show_output = false;                    // what a function wrote in messages of its failures
@@ -54,6 +56,7 @@ struct SubprocessOptions {
     bool resolve_shims = true;                   // scripts of version managers are asked for the interpreter behind them
     bool build_on_start = false;                 // also without development
     Pairs env;                                   // for every function; a manifest's own wins
+    Pairs env_over;                              // likewise, and wins over a manifest's
     std::vector<std::string> env_pass;           // host variables that every function gets
     std::vector<std::string> request_extras;     // of every function
     bool ok_for_failures = false;                // error_status of functions that do not say
@@ -70,6 +73,10 @@ struct SubprocessOptions {
     /// opens. Null: none, and the token opens all of the internal API.
     std::function<const Policy*(std::string_view function)> policy;
 };
+
+/// The bounds of calls of a program: the smallest of what its manifest says and of what is written elsewhere, the defaults for
+/// what nobody wrote, and never more than the engine takes.
+Limits process_limits(const Limits& defaults, const DiscoveredFunction& found, const Limits& written);
 
 /// Functions that are programs: one process a call, request on standard input, envelope on standard output, standard
 /// error into the log, the whole tree ended with the call.

@@ -24,6 +24,8 @@ namespace {
 constexpr std::uint64_t largest_automatic_copy = 16 << 20;
 constexpr std::string_view node_with_types = "22.18";
 constexpr std::size_t most_reasons = 10;
+constexpr std::uint64_t longest_call = 900'000'000'000;
+constexpr std::uint64_t largest_output = 256 << 20;
 
 constexpr auto by_name = [](const auto& version, const std::string& name) { return version->name < name; };
 
@@ -35,7 +37,7 @@ bool same_texts(const std::vector<Diagnostic>& a, const std::vector<Diagnostic>&
 bool same_settings(const ProcessFunction& a, const ProcessFunction& b) {
     const auto same_runtime = [](const RuntimeRef& one, const RuntimeRef& other) { return one == other || (one && other && *one == *other); };
     if (!same_runtime(a.run_with, b.run_with) || !same_runtime(a.found.runtime, b.found.runtime)) return false;
-    return a.directory == b.directory && a.state == b.state && same_texts(a.diagnostics, b.diagnostics) && a.secrets == b.secrets && a.run_entry == b.run_entry && a.env == b.env;
+    return a.directory == b.directory && a.state == b.state && same_texts(a.diagnostics, b.diagnostics) && a.secrets == b.secrets && a.run_entry == b.run_entry && a.env == b.env && a.limits == b.limits;
 }
 
 /// A mark of a file that changes when it is saved, without reading it.
@@ -66,11 +68,27 @@ std::vector<std::string> reasons_between(const ProcessFunction& old, const Proce
     if (old.secrets != made.secrets) reasons.emplace_back("secrets");
     if (old.directory != made.directory) reasons.emplace_back("folder");
     if (old.state != made.state) reasons.push_back(format("{}", name(made.state)));
-    if (reasons.empty()) reasons.emplace_back(old.env != made.env ? "environment" : "definition");
+    if (reasons.empty()) reasons.emplace_back(old.env != made.env ? "environment" : old.limits != made.limits ? "limits" : "definition");
     return reasons;
 }
 
 }  // namespace
+
+Limits process_limits(const Limits& defaults, const DiscoveredFunction& found, const Limits& elsewhere) {
+    const auto& manifest = found.manifest;
+    auto written = found.function.limits;
+    if (manifest.concurrency > 0) written.tighten(Limits().set(Limit::concurrency, manifest.concurrency).set(Limit::queue, manifest.concurrency_queue));
+    const auto wait = static_cast<std::uint64_t>(manifest.queue_timeout.count());
+    if (manifest.queue_timeout != FunctionManifest().queue_timeout) written.tighten(Limits().set(Limit::queue_wait, wait));
+    written.tighten(elsewhere);
+    auto limits = defaults;
+    if (!limits.bounds(Limit::wall)) limits.set(Limit::wall, 30'000'000'000);
+    limits.set(Limit::queue_wait, wait);
+    for (const auto& entry : limit_table) {
+        if (written.bounds(entry.limit) || written.is_none(entry.limit)) limits.set(entry.limit, written[entry.limit]);
+    }
+    return limits.tighten(Limits().set(Limit::wall, longest_call).set(Limit::output, largest_output));
+}
 
 /// The files directly in a root: every single-file function of it may read each of them, and one copy serves them all.
 struct SubprocessEngine::RootFiles {
@@ -177,21 +195,15 @@ std::shared_ptr<const ProcessFunction> SubprocessEngine::as_before(const Discove
 std::shared_ptr<const ProcessFunction> SubprocessEngine::make(DiscoveredFunction found, const Versions& known, Roots& roots) {
     auto made = std::make_shared<ProcessFunction>();
     static_cast<Function&>(*made) = found.function;
-    auto limits = options_.defaults;
-    for (std::size_t i = 0; i < limit_count; ++i) {
-        const auto limit = static_cast<Limit>(i);
-        if (found.function.limits.bounds(limit)) limits.set(limit, found.function.limits[limit]);
-    }
-    if (!limits.bounds(Limit::wall)) limits.set(Limit::wall, 30'000'000'000);
     const auto& manifest = found.manifest;
-    if (manifest.concurrency > 0) limits.set(Limit::concurrency, manifest.concurrency).set(Limit::queue, manifest.concurrency_queue);
-    limits.set(Limit::queue_wait, static_cast<std::uint64_t>(manifest.queue_timeout.count()));
-    made->limits = limits;
+    made->limits = process_limits(options_.defaults, found, options_.written ? options_.written(made->name) : Limits());
     made->env = options_.env;
-    for (const auto& [name, value] : manifest.env) {
+    const auto add = [&](const std::string& name, const std::string& value) {
         std::erase_if(made->env, [&](const auto& one) { return one.first == name; });
         made->env.emplace_back(name, value);
-    }
+    };
+    for (const auto& [name, value] : manifest.env) add(name, value);
+    for (const auto& [name, value] : options_.env_over) add(name, value);
     made->run_entry = found.entry;
     made->run_with = found.runtime;
     made->run_folder = found.function.directory;
