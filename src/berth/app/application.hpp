@@ -48,6 +48,7 @@ struct Folders {
 /// What was asked for on the command line or in configuration about what guests may do.
 struct PolicyRequest {
     std::vector<Policy> written;      // first match wins; empty: the world's preset, if it has one
+    std::map<std::string, std::string> sources;  // where they are written, each with a digest of what stands there
     std::vector<std::string> allow;   // CAP[=SCOPE]
     std::vector<std::string> mounts;  // NAME=DIR[:rw]
     std::vector<std::string> environment;  // NAME=VALUE

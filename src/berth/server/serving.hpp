@@ -39,6 +39,7 @@ struct Reconfigured {
     ServerSettings server;
     AuthSettings auth;
     ConfigChange change;
+    std::shared_ptr<const PolicyRequest> policies;  // what is written now, with who puts it in place; null: as it was
 };
 
 struct ServeOptions {
