@@ -410,6 +410,101 @@ def production_says_everything_that_keeps_it_from_starting():
     equal(text.count("error["), 1)
 
 
+asking = """(module (import "wasi_snapshot_preview1" "clock_time_get" (func $time (param i32 i64 i32) (result i32)))
+  (memory (export "memory") 1) (func (export "_start") (loop $l (br_if $l (i32.eqz (call $time (i32.const 0) (i64.const 0) (i32.const 8)))))))"""
+
+
+@case
+def a_reload_takes_policies_over_and_ends_what_calls_have_lost():
+    with tempfile.TemporaryDirectory(prefix="berth-policies-") as folder:
+        folder = Path(folder)
+        (folder / "f").mkdir()
+        (folder / "f/asking.wat").write_text(asking)
+        (folder / "f/one.py").write_text("print('{\"success\":true,\"output\":1}')\n")
+        policy = folder / "pol.yaml"
+        policy.write_text("policy: 1\nmatch: {world: wasi}\ngrants: {time.now: {}}\n")
+        with serving("f", *admin_here, "--policy", "pol.yaml", "--timeout", "10m", "--set", "limits.wasi.host_calls=none", "--set", "limits.wasi.fuel=none", cwd=folder) as server:
+            admin = admin_url(server)
+            outcome = []
+            caller = threading.Thread(target=lambda: outcome.append(post(server.url + "/api/functions/asking", "")[0]))
+            caller.start()
+            call = until(lambda: as_json(ask("GET", admin + "/admin/calls?status=running"))["calls"], "a running call")[0]["id"]
+            until(lambda: as_json(ask("POST", f"{admin}/admin/calls/{call}/revoke", b'{"capability":"net.fetch"}'))["held"] is False, "an answer by the guest's own grants")
+
+            def reload():
+                return as_json(ask("POST", admin + "/admin/reload", b""))
+
+            nothing = reload()
+            equal((nothing["functions"]["changed"], nothing["configuration"]["changed"]), ([], []))
+            for wrong in ("policy: 9\n", None):
+                policy.unlink() if wrong is None else policy.write_text(wrong)
+                assert ask("POST", admin + "/admin/reload", b"")[0] >= 400
+            equal(len(as_json(ask("GET", admin + "/admin/calls?status=running"))["calls"]), 1)
+            policy.write_text("- {policy: 1, match: {world: wasi}}\n- {policy: 1, match: {world: subprocess}, limits: {output: 1B}}\n")
+            answer = reload()
+            equal((sorted(answer["functions"]["changed"]), answer["configuration"]), (["asking", "one"], {"changed": ["--policy pol.yaml"], "needs_restart": []}))
+            caller.join(600)
+            equal(outcome, [200])
+            equal(post(server.url + "/api/functions/asking", "")[0], 200)
+            equal(json.loads(post(server.url + "/api/functions/one", "{}")[1])["error"]["code"], "OUTPUT_TOO_LARGE")
+            policy.write_text("policy: 1\nmatch: {world: wasi}\ntrust: nobody.json\n")
+            (folder / "nobody.json").write_text('{"keys": []}')
+            answer = reload()["functions"]
+            equal((answer["invalid"], answer["problems"]["asking"][0]["number"]), (["asking"], "signature_invalid"))
+            assert post(server.url + "/api/functions/asking", "")[0] >= 400
+            equal(post(server.url + "/api/functions/one", "{}")[0], 200)
+
+
+@case
+def policies_of_the_configuration_are_taken_over_and_production_keeps_its_rules():
+    with tempfile.TemporaryDirectory(prefix="berth-policies-") as folder:
+        folder = Path(folder)
+        shutil.copy(hello, folder)
+        config = folder / "berth.yaml"
+        written = "policies: [{policy: 1, match: {world: wasi}}]\n"
+        config.write_text(written)
+        with serving("main.wat", *admin_here, "--environment", "production", "--state-dir", str(folder / "state"), cwd=folder) as server:
+            admin = admin_url(server)
+            config.write_text("server: {compress: false}\n")
+            status, text, _ = ask("POST", admin + "/admin/reload", b"")
+            assert status >= 400 and b"preset" in text, text
+            config.write_text(written.replace("}}", "}, grants: {time.now: {}}}"))
+            equal(as_json(ask("POST", admin + "/admin/reload", b""))["configuration"], {"changed": ["policies"], "needs_restart": []})
+            equal(post(server.url + "/api/functions/main", '{"name":"Ada"}')[0], 200)
+
+
+@case
+def a_reload_says_why_a_function_is_invalid():
+    with tempfile.TemporaryDirectory(prefix="berth-invalid-") as folder:
+        folder = Path(folder)
+        shutil.copy(hello, folder / "hello.wat")
+        (folder / "one").mkdir()
+        (folder / "one/index.py").write_text("print('{\"success\":true,\"output\":1}')\n")
+        with serving(str(folder), *admin_here) as server:
+            admin = admin_url(server)
+            (folder / "hello.wat").write_text("(module (this is nothing")
+            (folder / "one/manifest.yaml").write_text("timeout: fast\n")
+            found = as_json(ask("POST", admin + "/admin/reload", b""))["functions"]
+            equal(sorted(found["invalid"]), ["hello", "one"])
+            assert "the one before goes on" in found["problems"]["hello"][0]["text"], found
+            assert "timeout" in found["problems"]["one"][0]["text"], found
+            equal([post(server.url + f"/api/functions/{name}", "{}")[0] for name in ("hello", "one")], [200, 200])
+        for part in ("hello is invalid", "one is invalid"):
+            assert any(part in line for line in server.errors), server.errors
+
+
+@case
+def flags_for_modules_are_taken_beside_programs_and_what_does_not_reach_those_is_said():
+    with tempfile.TemporaryDirectory(prefix="berth-mixed-") as folder:
+        (Path(folder) / "one.py").write_text("print('{\"success\":true,\"output\":1}')\n")
+        shutil.copy(hello, folder)
+        with serving(folder, "--port", "0", "--fuel", "100000000", "--allow", "time.now", "--limit", "output=1B") as server:
+            equal(post(server.url + "/api/functions/main", '{"name":"Ada"}')[0], 500)
+            equal(json.loads(post(server.url + "/api/functions/one", "{}")[1])["error"]["code"], "OUTPUT_TOO_LARGE")
+        said = [line.strip() for line in server.errors if "cannot hold" in line]
+        equal([line.split(", and ")[1] for line in said if line.startswith("one: ")], ["--allow time.now cannot hold for it", "the limit fuel of the command line cannot hold for it"])
+
+
 @case
 def other_peoples_clients_get_along_with_it():
     script = """

@@ -264,18 +264,29 @@ Result<KeyValueStore*> Application::store() {
     return store_.get();
 }
 
-std::vector<std::string> Application::production_problems(const PolicyRequest& request) const {
+std::vector<std::string> Application::production_problems(const PolicyRequest& request, Guests guests) const {
     std::vector<std::string> problems;
-    if (request.written.empty() && !request.deny_all) problems.emplace_back("a preset instead of written grants: give --policy FILE, or policies: in berth.yaml");
+    if (guests.preset && request.written.empty() && !request.deny_all) problems.emplace_back("a preset instead of written grants: give --policy FILE, or policies: in berth.yaml");
     const auto look_at = [&](const Limits& limits, std::string_view where) {
         if (const auto limit = first_unenforced(limits)) problems.push_back(format("the limit {} of {} cannot be enforced here", berth::name(*limit), where));
     };
-    look_at(request.limits, "the command line");
-    for (const auto& [world, limits] : request.world_limits) look_at(limits, format("limits.{}", world));
-    for (const auto& policy : request.written) look_at(policy.limits, policy.from);
-    Limits all = request.limits;
-    for (const auto& [world, limits] : request.world_limits) all.tighten(limits);
-    for (const auto& policy : request.written) all.tighten(policy.limits);
+    constexpr std::string_view programs = "subprocess";
+    const auto for_modules = [&](const Policy& policy) { return policy.match.world != programs; };
+    Limits all;
+    if (guests.modules) {
+        look_at(request.limits, "the command line");
+        all = request.limits;
+        for (const auto& [world, limits] : request.world_limits) {
+            if (world == programs) continue;
+            look_at(limits, format("limits.{}", world));
+            all.tighten(limits);
+        }
+        for (const auto& policy : request.written) {
+            if (!for_modules(policy)) continue;
+            look_at(policy.limits, policy.from);
+            all.tighten(policy.limits);
+        }
+    }
     for (const auto limit : {Limit::memory, Limit::wall, Limit::output}) {
         if (all.is_none(limit)) problems.push_back(format("the limit {} is none; production needs one", berth::name(limit)));
     }

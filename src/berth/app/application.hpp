@@ -49,6 +49,7 @@ struct Folders {
 /// What was asked for on the command line or in configuration about what guests may do.
 struct PolicyRequest {
     std::vector<Policy> written;      // first match wins; empty: the world's preset, if it has one
+    std::map<std::string, std::string> sources;  // where they are written, each with a digest of what stands there
     std::vector<std::string> allow;   // CAP[=SCOPE]
     std::vector<std::string> mounts;  // NAME=DIR[:rw]
     std::vector<std::string> environment;  // NAME=VALUE
@@ -114,9 +115,15 @@ public:
     /// `module`: what policies that ask for a digest or a signer are compared with.
     Result<SettledPolicy> settle(const PolicyRequest& request, World world, std::string_view name, const SignedModule& module = {}) const;
 
+    /// What a request is for: whether a preset applies to some of it, and whether there are modules in it.
+    struct Guests {
+        bool preset = true;
+        bool modules = true;
+    };
     /// Everything that keeps this request from running in production, a sentence each: presets, limits that are `none` or
     /// that nothing enforces, an engine with an advisory.
-    std::vector<std::string> production_problems(const PolicyRequest& request) const;
+    std::vector<std::string> production_problems(const PolicyRequest& request, Guests guests) const;
+    std::vector<std::string> production_problems(const PolicyRequest& request) const { return production_problems(request, Guests()); }
 
     /// Reads a module and makes it ready to be called as `name`.
     Result<std::shared_ptr<const WasmProgram>> load(const std::filesystem::path& file, std::string_view name, const PolicyRequest& request, Progress& progress, std::string* preset = nullptr);

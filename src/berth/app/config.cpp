@@ -118,7 +118,7 @@ const ConfigKey* find_key(std::string_view name) {
 
 /// `limits.wasi.fuel`
 std::optional<Limit> limit_key(std::string_view name) {
-    for (const std::string_view prefix : {"limits.wasi.", "limits.bare.", "limits.component."}) {
+    for (const std::string_view prefix : {"limits.wasi.", "limits.bare.", "limits.component.", "limits.subprocess."}) {
         if (name.starts_with(prefix)) return limit_named(name.substr(prefix.size()));
     }
     return std::nullopt;

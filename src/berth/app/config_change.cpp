@@ -8,8 +8,8 @@ namespace berth {
 namespace {
 
 /// Keys, and with a dot at the end groups of keys, that a running server takes over.
-constexpr std::array<std::string_view, 12> reloadable{"server.access_log", "server.trusted_proxies", "server.cors.", "server.compress", "server.rate", "server.burst",
-                                                      "server.rate_key",   "server.auth.",           "server.tls.",  "functions.auth",  "functions.admin_token", "functions.secrets_dir"};
+constexpr std::array<std::string_view, 13> reloadable{"server.access_log", "server.trusted_proxies", "server.cors.", "server.compress", "server.rate", "server.burst",
+                                                      "server.rate_key",   "server.auth.",           "server.tls.",  "functions.auth",  "functions.admin_token", "functions.secrets_dir", "policies"};
 
 bool is_reloadable(std::string_view key) {
     return std::any_of(reloadable.begin(), reloadable.end(), [&](std::string_view one) { return one.ends_with('.') ? key.starts_with(one) : key == one; });

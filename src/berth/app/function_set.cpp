@@ -6,8 +6,10 @@
 #include <map>
 #include <set>
 
+#include "berth/app/process_terms.hpp"
 #include "berth/base/format.hpp"
 #include "berth/base/hash.hpp"
+#include "berth/capability/policy_diff.hpp"
 #include "berth/engine/component.hpp"
 #include "berth/process/tree.hpp"
 #include "berth/runtime/discovery.hpp"
@@ -33,8 +35,13 @@ WasmFunctions::Served load_wasm(Application& application, DiscoveredFunction fou
     if (function->state == FunctionState::ready) {
         auto request = policy;
         request.limits.tighten(function->limits);
+        request.production = false;  // looked at below, and for all functions at once when a server starts
         auto program = application.load(function->entry, function->name, request, progress, &preset);
-        if (!program) {
+        const auto refused = policy.production && program ? application.production_problems(request, {.preset = !preset.empty()}) : std::vector<std::string>();
+        if (program) function->world = name((*program)->world_kind());
+        if (!refused.empty()) {
+            invalid("config_error", "production does not serve it: " + refused.front());
+        } else if (!program) {
             invalid(name(program.error().code()), program.error().full_message());
         } else if (!(*program)->is_command() && served.entry.empty()) {
             invalid("M008", format("it has no _start; name the export to call in {}", found.manifest.file.empty() ? "a manifest.yaml beside it, as entry: NAME" : found.manifest.file + ", as entry: NAME"));
@@ -52,7 +59,6 @@ WasmFunctions::Served load_wasm(Application& application, DiscoveredFunction fou
             if (const auto& folder = application.options().record_folder; !folder.empty()) {
                 if (const auto kept = keep_module(folder, function->entry, (*program)->digest()); !kept) invalid(name(kept.error().code()), kept.error().full_message());
             }
-            function->world = name((*program)->world_kind());
             if ((*program)->component() != nullptr) {
                 function->engine = EngineKind::component;
                 if ((*program)->component()->handles_http()) {
@@ -88,6 +94,26 @@ void settle_mounts(std::vector<WasmFunctions::Served>& served) {
     }
 }
 
+/// What other policies mean for functions whose modules are the same, and what calls of versions before have lost.
+void compare_terms(const std::map<std::string, WasmFunctions::Served, std::less<>>& before, const std::vector<WasmFunctions::Served>& now, FunctionSet::Change& change) {
+    static const Policy nothing;
+    for (const auto& one : now) {
+        const auto& name = one.function->name;
+        const auto old = before.find(name);
+        if (old == before.end()) continue;
+        const auto& had = *old->second.program;
+        const auto& old_policy = had.policy() ? *had.policy() : nothing;
+        const auto* policy = one.program ? one.program->policy() : nullptr;
+        auto lost = lost_grants(old_policy, policy);
+        const auto record = [](const Policy& policy) { return policy_record(policy, Missing::deny_at_call); };
+        const bool same = one.program && had.limits() == one.program->limits() && record(old_policy) == record(policy ? *policy : nothing) && lost.empty();
+        if (!lost.empty()) change.lost[name] = std::move(lost);
+        if (same || !one.program || old->second.function->version != one.function->version) continue;
+        change.changed.push_back(name);
+        change.reasons[name] = {"policy"};
+    }
+}
+
 }  // namespace
 
 FunctionSet::FunctionSet(Application& application, Request request, Reactors& reactors)
@@ -116,13 +142,13 @@ Result<void> FunctionSet::look_at_runtimes(const TouchedFolders* touched) {
 
 Result<std::unique_ptr<FunctionSet>> FunctionSet::find(Application& application, Request request, Reactors& reactors, Progress& progress) {
     std::unique_ptr<FunctionSet> set(new FunctionSet(application, std::move(request), reactors));
-    BERTH_TRYV(set->scan(progress, nullptr, HalfWritten::take, nullptr));
+    BERTH_TRYV(set->scan(progress, nullptr, HalfWritten::take, nullptr, nullptr));
     return set;
 }
 
-Result<FunctionSet::Change> FunctionSet::rescan(Progress& progress, HalfWritten patience, const TouchedFolders* touched) {
+Result<FunctionSet::Change> FunctionSet::rescan(Progress& progress, HalfWritten patience, const TouchedFolders* touched, const PolicyRequest* policies) {
     Change change;
-    BERTH_TRYV(scan(progress, &change, patience, touched));
+    BERTH_TRYV(scan(progress, &change, patience, touched, policies));
     if (change.half_written) return change;
     for (auto* engine : engines()) change.count += engine->list().size();
     return change;
@@ -149,7 +175,24 @@ bool FunctionSet::half_written(const Discovery& discovery) const {
     });
 }
 
-Result<void> FunctionSet::scan(Progress& progress, Change* change, HalfWritten patience, const TouchedFolders* touched) {
+/// Puts other policies in place, all or nothing; whether they are other ones.
+Result<bool> FunctionSet::take_policies(const PolicyRequest& policies) {
+    auto& request = request_.policy;
+    if (policies.sources == request.sources) return false;
+    auto before = request;
+    request.written = policies.written;
+    request.sources = policies.sources;
+    if (request.production) {
+        if (auto refused = refuse_in_production(production_problems()); !refused) {
+            request = std::move(before);
+            return fail(std::move(refused.error()));
+        }
+    }
+    if (processes_) processes_->policies_changed();
+    return true;
+}
+
+Result<void> FunctionSet::scan(Progress& progress, Change* change, HalfWritten patience, const TouchedFolders* touched, const PolicyRequest* policies) {
     std::vector<std::filesystem::path> paths;
     notices_.clear();
     std::error_code ignored;
@@ -163,6 +206,7 @@ Result<void> FunctionSet::scan(Progress& progress, Change* change, HalfWritten p
         change->half_written = true;
         return {};
     }
+    if (policies != nullptr) BERTH_TRYV(take_policies(*policies));
     notices_.insert(notices_.end(), discovery.warnings.begin(), discovery.warnings.end());
     if (application_.log().enabled(LogLevel::debug)) {
         for (const auto& folder : discovery.ignored) application_.log().write(LogLevel::debug, "functions", format("{} is no function: it has neither an entry file nor a manifest", folder.string()));
@@ -183,19 +227,26 @@ Result<void> FunctionSet::scan(Progress& progress, Change* change, HalfWritten p
             add(change->removed, programs_change.removed);
             add(change->invalid, programs_change.invalid);
             change->reasons.merge(programs_change.reasons);
+            change->lost.merge(programs_change.lost);
+            change->problems.merge(programs_change.problems);
         }
     } else if (!programs.empty() || request_.settings.development) {
         adopt_orphans();  // so that what leaves a function's process tree is found and ended
         auto options = request_.settings.process;
-        options.policy = [this](std::string_view function) -> const Policy* {
-            static const Policy nothing = [] {
-                Policy made;
-                made.from = "--deny-all";
-                return made;
-            }();
-            if (request_.policy.deny_all) return &nothing;
-            return choose_policy(request_.policy.written, {.world = "subprocess", .name = function, .digest = nullptr, .signer = {}});
+        options.policy = [this](std::string_view function) -> std::shared_ptr<const Policy> {
+            if (request_.policy.deny_all) {
+                Policy nothing;
+                nothing.from = "--deny-all";
+                return std::make_shared<const Policy>(std::move(nothing));
+            }
+            const auto* policy = process_terms(request_.policy, function).policy;
+            return policy == nullptr ? nullptr : std::make_shared<const Policy>(*policy);
         };
+        options.written = [this](std::string_view function) { return process_terms(request_.policy, function).written; };
+        options.env_over = process_terms(request_.policy, "").environment;
+        for (const auto& [name, value] : options.env_over) {
+            if (is_credential_name(name)) application_.log().redactor().add(name, value);
+        }
         options.development = request_.settings.development;
         options.show_output = options.show_output || request_.settings.development;
         options.logs = logs_.get();
@@ -215,15 +266,18 @@ void FunctionSet::take_wasm(std::vector<DiscoveredFunction> found, Progress& pro
                           std::filesystem::last_write_time(one.function.entry, gone).time_since_epoch().count());
         if (!one.manifest.file.empty()) made_of += format("{}\n", std::filesystem::last_write_time(one.manifest.file, gone).time_since_epoch().count());
     }
-    if (!wasm_.empty() && made_of == wasm_made_of_) return;
+    const bool same_policies = wasm_policies_ == request_.policy.sources;
+    if (!wasm_.empty() && made_of == wasm_made_of_ && same_policies) return;
+    const auto before_these = good_;
     std::vector<WasmFunctions::Served> served;
     std::string under_preset;
     for (auto& one : found) {
         std::string preset;
         served.push_back(load_wasm(application_, std::move(one), request_.policy, progress, preset, request_.settings.pooled));
-        keep_good(served.back(), change);
+        keep_good(served.back(), change, same_policies);
         if (!preset.empty()) under_preset += (under_preset.empty() ? "" : ", ") + served.back().function->name;
     }
+    if (change && !same_policies) compare_terms(before_these, served, *change);
     std::erase_if(good_, [&](const auto& each) { return std::none_of(served.begin(), served.end(), [&](const auto& one) { return one.function->name == each.first; }); });
     settle_mounts(served);
     if (!under_preset.empty()) notices_.push_back(format("preset wasi applies to {}; berth policy explain FILE shows what it grants", under_preset));
@@ -255,17 +309,23 @@ void FunctionSet::take_wasm(std::vector<DiscoveredFunction> found, Progress& pro
         }
     }
     wasm_made_of_ = std::move(made_of);
+    wasm_policies_ = request_.policy.sources;
     wasm_.push_back(std::move(engine));
 }
 
 /// A new version that cannot be loaded does not take the place of one that could.
-void FunctionSet::keep_good(WasmFunctions::Served& served, Change* change) {
+void FunctionSet::keep_good(WasmFunctions::Served& served, Change* change, bool same_policies) {
     if (served.function->state == FunctionState::ready) {
         good_[served.function->name] = served;
         return;
     }
     const auto good = good_.find(served.function->name);
     if (change == nullptr || good == good_.end() || served.function->state != FunctionState::invalid) return;
+    if (!same_policies) {
+        good_.erase(good);  // it was made under more than it may have now
+        change->invalid.push_back(served.function->name);
+        return;
+    }
     auto kept = std::make_shared<Function>(*good->second.function);
     for (const auto& problem : served.function->diagnostics) {
         kept->diagnostics.push_back({"W016", problem.place, format("the new version cannot be used, the one before goes on: {}{}", problem.text, problem.number.empty() ? "" : format(" [{}]", problem.number))});
@@ -284,6 +344,7 @@ void FunctionSet::take_notices() {
         for (const auto& one : skipped_path_elements(path == environment.end() ? std::string_view() : path->second)) skipped += (skipped.empty() ? "" : ", ") + one;
         if (!skipped.empty()) notices_.push_back(format("PATH: {}: no runtime is looked for there, since it depends on where the host was started [W110]", skipped));
     }
+    for (const auto& [what, names] : not_for_programs()) notices_.push_back(format("{}: what is a program runs with the rights of its user, and {} cannot hold for it", names, what));
     for (auto* engine : engines()) {
         for (const auto& function : engine->list()) {
             for (const auto& problem : function->diagnostics) {
@@ -293,6 +354,58 @@ void FunctionSet::take_notices() {
             }
         }
     }
+}
+
+/// What of the request cannot hold for the programs, each with the names of those that it was given to.
+std::map<std::string, std::string> FunctionSet::not_for_programs(std::string_view only) const {
+    std::map<std::string, std::string> found;
+    if (!processes_) return found;
+    for (const auto& function : processes_->list()) {
+        if (!only.empty() && function->name != only) continue;
+        const auto terms = process_terms(request_.policy, function->name);
+        for (const auto* parts : {&terms.unenforced, &terms.unused}) {
+            for (const auto& what : *parts) {
+                auto& names = found[what];
+                names += (names.empty() ? "" : ", ") + function->name;
+            }
+        }
+    }
+    return found;
+}
+
+std::vector<std::string> FunctionSet::production_problems(std::string_view only) const {
+    const auto& request = request_.policy;
+    Application::Guests guests{.preset = false, .modules = false};
+    std::vector<std::string> problems, signatures;
+    const auto chosen = [&](const FunctionRef& function) { return only.empty() || function->name == only; };
+    for (const auto& function : wasm_.back()->list()) {
+        if (!chosen(function)) continue;
+        guests.modules = true;
+        guests.preset = guests.preset || (!function->world.empty() && function->world != "bare");
+        for (const auto& problem : function->diagnostics) {
+            guests.preset = guests.preset || problem.number == name(Code::limit_unenforceable);  // nobody looked at what else it is under
+            if (problem.number == name(Code::signature_invalid)) signatures.push_back(format("{}: {} [{}]", function->name, problem.text, problem.number));
+        }
+    }
+    problems = application_.production_problems(request, guests);
+    problems.insert(problems.end(), signatures.begin(), signatures.end());
+    if (!processes_) return problems;
+    for (const auto& [what, names] : not_for_programs(only)) {
+        if (what == "--deny-all") continue;  // their secrets and their way back to the host are closed by it
+        problems.push_back(format("{} cannot be held by {}, which run{} with the rights of a user", what, names, names.contains(',') ? "" : "s"));
+    }
+    for (const auto limit : {Limit::memory, Limit::wall, Limit::output}) {
+        std::string names;
+        for (const auto& function : processes_->list()) {
+            if (!chosen(function) || function->state == FunctionState::invalid) continue;
+            auto written = function->manifest ? function->manifest->limits : Limits();
+            written.tighten(process_terms(request, function->name).written);
+            if (written.is_none(limit) || (!written.bounds(limit) && !request_.settings.process.defaults.bounds(limit))) names += (names.empty() ? "" : ", ") + function->name;
+        }
+        if (names.empty()) continue;
+        problems.push_back(format("the limit {0} of {1} is none; production needs one: --limit {0}=VALUE, or limits.subprocess.{0} in berth.yaml{2}", name(limit), names, limit == Limit::memory ? ", or memory in a manifest" : ""));
+    }
+    return problems;
 }
 
 void FunctionSet::set_url(std::string url) {

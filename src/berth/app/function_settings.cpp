@@ -315,8 +315,14 @@ Result<FunctionSettings> FunctionSettings::from(const Config& config, Applicatio
     process.defaults.set(Limit::wall, static_cast<std::uint64_t>(timeout.count())).set(Limit::input, max_input).set(Limit::output, max_output);
     // Without a bound of its own a function has all the places there are.
     if (settings.max_concurrency > 0) process.defaults.set(Limit::concurrency, settings.max_concurrency);
-    const Limits written[] = {config.limits("subprocess")};
-    process.defaults = effective_limits(process.defaults, written);
+    process.defaults.set(Limit::queue, settings.queue_depth);
+    const auto written = config.limits("subprocess");
+    for (const auto& entry : limit_table) {
+        if (!written.bounds(entry.limit) || !process_limit_enforcement(entry.limit).empty()) continue;
+        const auto key = format("limits.subprocess.{}", entry.name);
+        Error error(Code::limit_unenforceable, format("{}: {}: nothing holds functions that are programs to the limit {}", config.all(key).front().source, key, entry.name));
+        return fail(std::move(error.set_fix("leave it out; berth limits --function NAME shows what is enforced and how")));
+    }
     process.metrics = &application.metrics();
     return settings;
 }

@@ -161,7 +161,7 @@ TEST_F(KeptComponents, AreEqualByteForByteWhereTheyAreDeterministic) {
             ASSERT_FALSE(outcome.error) << outcome.error->full_message();
         }
     }
-    for (const auto* name : {"1", "2", "3"}) EXPECT_EQ(*read_file(file(std::string("x/") + name)), *read_file(file(std::string("y/") + name))) << name;
+    for (const auto* name : {"1", "2", "3"}) EXPECT_EQ(*read_file(file(std::string("x/") + name), 1 << 20), *read_file(file(std::string("y/") + name), 1 << 20)) << name;
 }
 
 TEST_F(KeptComponents, RecordedCallsReplayWithThoseBeforeThem) {
@@ -176,7 +176,7 @@ TEST_F(KeptComponents, RecordedCallsReplayWithThoseBeforeThem) {
         const auto earlier = EarlierCalls::find(last, file(names[i]));
         ASSERT_TRUE(earlier) << earlier.error().full_message();
         EXPECT_EQ(earlier->count(), i);
-        use(std::move(*application_->load_for_replay(*read_file(guest_), last.open(), no_progress())));
+        use(std::move(*application_->load_for_replay(*read_file(guest_, 1 << 20), last.open(), no_progress())));
         const auto again = open();
         Outcome outcome;
         for (std::size_t j = 0; j <= earlier->count(); ++j) {

@@ -154,4 +154,27 @@ std::vector<PolicyChange> compare_policies(const std::vector<Policy>& before, co
     return changes;
 }
 
+std::vector<Capability> lost_grants(const Policy& before, const Policy* now) {
+    std::vector<Capability> lost;
+    const auto same_mount = [&](const Mount& mount) {
+        return std::any_of(now->mounts.begin(), now->mounts.end(), [&](const Mount& one) { return one.name == mount.name && one.host_path == mount.host_path && (one.writable || !mount.writable); });
+    };
+    const bool same_mounts = now != nullptr && std::all_of(before.mounts.begin(), before.mounts.end(), same_mount);
+    for (const auto& [capability, grant] : before.grants) {
+        const auto kind = row(capability).scope;
+        const auto is_kept = [&, capability = capability, &had = grant.scope] {
+            if (now == nullptr || (kind == ScopeKind::paths && !same_mounts)) return false;
+            const auto found = now->grants.find(capability);
+            if (found == now->grants.end()) return false;
+            const auto& has = found->second.scope;
+            if ((had.allow_private && !has.allow_private) || had.redirects > has.redirects) return false;
+            return kind == ScopeKind::none || std::all_of(had.patterns.begin(), had.patterns.end(), [&](const auto& inner) {
+                       return std::any_of(has.patterns.begin(), has.patterns.end(), [&](const auto& outer) { return pattern_covers(kind, outer, inner); });
+                   });
+        };
+        if (!is_kept()) lost.push_back(capability);
+    }
+    return lost;
+}
+
 }  // namespace berth

@@ -19,6 +19,10 @@ struct PolicyChange {
 /// pattern counts as covered only where that is certain, so what is listed as widening may be none, and never the other way.
 std::vector<PolicyChange> compare_policies(const std::vector<Policy>& before, const std::vector<Policy>& after);
 
+/// The capabilities of which `now` may allow less than `before`: what a call that was given `before` must not go on with. A null
+/// `now` allows nothing.
+std::vector<Capability> lost_grants(const Policy& before, const Policy* now);
+
 /// Whether everything that `inner` matches is surely matched by `outer`.
 bool pattern_covers(ScopeKind kind, std::string_view outer, std::string_view inner) noexcept;
 

@@ -55,5 +55,25 @@ TEST(PolicyDiff, CoveringIsNeverClaimedWithoutBeingCertain) {
     EXPECT_FALSE(pattern_covers(ScopeKind::hosts, "*.example.com", "*.com"));
 }
 
+TEST(LostGrantsTest, WhatTheNewPolicyMayNotCoverIsLost) {
+    Policy before, now;
+    before.grants[Capability::time_now] = {};
+    before.grants[Capability::fs_read].scope.patterns = {"data/a/**"};
+    before.grants[Capability::net_fetch].scope = {.patterns = {"https://a.example"}, .allow_private = true};
+    EXPECT_EQ(lost_grants(before, &before), std::vector<Capability>());
+    EXPECT_EQ(lost_grants(before, nullptr).size(), 3u);
+    now = before;
+    now.grants[Capability::random_number] = {};
+    now.grants[Capability::fs_read].scope.patterns = {"data/**"};
+    EXPECT_EQ(lost_grants(before, &now), std::vector<Capability>());
+    now.grants[Capability::net_fetch].scope.allow_private = false;
+    now.grants[Capability::fs_read].scope.patterns = {"data/b/**"};
+    now.grants.erase(Capability::time_now);
+    EXPECT_EQ(lost_grants(before, &now).size(), 3u);
+    now = before;
+    before.mounts.push_back({.name = "data", .host_path = "/srv/data"});
+    EXPECT_EQ(lost_grants(before, &now), std::vector<Capability>{Capability::fs_read});
+}
+
 }  // namespace
 }  // namespace berth

@@ -3,6 +3,7 @@
 #include <ctime>
 
 #include "berth/base/format.hpp"
+#include "berth/base/hash.hpp"
 #include "berth/base/units.hpp"
 #include "berth/base/utf8.hpp"
 #include "berth/capability/policy_file.hpp"
@@ -95,16 +96,54 @@ Result<Config> Context::read_configuration() const {
     return Config::load(input);
 }
 
+namespace {
+
+/// Everything that a node of YAML says.
+void add_text(const YamlNode& node, std::string& text) {
+    text += format("{}:{}:{}:{}:{}\n", static_cast<int>(node.kind), node.text.size(), node.text, node.items.size(), node.members.size());
+    for (const auto& item : node.items) add_text(item, text);
+    for (const auto& [key, value] : node.members) {
+        add_text(key, text);
+        add_text(value, text);
+    }
+}
+
+/// A digest of where policies stand and of the trusted signers that they name.
+std::string digest_of(std::string_view text, std::span<const Policy> policies) {
+    Sha256 hash;
+    hash.update(as_bytes(text));
+    for (const auto& policy : policies) {
+        if (policy.trust.empty()) continue;
+        const auto trusted = read_file(policy.trust);
+        hash.update(as_bytes(policy.trust));
+        if (trusted) hash.update(*trusted);
+    }
+    return to_hex(hash.finish());
+}
+
+}  // namespace
+
 Result<PolicyRequest> Context::policy_request() const {
+    BERTH_TRY(const auto configured, configuration());
+    return policy_request(configured);
+}
+
+Result<PolicyRequest> Context::policy_request(const Config& configured) const {
     if (isolation == "pooled" && !serves) return fail(Code::usage, "--isolation pooled: here is one call, and it has an instance of its own; serve and dev keep instances between calls");
     PolicyRequest request;
-    BERTH_TRY(const auto configured, configuration());
-    for (const auto* world : {"wasi", "bare"}) request.world_limits.emplace(world, configured.limits(world));
+    for (const auto* world : {"wasi", "bare", "component", "subprocess"}) request.world_limits.emplace(world, configured.limits(world));
     for (const auto& file : policy_files) {
-        BERTH_TRY(auto policies, read_policies(file));
+        BERTH_TRY(const auto bytes, read_file(file) | note([&] { return "reading the policy " + file; }));
+        BERTH_TRY(auto policies, parse_policies(as_text(bytes), file));
+        request.sources[format("--policy {}", file)] = digest_of(as_text(bytes), policies);
         std::move(policies.begin(), policies.end(), std::back_inserter(request.written));
     }
-    if (policy_files.empty()) request.written = configured.policies();
+    if (policy_files.empty()) {
+        request.written = configured.policies();
+        std::string text;
+        if (const auto* section = configured.section("policies")) add_text(section->node, text);
+        request.sources["policies"] = digest_of(text, request.written);
+    }
     request.allow = allow;
     request.mounts = mounts;
     request.environment = environment;

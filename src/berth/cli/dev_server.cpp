@@ -85,6 +85,8 @@ std::function<Result<Reconfigured>()> reconfigure(const Context& context, Applic
         BERTH_TRY(read.server, ServerSettings::from(now, default_admin));
         BERTH_TRY(auto functions, FunctionSettings::from(now, application));
         read.auth = std::move(functions.auth);
+        BERTH_TRY(auto policies, context.policy_request(now));
+        read.policies = std::make_shared<const PolicyRequest>(std::move(policies));
         read.change = config_change(before, now);
         return read;
     };

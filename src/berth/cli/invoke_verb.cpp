@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "berth/app/function_set.hpp"
+#include "berth/app/process_terms.hpp"
 #include "berth/async/reactor.hpp"
 #include "berth/async/sync_wait.hpp"
 #include "berth/base/format.hpp"
@@ -82,6 +83,8 @@ Result<int> run(Context& context, const Arguments& arguments) {
     functions->set_url("");  // nothing listens: functions get no way back
     Runtime runtime({.clock = application->clock(), .metrics = application->metrics(), .reactors = reactors.get()}, functions->engines());
     const auto function = runtime.find(arguments.name);
+    if (request.production && function != nullptr) BERTH_TRYV(refuse_in_production(functions->production_problems(arguments.name)));
+    if (function != nullptr && function->engine == EngineKind::subprocess) BERTH_TRYV(refuse_for_program(process_terms(request, arguments.name), arguments.name));
     Bytes module;
     if (function != nullptr && function->engine == EngineKind::wasm) {
         if (mode.replay != nullptr) {

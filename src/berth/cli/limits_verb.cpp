@@ -1,9 +1,9 @@
 #include <algorithm>
 
 #include "berth/app/function_settings.hpp"
+#include "berth/app/process_terms.hpp"
 #include "berth/base/format.hpp"
 #include "berth/base/json.hpp"
-#include "berth/base/processors.hpp"
 #include "berth/base/utf8.hpp"
 #include "berth/cli/verbs.hpp"
 #include "berth/engine/module.hpp"
@@ -87,10 +87,11 @@ Result<int> run(Context& context, const Arguments& arguments) {
         name = found.function.name;
         manifest = found.function.limits;
         if (found.function.engine == EngineKind::subprocess) {
-            const Limits written[] = {manifest, configured.limits("subprocess")};
-            request.world_limits.insert_or_assign("subprocess", configured.limits("subprocess"));
-            const auto limits = effective_limits(default_limits("subprocess", usable_processors()), written);
-            print(context.console, "subprocess", limits, [&](Limit limit) { return source_of(limit, limits[limit], request, manifest, nullptr, "subprocess"); }, process_limit_enforcement);
+            auto terms = process_terms(request, name);
+            terms.unused.clear();  // what is no limit
+            BERTH_TRYV(refuse_for_program(terms, name));
+            const auto limits = process_limits(settings.process.defaults, found, terms.written);
+            print(context.console, "subprocess", limits, [&](Limit limit) { return source_of(limit, limits[limit], request, manifest, terms.policy, "subprocess"); }, process_limit_enforcement);
             return 0;
         }
         BERTH_TRY(world, world_of(found.function.entry, largest_module(request)));

@@ -95,11 +95,9 @@ Result<int> run(Context& context, const Arguments& arguments) {
     BERTH_TRY(options.functions, FunctionSettings::from(configured, *application));
     console.notice(format("environment {}", configured.value("environment")));
     if (options.policy.production) {
-        auto problems = application->production_problems(options.policy);
-        const auto of_server = options.server.production_problems(options.functions.auth.has_administrator());
-        problems.insert(problems.end(), of_server.begin(), of_server.end());
+        auto& problems = options.production_problems;
+        problems = options.server.production_problems(options.functions.auth.has_administrator());
         if (options.functions.records_in_memory_written) problems.emplace_back("functions.records: memory: asynchronous calls that were accepted would be lost with it");
-        BERTH_TRYV(refuse_in_production(problems));
     }
     options.reconfigure = reconfigure(context, *application);
     BERTH_TRY(const auto serving, Serving::start(*application, std::move(options), console.progress()));

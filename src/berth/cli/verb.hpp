@@ -47,6 +47,7 @@ struct Context {
     /// The flags as the application takes them, policies and limits of the configuration included. Reads policy files; usage
     /// and config errors name the flag.
     Result<PolicyRequest> policy_request() const;
+    Result<PolicyRequest> policy_request(const Config& configured) const;
     Result<ApplicationOptions> application_options() const;
     /// How the call runs, as the flags say: deterministic, recorded. Fails with usage when they contradict each other.
     Result<CallMode> call_mode() const;

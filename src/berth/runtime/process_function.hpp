@@ -13,9 +13,12 @@
 
 namespace berth {
 
+struct Policy;
+
 /// One version of a subprocess function, with all that its calls need. Immutable once it is listed.
 struct ProcessFunction final : Function {
     DiscoveredFunction found;               // as it lies on disk
+    std::shared_ptr<const Policy> policy;   // null: none is written for it. With its calls
     std::string run_entry;                  // what is started, relative to the folder: the source or the build's output
     RuntimeRef run_with;                    // how it is started
     std::string version_choice;             // where a version manager's choice for it lies (RuntimeFinder::choice)

@@ -79,6 +79,7 @@ Runtime::Series& Runtime::series(const Function& called) {
         own.running = called.limits[Limit::concurrency];
         if (called.limits.bounds(Limit::queue)) own.waiting = called.limits[Limit::queue];
     }
+    if (called.limits[Limit::queue] < bounds_[static_cast<std::size_t>(called.engine)].waiting) own.waiting = called.limits[Limit::queue];
     if (called.limits.bounds(Limit::queue_wait)) own.wait = std::chrono::nanoseconds(called.limits[Limit::queue_wait]);
     auto& slot = series_[function];
     if (slot && slot->own == own) return *slot;

@@ -360,7 +360,7 @@ Task<Outcome> SubprocessEngine::run(std::shared_ptr<const ProcessFunction> versi
                             if (std::string original; !parse_log_level(entry.level)) entry.level = function_log_level(entry.level, original);
                             note(*version, id, request_id, "function", std::move(entry), trail.get());
                         }};
-        if (options_.policy) grant.policy = options_.policy(function.name);
+        grant.policy = function.policy.get();
         auto issued = tokens_->issue(std::move(grant));
         if (!issued) co_return failed(std::move(issued.error()));
         token = std::move(*issued);

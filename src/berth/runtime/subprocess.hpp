@@ -16,6 +16,7 @@
 #include "berth/async/reactor.hpp"
 #include "berth/async/task_scope.hpp"
 #include "berth/base/clock.hpp"
+#include "berth/capability/capability.hpp"
 #include "berth/process/run_process.hpp"
 #include "berth/process/spawner.hpp"
 #include "berth/runtime/call_tokens.hpp"
@@ -45,7 +46,9 @@ struct SubprocessOptions {
     std::filesystem::path home;                  // HOME of functions when the host has none
     std::filesystem::path state;                 // where builds, prepared programs and copies of folders lie; empty: none of them
     std::filesystem::path record_folder;         // where the journal of each call is written, by its id; empty: not recorded
-    Limits defaults;                             // of the profile `subprocess`
+    Limits defaults;                             // of the profile `subprocess`: of what nobody wrote
+    /// What is written for a function elsewhere than in its manifest; the smallest bound holds. Called when a version is made.
+    std::function<Limits(std::string_view function)> written;
     MetricRegistry* metrics = nullptr;           // outlives the engine; null: nothing is counted
     FunctionLogs* logs = nullptr;                // outlives the engine; null: only the host's log
     bool show_output = false;                    // what a function wrote in messages of its failures
@@ -54,6 +57,7 @@ struct SubprocessOptions {
     bool resolve_shims = true;                   // scripts of version managers are asked for the interpreter behind them
     bool build_on_start = false;                 // also without development
     Pairs env;                                   // for every function; a manifest's own wins
+    Pairs env_over;                              // likewise, and wins over a manifest's
     std::vector<std::string> env_pass;           // host variables that every function gets
     std::vector<std::string> request_extras;     // of every function
     bool ok_for_failures = false;                // error_status of functions that do not say
@@ -66,10 +70,14 @@ struct SubprocessOptions {
     std::function<std::optional<std::string>(std::string_view name)> secret;
     /// Which secrets a function may have; a list with "*" is all.
     std::map<std::string, std::vector<std::string>, std::less<>> secrets_allow;
-    /// The written policy of a function, which outlives the engine: it may give secrets as well, and says what the token of a call
-    /// opens. Null: none, and the token opens all of the internal API.
-    std::function<const Policy*(std::string_view function)> policy;
+    /// The written policy of a function, asked for when a version is made and shared with its calls: it may give secrets as well,
+    /// and says what the token of a call opens. Null: none, and the token opens all of the internal API.
+    std::function<std::shared_ptr<const Policy>(std::string_view function)> policy;
 };
+
+/// The bounds of calls of a program: the smallest of what its manifest says and of what is written elsewhere, the defaults for
+/// what nobody wrote, and never more than the engine takes.
+Limits process_limits(const Limits& defaults, const DiscoveredFunction& found, const Limits& written);
 
 /// Functions that are programs: one process a call, request on standard input, envelope on standard output, standard
 /// error into the log, the whole tree ended with the call.
@@ -96,8 +104,12 @@ public:
     struct Change {
         std::vector<std::string> added, changed, removed, invalid;
         std::map<std::string, std::vector<std::string>> reasons;  // of each that changed: its files that did, or what else
+        std::map<std::string, std::vector<Capability>> lost;      // what calls of older versions hold and the new one does not
+        std::map<std::string, std::vector<Diagnostic>> problems;  // of new versions that do not take the place of a good one
     };
     Change replace(std::vector<DiscoveredFunction> functions);
+    /// The next `replace` makes every version anew, under other policies.
+    void policies_changed() noexcept { policies_changed_ = true; }
     /// The runtimes of versions that are made from now on. Like `replace`, before it.
     void set_runtimes(std::shared_ptr<const RuntimeRegistry> runtimes);
 
@@ -170,6 +182,7 @@ private:
     std::string no_groups_;
     mutable std::mutex mutex_;
     std::string url_;                          // guarded by mutex_
+    bool policies_changed_ = false;            // since the last replace, which reads it
     Versions versions_;                        // guarded by mutex_; sorted by name
     std::map<std::string, std::shared_ptr<Hold>, std::less<>> holds_;  // guarded by mutex_; with those who wait
     BuildListener build_listener_;             // guarded by mutex_

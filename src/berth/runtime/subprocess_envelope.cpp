@@ -15,8 +15,6 @@ namespace {
 
 constexpr std::size_t max_depth = 512;
 constexpr std::size_t max_message = 64 * 1024;
-constexpr std::size_t max_logs = 1'000;
-constexpr std::size_t max_log_bytes = 1 << 20;
 
 bool is_space(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
 
@@ -104,7 +102,7 @@ std::string function_log_level(std::string_view raw, std::string& original) {
 
 namespace {
 
-void read_logs(std::string_view raw, const SecretHider* hider, EnvelopeAnswer& answer) {
+void read_logs(std::string_view raw, const SecretHider* hider, const Limits& limits, EnvelopeAnswer& answer) {
     if (json_kind(raw) != JsonKind::array) return;
     const auto entries = json_elements(raw);
     if (!entries) return;
@@ -144,7 +142,7 @@ void read_logs(std::string_view raw, const SecretHider* hider, EnvelopeAnswer& a
         }
         shorten(entry.message, hider);
         bytes += entry.message.size() + entry.data.size();
-        if (answer.logs.size() >= max_logs || bytes > max_log_bytes) {
+        if (answer.logs.size() >= limits[Limit::log_records] || bytes > limits[Limit::log_bytes]) {
             answer.logs_truncated = true;
             return;
         }
@@ -310,7 +308,7 @@ std::expected<std::string, EnvelopeProblem> minify_input(std::string_view text) 
     return compact;
 }
 
-std::expected<EnvelopeAnswer, EnvelopeProblem> read_envelope(std::string_view text, const SecretHider* hider) {
+std::expected<EnvelopeAnswer, EnvelopeProblem> read_envelope(std::string_view text, const SecretHider* hider, const Limits& limits) {
     const auto refuse = [](std::string reason, std::uint64_t offset, std::string message) {
         return std::unexpected(EnvelopeProblem{std::move(reason), offset, std::move(message)});
     };
@@ -357,7 +355,7 @@ std::expected<EnvelopeAnswer, EnvelopeProblem> read_envelope(std::string_view te
     if (answer.success && !error.empty() && json_kind(error) != JsonKind::null) return refuse("contradiction", 0, "the envelope says success and has an error");
     if (!answer.success && !read_error(error, top_level_code, hider, answer)) return refuse("bad_error", 0, "the error of the envelope is not an object with text for code and message");
     if (answer.output.empty()) answer.output = "null";
-    if (!logs.empty()) read_logs(logs, hider, answer);
+    if (!logs.empty()) read_logs(logs, hider, limits, answer);
     if (!request_id.empty() && json_kind(request_id) == JsonKind::string) answer.request_id = *json_string(request_id);
     return answer;
 }

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "berth/base/error.hpp"
+#include "berth/base/limits.hpp"
 #include "berth/runtime/outcome.hpp"
 
 namespace berth {
@@ -77,6 +78,7 @@ struct EnvelopeAnswer {
     std::string request_id;           // what it says of itself; empty: nothing
 };
 /// What is cut for its length, and what a problem quotes, has its secrets hidden before; null: there are none.
-std::expected<EnvelopeAnswer, EnvelopeProblem> read_envelope(std::string_view text, const SecretHider* hider = nullptr);
+/// `limits`: how much of its logs is kept.
+std::expected<EnvelopeAnswer, EnvelopeProblem> read_envelope(std::string_view text, const SecretHider* hider = nullptr, const Limits& limits = default_limits("subprocess", 1));
 
 }  // namespace berth

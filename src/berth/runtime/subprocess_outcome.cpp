@@ -153,7 +153,7 @@ Outcome SubprocessEngine::outcome_of(const ProcessFunction& function, const std:
             } else {
                 fail_with(Code::timeout, Origin::host, format("function \"{}\" exceeded its time limit of {}", name, duration_text(plan.timeout)), format("{{\"timeout_ms\":{}}}", milliseconds(plan.timeout)));
             }
-            if (auto answer = read_envelope(result.text(), &hider)) {
+            if (auto answer = read_envelope(result.text(), &hider, function.limits)) {
                 outcome.logs = std::move(answer->logs);
                 outcome.logs_truncated = answer->logs_truncated;
             }
@@ -187,7 +187,7 @@ Outcome SubprocessEngine::outcome_of(const ProcessFunction& function, const std:
         }
         return outcome;
     }
-    auto answer = read_envelope(result.text(), &hider);
+    auto answer = read_envelope(result.text(), &hider, function.limits);
     if (answer) {
         outcome.logs = std::move(answer->logs);
         outcome.logs_truncated = answer->logs_truncated;

@@ -10,6 +10,7 @@
 #include "berth/base/hash.hpp"
 #include "berth/base/units.hpp"
 #include "berth/capability/policy.hpp"
+#include "berth/capability/policy_diff.hpp"
 #include "berth/runtime/entry_rules.hpp"
 #include "berth/runtime/process_function.hpp"
 #include "berth/runtime/subprocess.hpp"
@@ -24,6 +25,8 @@ namespace {
 constexpr std::uint64_t largest_automatic_copy = 16 << 20;
 constexpr std::string_view node_with_types = "22.18";
 constexpr std::size_t most_reasons = 10;
+constexpr std::uint64_t longest_call = 900'000'000'000;
+constexpr std::uint64_t largest_output = 256 << 20;
 
 constexpr auto by_name = [](const auto& version, const std::string& name) { return version->name < name; };
 
@@ -31,11 +34,35 @@ bool same_texts(const std::vector<Diagnostic>& a, const std::vector<Diagnostic>&
     return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const Diagnostic& one, const Diagnostic& other) { return one.number == other.number && one.text == other.text; });
 }
 
+bool same_policy(const Policy* a, const Policy* b) {
+    if (a == nullptr || b == nullptr) return a == b;
+    return a == b || policy_record(*a, Missing::refuse) == policy_record(*b, Missing::refuse);
+}
+
+/// What calls of one version have been given and those of another are not: secrets, and what their token opens.
+std::vector<Capability> lost_between(const ProcessFunction& old, const ProcessFunction& made) {
+    std::vector<Capability> lost;
+    const auto kept = [&](const auto& secret) { return std::find(made.secrets.begin(), made.secrets.end(), secret) != made.secrets.end(); };
+    if (!std::all_of(old.secrets.begin(), old.secrets.end(), kept)) lost.push_back(Capability::secret_read);
+    if (made.policy == nullptr) return lost;  // the token opens everything
+    static const Policy everything = [] {
+        Policy policy;
+        policy.grants[Capability::function_invoke].scope.patterns = {"*"};
+        policy.grants[Capability::log_write] = {};
+        return policy;
+    }();
+    for (const auto capability : lost_grants(old.policy ? *old.policy : everything, made.policy.get())) {
+        if (everything.grants.contains(capability)) lost.push_back(capability);  // the rest is its user's, whatever a policy says
+    }
+    return lost;
+}
+
 /// Whether two versions differ in nothing but their files.
 bool same_settings(const ProcessFunction& a, const ProcessFunction& b) {
     const auto same_runtime = [](const RuntimeRef& one, const RuntimeRef& other) { return one == other || (one && other && *one == *other); };
     if (!same_runtime(a.run_with, b.run_with) || !same_runtime(a.found.runtime, b.found.runtime)) return false;
-    return a.directory == b.directory && a.state == b.state && same_texts(a.diagnostics, b.diagnostics) && a.secrets == b.secrets && a.run_entry == b.run_entry && a.env == b.env;
+    if (!same_policy(a.policy.get(), b.policy.get())) return false;
+    return a.directory == b.directory && a.state == b.state && same_texts(a.diagnostics, b.diagnostics) && a.secrets == b.secrets && a.run_entry == b.run_entry && a.env == b.env && a.limits == b.limits;
 }
 
 /// A mark of a file that changes when it is saved, without reading it.
@@ -64,13 +91,30 @@ std::vector<std::string> reasons_between(const ProcessFunction& old, const Proce
     const auto name_of = [](const RuntimeRef& runtime) { return runtime ? runtime->name : std::string(); };
     if (name_of(old.run_with) != name_of(made.run_with) || (old.run_with && made.run_with && !(*old.run_with == *made.run_with))) reasons.emplace_back("runtime");
     if (old.secrets != made.secrets) reasons.emplace_back("secrets");
+    if (!same_policy(old.policy.get(), made.policy.get())) reasons.emplace_back("policy");
     if (old.directory != made.directory) reasons.emplace_back("folder");
     if (old.state != made.state) reasons.push_back(format("{}", name(made.state)));
-    if (reasons.empty()) reasons.emplace_back(old.env != made.env ? "environment" : "definition");
+    if (reasons.empty()) reasons.emplace_back(old.env != made.env ? "environment" : old.limits != made.limits ? "limits" : "definition");
     return reasons;
 }
 
 }  // namespace
+
+Limits process_limits(const Limits& defaults, const DiscoveredFunction& found, const Limits& elsewhere) {
+    const auto& manifest = found.manifest;
+    auto written = found.function.limits;
+    if (manifest.concurrency > 0) written.tighten(Limits().set(Limit::concurrency, manifest.concurrency).set(Limit::queue, manifest.concurrency_queue));
+    const auto wait = static_cast<std::uint64_t>(manifest.queue_timeout.count());
+    if (manifest.queue_timeout != FunctionManifest().queue_timeout) written.tighten(Limits().set(Limit::queue_wait, wait));
+    written.tighten(elsewhere);
+    auto limits = defaults;
+    if (!limits.bounds(Limit::wall)) limits.set(Limit::wall, 30'000'000'000);
+    limits.set(Limit::queue_wait, wait);
+    for (const auto& entry : limit_table) {
+        if (written.bounds(entry.limit) || written.is_none(entry.limit)) limits.set(entry.limit, written[entry.limit]);
+    }
+    return limits.tighten(Limits().set(Limit::wall, longest_call).set(Limit::output, largest_output));
+}
 
 /// The files directly in a root: every single-file function of it may read each of them, and one copy serves them all.
 struct SubprocessEngine::RootFiles {
@@ -94,6 +138,7 @@ SubprocessEngine::Change SubprocessEngine::replace(std::vector<DiscoveredFunctio
     Versions after;
     Roots roots;
     std::vector<std::string> kept;
+    std::map<std::string, std::vector<Diagnostic>> problems;
     RuntimeFinder::Look look;
     for (auto& found : functions) {
         if (found.function.engine != EngineKind::subprocess) continue;
@@ -102,16 +147,19 @@ SubprocessEngine::Change SubprocessEngine::replace(std::vector<DiscoveredFunctio
         if (!options_.development && made->state == FunctionState::invalid) {
             // A running host does not lose a function because its new definition is wrong.
             const auto old = std::find_if(before.begin(), before.end(), [&](const auto& one) { return one->name == made->name && one->state == FunctionState::ready; });
-            if (old != before.end()) {
+            if (old != before.end() && !policies_changed_) {
                 kept.push_back(made->name);
+                problems[made->name] = made->diagnostics;
                 made = *old;
             }
         }
         after.push_back(std::move(made));
     }
     std::sort(after.begin(), after.end(), [](const auto& a, const auto& b) { return a->name < b->name; });
+    policies_changed_ = false;
     Change change;
     change.invalid = std::move(kept);
+    change.problems = std::move(problems);
     const auto named = [](const Versions& versions, const std::string& name) {
         const auto found = std::lower_bound(versions.begin(), versions.end(), name, by_name);
         return found == versions.end() || (*found)->name != name ? nullptr : *found;
@@ -132,6 +180,7 @@ SubprocessEngine::Change SubprocessEngine::replace(std::vector<DiscoveredFunctio
         else if (old != one && !(old->version == one->version && same_settings(*old, *one))) {
             change.changed.push_back(one->name);
             change.reasons[one->name] = reasons_between(*old, *one);
+            if (auto lost = lost_between(*old, *one); !lost.empty()) change.lost[one->name] = std::move(lost);
         }
         if (one->state == FunctionState::invalid && old != one) change.invalid.push_back(one->name);
     }
@@ -151,7 +200,7 @@ SubprocessEngine::Change SubprocessEngine::replace(std::vector<DiscoveredFunctio
 /// The version there is of a function whose folder nothing has touched, when what lies outside of it is the same too:
 /// other functions' routes, secrets, the runtime. Null: it has to be made.
 std::shared_ptr<const ProcessFunction> SubprocessEngine::as_before(const DiscoveredFunction& found, const Versions& known, RuntimeFinder::Look& look) {
-    if (!found.unchanged) return nullptr;
+    if (!found.unchanged || policies_changed_) return nullptr;
     for (auto at = std::lower_bound(known.begin(), known.end(), found.function.name, by_name); at != known.end() && (*at)->name == found.function.name; ++at) {
         const auto& old = **at;
         const auto& before = old.found.function;
@@ -177,21 +226,16 @@ std::shared_ptr<const ProcessFunction> SubprocessEngine::as_before(const Discove
 std::shared_ptr<const ProcessFunction> SubprocessEngine::make(DiscoveredFunction found, const Versions& known, Roots& roots) {
     auto made = std::make_shared<ProcessFunction>();
     static_cast<Function&>(*made) = found.function;
-    auto limits = options_.defaults;
-    for (std::size_t i = 0; i < limit_count; ++i) {
-        const auto limit = static_cast<Limit>(i);
-        if (found.function.limits.bounds(limit)) limits.set(limit, found.function.limits[limit]);
-    }
-    if (!limits.bounds(Limit::wall)) limits.set(Limit::wall, 30'000'000'000);
     const auto& manifest = found.manifest;
-    if (manifest.concurrency > 0) limits.set(Limit::concurrency, manifest.concurrency).set(Limit::queue, manifest.concurrency_queue);
-    limits.set(Limit::queue_wait, static_cast<std::uint64_t>(manifest.queue_timeout.count()));
-    made->limits = limits;
+    made->limits = process_limits(options_.defaults, found, options_.written ? options_.written(made->name) : Limits());
+    if (options_.policy) made->policy = options_.policy(made->name);
     made->env = options_.env;
-    for (const auto& [name, value] : manifest.env) {
+    const auto add = [&](const std::string& name, const std::string& value) {
         std::erase_if(made->env, [&](const auto& one) { return one.first == name; });
         made->env.emplace_back(name, value);
-    }
+    };
+    for (const auto& [name, value] : manifest.env) add(name, value);
+    for (const auto& [name, value] : options_.env_over) add(name, value);
     made->run_entry = found.entry;
     made->run_with = found.runtime;
     made->run_folder = found.function.directory;
@@ -347,7 +391,7 @@ std::pair<std::string, std::string> SubprocessEngine::too_old(const ProcessFunct
 
 void SubprocessEngine::settle_secrets(ProcessFunction& made) {
     const auto allowed = options_.secrets_allow.find(made.name);
-    const auto* policy = options_.policy ? options_.policy(made.name) : nullptr;
+    const auto* policy = made.policy.get();
     const auto granted = [policy](std::string_view name) {
         if (policy == nullptr) return false;
         const auto grant = policy->grants.find(Capability::secret_read);

@@ -35,10 +35,10 @@ std::string_view place_in_folder(const Function& function, std::string_view plac
     return place;
 }
 
-std::string problems_json(const Function& function) {
+std::string problems_json(const std::vector<Diagnostic>& problems) {
     JsonWriter json;
     json.begin_array();
-    for (const auto& problem : function.diagnostics) {
+    for (const auto& problem : problems) {
         json.begin_object().member("number", std::string_view(problem.number)).member("place", std::string_view(problem.place)).member("text", std::string_view(problem.text)).end_object();
     }
     json.end_array();
@@ -135,7 +135,7 @@ void FunctionKeeper::tell(std::string what, std::string function, std::string te
     if (parts_.listener) parts_.listener({std::move(what), std::move(function), std::move(text)});
 }
 
-Task<Result<std::string>> FunctionKeeper::reload() {
+Task<Result<std::string>> FunctionKeeper::reload(std::shared_ptr<const PolicyRequest> policies) {
     struct Awaiter {
         FunctionKeeper& keeper;
         Asked asked;
@@ -158,7 +158,7 @@ Task<Result<std::string>> FunctionKeeper::reload() {
     };
     auto* reactor = Reactor::current();
     BERTH_ASSERT(reactor != nullptr);
-    Awaiter awaiter{*this, {reactor, {}, std::string()}};
+    Awaiter awaiter{*this, {reactor, {}, std::string(), std::move(policies)}};
     co_return co_await awaiter;
 }
 
@@ -201,7 +201,9 @@ void FunctionKeeper::work() {
             answer = fail(Code::shutting_down, "the host is shutting down");
         } else if (due || last_try || (!asked.empty() && again == SteadyTime::max())) {
             everything = everything || !asked.empty() || !watch_;
-            answer = look(folders, everything, last_try ? FunctionSet::HalfWritten::take : FunctionSet::HalfWritten::wait);
+            std::shared_ptr<const PolicyRequest> policies;
+            for (const auto* one : asked) policies = one->policies ? one->policies : policies;
+            answer = look(folders, everything, last_try ? FunctionSet::HalfWritten::take : FunctionSet::HalfWritten::wait, policies.get());
             due = false;
             if (answer && !*answer) {
                 if (again == SteadyTime::max()) again = std::chrono::steady_clock::now() + half_written_time;
@@ -224,7 +226,7 @@ void FunctionKeeper::work() {
     }
 }
 
-Result<std::optional<std::string>> FunctionKeeper::look(const TouchedFolders& folders, bool everything, FunctionSet::HalfWritten patience) {
+Result<std::optional<std::string>> FunctionKeeper::look(const TouchedFolders& folders, bool everything, FunctionSet::HalfWritten patience, const PolicyRequest* policies) {
     auto* processes = parts_.functions.processes();
     if (processes) {
         // Calls of functions that are built wait for what comes of it.
@@ -240,7 +242,7 @@ Result<std::optional<std::string>> FunctionKeeper::look(const TouchedFolders& fo
         }
         processes->hold(built);
     }
-    auto change = parts_.functions.rescan(no_progress(), patience, everything ? nullptr : &folders);
+    auto change = parts_.functions.rescan(no_progress(), patience, everything ? nullptr : &folders, policies);
     failed_.store(!change, std::memory_order_relaxed);
     if (!change) {
         tell("watch", "", change.error().full_message());
@@ -253,6 +255,7 @@ Result<std::optional<std::string>> FunctionKeeper::look(const TouchedFolders& fo
     }
     parts_.runtime.refresh(parts_.functions.engines());
     parts_.front.refresh();
+    revoke_lost(*change);
     report(*change);
     JsonWriter json;
     json.begin_object().member("success", true).member("count", static_cast<std::uint64_t>(change->count));
@@ -260,6 +263,11 @@ Result<std::optional<std::string>> FunctionKeeper::look(const TouchedFolders& fo
         json.key(key).begin_array();
         for (const auto& name : *names) json.value(std::string_view(name));
         json.end_array();
+    }
+    if (!change->invalid.empty()) {
+        json.key("problems").begin_object();
+        for (const auto& name : std::set<std::string>(change->invalid.begin(), change->invalid.end())) json.key(name).raw(problems_json(problems_of(name, *change)));
+        json.end_object();
     }
     json.end_object();
     return std::optional(json.take());
@@ -294,17 +302,33 @@ std::set<std::string> FunctionKeeper::invalid_functions() const {
     return names;
 }
 
-void FunctionKeeper::report_invalid(const std::string& name) {
-    std::string text, members;
-    if (const auto function = parts_.runtime.find(name)) {
-        members = "\"problems\":" + problems_json(*function);
-        if (!function->diagnostics.empty()) {
-            const auto wrong = std::find_if(function->diagnostics.begin(), function->diagnostics.end(), [](const Diagnostic& one) { return !one.number.starts_with('W'); });
-            const auto& problem = wrong == function->diagnostics.end() ? function->diagnostics.front() : *wrong;
-            text = format("{}: {} [{}]", place_in_folder(*function, problem.place), problem.text, problem.number);
-        }
+std::vector<Diagnostic> FunctionKeeper::problems_of(const std::string& name, const FunctionSet::Change& change) const {
+    if (const auto kept = change.problems.find(name); kept != change.problems.end()) return kept->second;
+    const auto function = parts_.runtime.find(name);
+    return function ? function->diagnostics : std::vector<Diagnostic>();
+}
+
+void FunctionKeeper::report_invalid(const std::string& name, const FunctionSet::Change& change) {
+    const auto problems = problems_of(name, change);
+    std::string text;
+    const auto function = parts_.runtime.find(name);
+    if (function && !problems.empty()) {
+        const auto wrong = std::find_if(problems.begin(), problems.end(), [](const Diagnostic& one) { return !one.number.starts_with('W'); });
+        const auto& problem = wrong == problems.end() ? problems.front() : *wrong;
+        text = format("{}: {} [{}]", place_in_folder(*function, problem.place), problem.text, problem.number);
     }
-    tell("invalid", name, text, members);
+    parts_.log.write(LogLevel::warn, "functions", format("{} is invalid: {}", name, text), {{"function", name}});
+    tell("invalid", name, text, function ? "\"problems\":" + problems_json(problems) : std::string());
+}
+
+/// Calls of versions before go on without what the policies do not give any more.
+void FunctionKeeper::revoke_lost(const FunctionSet::Change& change) {
+    if (change.lost.empty()) return;
+    for (const auto& call : parts_.runtime.running()) {
+        const auto lost = change.lost.find(call.function->name);
+        if (lost == change.lost.end() || call.function == parts_.runtime.find(call.function->name)) continue;
+        for (const auto capability : lost->second) static_cast<void>(parts_.runtime.revoke(call.id, capability));  // it may have ended
+    }
 }
 
 void FunctionKeeper::report(const FunctionSet::Change& change) {
@@ -336,7 +360,7 @@ void FunctionKeeper::report(const FunctionSet::Change& change) {
             tell(what, name, text, members);
         }
     }
-    for (const auto& name : told) report_invalid(name);
+    for (const auto& name : told) report_invalid(name, change);
     for (const auto& name : invalid_) {
         if (!invalid.contains(name) && parts_.runtime.find(name)) tell("valid", name, "");
     }

@@ -43,8 +43,8 @@ public:
     explicit FunctionKeeper(Parts parts);
     ~FunctionKeeper();
 
-    /// Looks now; what changed, as JSON. Continues in the reactor it was awaited in.
-    Task<Result<std::string>> reload();
+    /// Looks now, under these policies where they are given; what changed, as JSON. Continues in the reactor it was awaited in.
+    Task<Result<std::string>> reload(std::shared_ptr<const PolicyRequest> policies = nullptr);
     void stop();
     /// Whether the last look failed, so that what is served is older than what lies in the folders.
     bool failed() const noexcept { return failed_.load(std::memory_order_relaxed); }
@@ -54,18 +54,22 @@ private:
         Reactor* reactor;
         std::coroutine_handle<> waiting;
         Result<std::string> answer;
+        std::shared_ptr<const PolicyRequest> policies;  // null: those there are
     };
     void work();
     /// What changed, as JSON; nothing when a manifest seems to be written right now and `patience` allows to look again. Only
     /// in `folders`, unless everything is to be looked at.
-    Result<std::optional<std::string>> look(const TouchedFolders& folders, bool everything, FunctionSet::HalfWritten patience);
+    Result<std::optional<std::string>> look(const TouchedFolders& folders, bool everything, FunctionSet::HalfWritten patience, const PolicyRequest* policies);
     FolderWatch::Event wait(SteadyTime until);
     void report(const FunctionSet::Change& change);
     /// `members`: more of the event, as members of its JSON object.
     void tell(std::string what, std::string function, std::string text, std::string members = {});
     std::set<std::string> missing_runtimes() const;
     std::set<std::string> invalid_functions() const;
-    void report_invalid(const std::string& name);
+    void report_invalid(const std::string& name, const FunctionSet::Change& change);
+    /// What is wrong with a function, or with the new version that does not take its place.
+    std::vector<Diagnostic> problems_of(const std::string& name, const FunctionSet::Change& change) const;
+    void revoke_lost(const FunctionSet::Change& change);
     void report_runtimes();
 
     Parts parts_;

@@ -88,6 +88,11 @@ Result<std::unique_ptr<Serving>> Serving::start(Application& application, ServeO
     // Everything is found and compiled before the port answers, so that the first request waits for nothing.
     FunctionSet::Request request{.paths = options_now.paths, .policy = options_now.policy, .settings = options_now.functions, .missing_is_empty = options_now.missing_is_empty};
     BERTH_TRY(serving->functions_, FunctionSet::find(application, std::move(request), *serving->reactors_, progress));
+    if (options_now.policy.production && !options_now.internal_only) {
+        auto problems = serving->functions_->production_problems();
+        problems.insert(problems.end(), options_now.production_problems.begin(), options_now.production_problems.end());
+        BERTH_TRYV(refuse_in_production(problems));
+    }
     serving->notices_ = serving->functions_->notices();
     BERTH_TRYV(serving->make_runtime());
     BERTH_TRYV(serving->make_fronts());
@@ -351,11 +356,22 @@ Task<Result<std::string>> Serving::reload() {
         if (!read) co_return fail(std::move(read.error()));
         prepared = std::move(*read);
     }
-    auto functions = co_await keeper_->reload();
+    const auto policies = prepared ? prepared->configuration.policies : nullptr;
+    auto looked = keeper_->reload(policies);
+    auto functions = co_await std::move(looked);
     if (!functions) co_return fail(std::move(functions.error()));
     JsonWriter json;
     json.begin_object().member("success", true).key("functions").raw(*functions).key("configuration").begin_object();
-    const ConfigChange change = prepared ? prepared->configuration.change : ConfigChange{};
+    ConfigChange change = prepared ? prepared->configuration.change : ConfigChange{};
+    if (policies) {
+        for (const auto& [source, digest] : policies->sources) {
+            const auto before = options_.policy.sources.find(source);
+            const bool same = before != options_.policy.sources.end() && before->second == digest;
+            if (!same && std::find(change.taken.begin(), change.taken.end(), source) == change.taken.end()) change.taken.push_back(source);
+        }
+        options_.policy.written = policies->written;
+        options_.policy.sources = policies->sources;
+    }
     for (const auto& [word, keys] : {std::pair{"changed", &change.taken}, std::pair{"needs_restart", &change.needs_restart}}) {
         json.key(word).begin_array();
         for (const auto& key : *keys) json.value(std::string_view(key));

@@ -39,6 +39,7 @@ struct Reconfigured {
     ServerSettings server;
     AuthSettings auth;
     ConfigChange change;
+    std::shared_ptr<const PolicyRequest> policies;  // what is written now, with who puts it in place; null: as it was
 };
 
 struct ServeOptions {
@@ -47,6 +48,7 @@ struct ServeOptions {
     FunctionSettings functions;
     bool missing_is_empty = false;             // a path that does not exist is a notice, not a failure
     ServerSettings server;
+    std::vector<std::string> production_problems;  // that are known already; told with those of the functions
     bool admin_port_may_move = false;          // a taken port of the administrator's listener is exchanged for a free one
     bool watch = false;                        // look again whenever a file of the functions changes
     bool report_failures = true;               // failed calls and what functions log go to the host's log
