@@ -4,6 +4,7 @@
 
 #include "berth/base/format.hpp"
 #include "berth/base/hash.hpp"
+#include "berth/base/read_file.hpp"
 #include "berth/base/units.hpp"
 #include "berth/base/utf8.hpp"
 #include "berth/capability/policy_file.hpp"
@@ -114,7 +115,7 @@ std::string digest_of(std::string_view text, std::span<const Policy> policies) {
     hash.update(as_bytes(text));
     for (const auto& policy : policies) {
         if (policy.trust.empty()) continue;
-        const auto trusted = read_file(policy.trust);
+        const auto trusted = read_file(policy.trust, largest_policy_file);
         hash.update(as_bytes(policy.trust));
         if (trusted) hash.update(*trusted);
     }
@@ -133,7 +134,7 @@ Result<PolicyRequest> Context::policy_request(const Config& configured) const {
     PolicyRequest request;
     for (const auto* world : {"wasi", "bare", "component", "subprocess"}) request.world_limits.emplace(world, configured.limits(world));
     for (const auto& file : policy_files) {
-        BERTH_TRY(const auto bytes, read_file(file) | note([&] { return "reading the policy " + file; }));
+        BERTH_TRY(const auto bytes, read_file(file, largest_policy_file, "the largest policy file") | note([&] { return "reading the policy " + file; }));
         BERTH_TRY(auto policies, parse_policies(as_text(bytes), file));
         request.sources[format("--policy {}", file)] = digest_of(as_text(bytes), policies);
         std::move(policies.begin(), policies.end(), std::back_inserter(request.written));
