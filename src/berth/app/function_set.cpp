@@ -268,7 +268,7 @@ void FunctionSet::take_wasm(std::vector<DiscoveredFunction> found, Progress& pro
     }
     const bool same_policies = wasm_policies_ == request_.policy.sources;
     if (!wasm_.empty() && made_of == wasm_made_of_ && same_policies) return;
-    const auto before_these = good_;
+    const auto before_these = change && !same_policies ? good_ : decltype(good_)();  // loading forgets what the policies refuse
     std::vector<WasmFunctions::Served> served;
     std::string under_preset;
     for (auto& one : found) {

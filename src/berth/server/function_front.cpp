@@ -86,12 +86,7 @@ Result<Authenticator::Caller> FunctionFront::admin(const HttpRequest& request) c
 
 std::optional<Task<HttpResponse>> FunctionFront::handle(HttpRequest& request, bool draining) {
     const auto path = request.path;
-    const auto answered = [&](HttpResponse response, std::string_view route) {
-        response.route = route;
-        if (response.request_id.empty()) response.request_id = sent_request_id(request);
-        if (response.request_id.empty()) response.request_id = new_call_id();
-        return ready_task(std::move(response));
-    };
+    const auto answered = [&](HttpResponse response, std::string_view route) { return ready_task(finished(std::move(response), request, route)); };
     if (is_below(path, "/internal/v1")) {
         using Internal = FunctionFrontOptions::Internal;
         if (!options_.tokens || options_.internal == Internal::nobody) return {};
@@ -143,12 +138,7 @@ std::optional<Task<HttpResponse>> FunctionFront::handle(HttpRequest& request, bo
 }
 
 Task<HttpResponse> FunctionFront::function_route(HttpRequest& request, std::string_view name, bool draining) {
-    const auto answered = [&](HttpResponse response) {
-        response.route = function_label;
-        if (response.request_id.empty()) response.request_id = sent_request_id(request);
-        if (response.request_id.empty()) response.request_id = new_call_id();
-        return ready_task(std::move(response));
-    };
+    const auto answered = [&](HttpResponse response) { return ready_task(finished(std::move(response), request, function_label)); };
     auto function = invoker_.find(name);
     if (!function || function->state == FunctionState::disabled) return answered(refuse(request, Error(Code::not_found, format("there is no function \"{}\"", name))));
     if (request.method != "POST") {
@@ -412,19 +402,13 @@ Task<HttpResponse> FunctionFront::run(HttpRequest& request, FunctionRef function
 Task<HttpResponse> FunctionFront::runtimes_route(HttpRequest& request) {
     // Programs are asked for their versions.
     auto response = co_await run_guest(looking_, [&] { return admin_route(request, request.path); }, RunGuest::on_worker);
-    response.route = "/api/runtimes";
-    if (response.request_id.empty()) response.request_id = sent_request_id(request);
-    if (response.request_id.empty()) response.request_id = new_call_id();
-    co_return response;
+    co_return finished(std::move(response), request, "/api/runtimes");
 }
 
 Task<HttpResponse> FunctionFront::records_route(HttpRequest& request) {
     // The records of a store may be many.
     auto response = co_await run_guest(looking_, [&] { return admin_route(request, request.path); }, RunGuest::on_worker);
-    response.route = is_below(request.path, "/api/executions") ? std::string_view("/api/executions") : function_label;
-    if (response.request_id.empty()) response.request_id = sent_request_id(request);
-    if (response.request_id.empty()) response.request_id = new_call_id();
-    co_return response;
+    co_return finished(std::move(response), request, is_below(request.path, "/api/executions") ? std::string_view("/api/executions") : function_label);
 }
 
 Task<HttpResponse> FunctionFront::reload(HttpRequest& request) {
