@@ -70,9 +70,13 @@ def kill(server):
     server.wait()
 
 
-def at_the_gate(house, call):
+def at_the_gate(house, server, call):
     """The guest asks for `go`, and the journal has that on the medium."""
-    return house.trace(house.folder / f"state/calls/{call}.bj").count("path_filestat_get") > 0
+    if house.trace(house.folder / f"state/calls/{call}.bj").count("path_filestat_get") > 0:
+        return True
+    record = ended(server, call)
+    assert record is None, record  # it does not come there any more
+    return False
 
 
 @case
@@ -99,7 +103,7 @@ def calls_of_a_killed_server_are_taken_up_where_they_were():
         with house.server() as server:
             calls = accept(server, "aa", "bb", "cc")
             for call in calls.values():
-                until(lambda call=call: at_the_gate(house, call))
+                until(lambda call=call: at_the_gate(house, server, call))
             equal(house.lines(), collections.Counter(f"{each} {i}" for each in calls for i in range(4)))
             kill(server)
         # A second one, killed as well, before the calls can go on.
@@ -125,7 +129,7 @@ def what_was_open_ended_with_the_server_and_another_module_is_another_call():
         house = House(folder)
         with house.server() as server:
             held = accept(server, "h1")["h1"]
-            until(lambda: at_the_gate(house, held))
+            until(lambda: at_the_gate(house, server, held))
             kill(server)
         house.open_gate()
         with house.server() as server:
@@ -136,7 +140,7 @@ def what_was_open_ended_with_the_server_and_another_module_is_another_call():
         (house.folder / "data/go").unlink()
         with house.server() as server:
             changed = accept(server, "x1")["x1"]
-            until(lambda: at_the_gate(house, changed))
+            until(lambda: at_the_gate(house, server, changed))
             kill(server)
         house.open_gate()
         module = house.folder / "functions/ledger.wasm"

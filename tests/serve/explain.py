@@ -122,7 +122,7 @@ def an_asynchronous_call_is_explained_from_the_state_folder_and_then_by_its_host
         with house.server("--set", "admin.listen=127.0.0.1:0") as server:
             admin = admin_url(server)
             id = accept(server, "aa")["aa"]
-            until(lambda: at_the_gate(house, id))
+            until(lambda: at_the_gate(house, server, id))
             status, text, told = cli("policy", "explain", id, "--url", admin, "--state-dir", str(house.folder / "state"), home=folder)
             equal((status, text, f"journal {house.folder}/state/calls/{id}.bj" in told, "so far" in told), (0, "", True, True))
             house.open_gate()

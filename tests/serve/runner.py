@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import traceback
 from pathlib import Path
 
 import admin  # noqa: F401: their cases join the list
@@ -400,7 +401,8 @@ for name, function in cases.items():
         outcomes[name] = True
     except Exception as problem:  # every case is judged, whatever happens in it
         outcomes[name] = False
-        print(f"{name}: {type(problem).__name__}: {problem}")
+        lines = ", ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in traceback.extract_tb(problem.__traceback__)[1:])
+        print(f"{name}: {type(problem).__name__}: {problem} ({lines})")
 out_file.parent.mkdir(parents=True, exist_ok=True)
 out_file.write_text(json.dumps(outcomes, indent=1))
 print(f"{sum(outcomes.values())} passed, {len(outcomes) - sum(outcomes.values())} failed")

@@ -64,13 +64,17 @@ struct Root {
     std::string virtual_name;  // without slashes; empty: guests see it as the root
     bool writable;
 
-    /// How guests name the file behind a descriptor; nothing when it no longer lies in the mount.
+    /// How guests name the file behind a descriptor; nothing when it no longer lies in the mount, or was removed.
     std::optional<std::string> virtual_path(int fd) const {
         std::array<char, PATH_MAX> buffer{};
         const auto length = ::readlink(format("/proc/self/fd/{}", fd).c_str(), buffer.data(), buffer.size());
         if (length <= 0) return std::nullopt;
         const std::string_view path(buffer.data(), static_cast<std::size_t>(length));
         if (!path.starts_with(host_path)) return std::nullopt;
+        if (path.ends_with(" (deleted)")) {  // so says the system; a name may end so as well
+            const auto raw = raw_stat(fd);
+            if (!raw || raw->st_nlink == 0) return std::nullopt;
+        }
         auto below = path.substr(host_path.size());
         if (host_path != "/" && !below.empty() && below[0] != '/') return std::nullopt;
         while (below.starts_with('/')) below.remove_prefix(1);
@@ -187,27 +191,18 @@ public:
     FileResult<Opened> open(std::string_view path, const OpenOptions& options, PathGuard& guard) override {
         const bool changes = options.write || options.create || options.truncate || options.append;
         if (changes && !options.directory && !root_->writable) return std::unexpected(FileError::read_only);
-        auto found = open_beneath(fd_.get(), path, O_PATH | (options.follow_link ? 0 : O_NOFOLLOW) | (options.directory ? O_DIRECTORY : 0));
-        if (!found) {
-            if (found.error() == FileError::not_found && options.create && !options.directory) return create(path, options, guard);
-            return std::unexpected(told(found.error(), path, guard, changes ? Capability::fs_write : Capability::fs_read));
+        // Others may make or remove the file between the look at it and its making: then it is looked at again.
+        for (int attempt = 0; attempt < 16; ++attempt) {
+            auto found = open_beneath(fd_.get(), path, O_PATH | (options.follow_link ? 0 : O_NOFOLLOW) | (options.directory ? O_DIRECTORY : 0));
+            if (found) {
+                if (const auto seen_as = root_->virtual_path(found->get())) return open_found(std::move(*found), *seen_as, options, guard);
+                found = std::unexpected(FileError::not_found);
+            }
+            if (found.error() != FileError::not_found || !options.create || options.directory) return std::unexpected(told(found.error(), path, guard, changes ? Capability::fs_write : Capability::fs_read));
+            auto made = create(path, options, guard);
+            if (made || made.error() != FileError::exists || options.exclusive) return made;
         }
-        const auto raw = raw_stat(found->get());
-        if (!raw) return std::unexpected(raw.error());
-        const auto seen_as = root_->virtual_path(found->get());
-        if (!seen_as) return std::unexpected(told(FileError::not_found, path, guard, Capability::fs_read));
-        const bool as_directory = S_ISDIR(raw->st_mode) && !options.write && !options.truncate;
-        if ((options.read || !changes || as_directory) && !guard.allows(Capability::fs_read, *seen_as)) return std::unexpected(FileError::denied);
-        if (changes && !as_directory && !guard.allows(Capability::fs_write, *seen_as)) return std::unexpected(FileError::denied);
-        if (options.create && options.exclusive) return std::unexpected(FileError::exists);
-        if (S_ISLNK(raw->st_mode)) return std::unexpected(FileError::loop);
-        if (as_directory) return Opened(std::make_unique<HostDirectory>(std::move(*found), root_, *seen_as));
-        if (S_ISDIR(raw->st_mode)) return std::unexpected(FileError::is_a_directory);
-        if (!S_ISREG(raw->st_mode)) return std::unexpected(FileError::wrong_kind);
-        // The same file again, now for use: through the descriptor, so that nobody can put another in its place.
-        const int fd = ::open(format("/proc/self/fd/{}", found->get()).c_str(), access_flags(options) | (options.truncate ? O_TRUNC : 0) | O_CLOEXEC | O_NOCTTY);
-        if (fd < 0) return std::unexpected(file_error(errno));
-        return Opened(std::make_unique<HostFile>(Descriptor(fd), *seen_as));
+        return std::unexpected(told(FileError::not_found, path, guard, Capability::fs_write));
     }
 
     FileResult<FileStat> stat(std::string_view path, bool follow_link, PathGuard& guard) override {
@@ -349,6 +344,26 @@ private:
         return parent;
     }
 
+    /// Opens a file or directory that was looked up, `found` (O_PATH).
+    FileResult<Opened> open_found(Descriptor found, const std::string& seen_as, const OpenOptions& options, PathGuard& guard) {
+        const bool changes = options.write || options.create || options.truncate || options.append;
+        const auto raw = raw_stat(found.get());
+        if (!raw) return std::unexpected(raw.error());
+        const bool as_directory = S_ISDIR(raw->st_mode) && !options.write && !options.truncate;
+        if ((options.read || !changes || as_directory) && !guard.allows(Capability::fs_read, seen_as)) return std::unexpected(FileError::denied);
+        if (changes && !as_directory && !guard.allows(Capability::fs_write, seen_as)) return std::unexpected(FileError::denied);
+        if (options.create && options.exclusive) return std::unexpected(FileError::exists);
+        if (S_ISLNK(raw->st_mode)) return std::unexpected(FileError::loop);
+        if (as_directory) return Opened(std::make_unique<HostDirectory>(std::move(found), root_, seen_as));
+        if (S_ISDIR(raw->st_mode)) return std::unexpected(FileError::is_a_directory);
+        if (!S_ISREG(raw->st_mode)) return std::unexpected(FileError::wrong_kind);
+        // The same file again, now for use: through the descriptor, so that nobody can put another in its place.
+        const int fd = ::open(format("/proc/self/fd/{}", found.get()).c_str(), access_flags(options) | (options.truncate ? O_TRUNC : 0) | O_CLOEXEC | O_NOCTTY);
+        if (fd < 0) return std::unexpected(file_error(errno));
+        return Opened(std::make_unique<HostFile>(Descriptor(fd), seen_as));
+    }
+
+    /// A new file; `exists` when something has its name by now, `not_found` when that is a link to nowhere.
     FileResult<Opened> create(std::string_view path, const OpenOptions& options, PathGuard& guard) {
         if (path.ends_with('/')) return std::unexpected(FileError::is_a_directory);
         const auto parent = parent_of(path);
@@ -356,7 +371,12 @@ private:
         if (!guard.allows(Capability::fs_write, parent->virtual_path)) return std::unexpected(FileError::denied);
         if (options.read && !guard.allows(Capability::fs_read, parent->virtual_path)) return std::unexpected(FileError::denied);
         const int fd = ::openat(parent->fd.get(), parent->name.c_str(), access_flags(options) | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
-        if (fd < 0) return std::unexpected(errno == EEXIST && !options.exclusive ? FileError::not_found : file_error(errno));  // a link to nowhere
+        if (fd < 0) {
+            const auto error = file_error(errno);
+            struct stat there{};
+            const bool link = error == FileError::exists && !options.exclusive && ::fstatat(parent->fd.get(), parent->name.c_str(), &there, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(there.st_mode);
+            return std::unexpected(link ? FileError::not_found : error);
+        }
         return Opened(std::make_unique<HostFile>(Descriptor(fd), parent->virtual_path));
     }
 
