@@ -15,6 +15,7 @@ import admin  # noqa: F401: their cases join the list
 import durable  # noqa: F401
 import explain  # noqa: F401
 import front  # noqa: F401
+import refusals  # noqa: F401
 import rows  # noqa: F401
 import sockets  # noqa: F401
 from harness import binary, case, cases, equal, get, large_module, post, root, running, serving

@@ -295,7 +295,6 @@ Result<std::shared_ptr<const FrontRules>> Serving::make_rules(const ServerSettin
                                                                 .sink = sink,
                                                                 .redactor = application_.log().redactor(),
                                                                 .clock = application_.clock(),
-                                                                .metrics = application_.metrics(),
                                                                 .before = rules_.get()});
 }
 
