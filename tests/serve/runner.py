@@ -12,6 +12,7 @@ import traceback
 from pathlib import Path
 
 import admin  # noqa: F401: their cases join the list
+import called  # noqa: F401
 import durable  # noqa: F401
 import explain  # noqa: F401
 import front  # noqa: F401

@@ -178,6 +178,7 @@ HttpResponse error_response(const Error& error, std::string request_id, Detail d
         if (!error.from().empty()) json.member("from", std::string_view(error.from()));
         if (!error.fix().empty()) json.member("fix", std::string_view(error.fix()));
     }
+    if (error.exit_status() != code.exit) json.member("exit_status", error.exit_status());
     if (!error.trap().empty()) json.member("trap", std::string_view(error.trap()));
     json.end_object().end_object();
     response.body = json.take();
