@@ -166,7 +166,7 @@ with tempfile.TemporaryDirectory(prefix="berth-documents-") as temporary:
             print(f"failed: {name}")
 
 # What verbs print that talk to a running host is looked at where such a host runs (tests/serve).
-left = set(schemas) - seen - {"berth.listening", "berth.call", "berth.call_cancelled", "berth.log", "berth.revoked"}
+left = set(schemas) - seen - {"berth.listening", "berth.call", "berth.call_cancelled", "berth.log", "berth.revoked", "berth.revocation"}
 outcomes["every schema was needed"] = not left
 if left:
     print(f"no command printed {sorted(left)}")

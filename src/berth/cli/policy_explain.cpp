@@ -111,7 +111,23 @@ struct Refused {
     Capability capability;
     std::string scope;
     std::string by, fix;
+    std::optional<std::uint64_t> revoked = {};  // behind this operation, or in it
 };
+
+constexpr std::string_view revoked_rule = "revoked while running";  // how the rule of such a denial begins
+
+std::string behind_text(std::uint64_t operation) { return operation == 0 ? "before its first operation" : format("behind operation {}", operation); }
+
+/// The rule of the policy given here that grants it; empty: none does.
+std::string granting_rule(const Judge& judge, Capability capability) {
+    const auto found = judge.policy.grants.find(capability);
+    return found == judge.policy.grants.end() ? std::string() : found->second.from;
+}
+
+std::string granted_text(const Judge& judge, Capability capability) {
+    const auto rule = granting_rule(judge, capability);
+    return rule.empty() ? std::string("the policy given here grants it not: name that of the call with --policy or --allow") : format("it had been granted by {}", rule);
+}
 
 Result<void> print(Context& context, const Judge& judge, const Refused& refused) {
     const AskedCapability asked[] = {{refused.capability, "recorded", false}};
@@ -126,12 +142,19 @@ Result<void> print(Context& context, const Judge& judge, const Refused& refused)
         if (refused.operation) json.member("operation", *refused.operation);
         json.member("function", refused.function).member("capability", name(refused.capability)).member("scope", refused.scope);
         if (!refused.by.empty()) json.member("refused_by", refused.by);
+        if (refused.revoked) json.member("revoked_behind", *refused.revoked);
         json.member("granted_now", held).member("rule", rule);
-        if (!held) json.member("fix", fix);
+        if (!held && !refused.revoked) json.member("fix", fix);
         context.console.line(json.end_object().text());
         return {};
     }
     const auto number = refused.operation ? format("operation {}: ", *refused.operation) : std::string();
+    if (refused.revoked || refused.by.starts_with(revoked_rule)) {
+        const auto when = !refused.revoked ? std::string("while the call ran") : refused.operation == refused.revoked ? std::string("while it ran") : behind_text(*refused.revoked);
+        context.console.line(format("{}{} wanted {}{}; revoked {}, {}", number, terminal_safe(refused.function), name(refused.capability), refused.scope.empty() ? "" : " on " + terminal_safe(refused.scope), when,
+                                    granted_text(judge, refused.capability)));
+        return {};
+    }
     const auto then = refused.by.empty() ? std::string() : format("refused by {}, ", terminal_safe(refused.by));
     context.console.line(format("{}{} wanted {}{}; {}", number, terminal_safe(refused.function), name(refused.capability), refused.scope.empty() ? "" : " on " + terminal_safe(refused.scope),
                                 held ? format("{}granted now by {}", then, rule) : format("refused by {}; add {}", terminal_safe(rule), terminal_safe(fix))));
@@ -143,18 +166,35 @@ void say_nothing_refused(Context& context, bool ended) {
     else context.console.notice(ended ? "nothing was refused" : "nothing was refused so far");
 }
 
+/// What was taken from a recorded call, when in the order of its operations, and by which rule it had it.
+void print(Context& context, const Judge& judge, const RecordedRevocation& revocation, const JournalEntry* end) {
+    const auto rule = granting_rule(judge, revocation.capability);
+    if (context.console.format == Format::json) {
+        JsonWriter json;
+        json.begin_object().member("$type", "berth.revocation").member("capability", name(revocation.capability)).member("behind", revocation.behind);
+        if (!rule.empty()) json.member("rule", rule);
+        if (end != nullptr) json.member("ended", end->code);
+        context.console.line(json.end_object().text());
+        return;
+    }
+    context.console.line(format("{} was revoked {}; {}", name(revocation.capability), behind_text(revocation.behind), granted_text(judge, revocation.capability)));
+}
+
 /// What a recorded call was refused, by which rule of the policy that holds now, and the line to add.
 Result<int> explain_journal(Context& context, const Journal& journal) {
     BERTH_TRY(const auto judge, judge_of(context, journal.open().world, ""));
     BERTH_TRY(const auto uses, recorded_uses(journal, *judge.table));
+    BERTH_TRY(const auto revocations, recorded_revocations(journal));
+    for (const auto& each : revocations) print(context, judge, each, journal.end());
     std::size_t refused = 0;
     for (const auto& use : uses) {
         if (use.allowed) continue;
         ++refused;
-        BERTH_TRYV(print(context, judge, {.operation = use.operation, .function = use.function, .capability = use.capability, .scope = use.scope, .by = {}, .fix = {}}));
+        BERTH_TRYV(print(context, judge, {.operation = use.operation, .function = use.function, .capability = use.capability, .scope = use.scope, .by = {}, .fix = {}, .revoked = use.revoked}));
     }
     const bool ended = journal.end() != nullptr;
-    if (refused == 0) say_nothing_refused(context, ended);
+    if (refused == 0 && revocations.empty()) say_nothing_refused(context, ended);
+    if (!revocations.empty() && ended && context.console.format != Format::json) context.console.line(format("the call ended with {}", terminal_safe(journal.end()->code)));
     if (!ended) context.console.notice("the journal has no end: the call runs, or its host was ended");
     return 0;
 }

@@ -89,6 +89,12 @@ Result<void> ProcessRecorder::received(const ProcessResult& result, std::string_
     return {};
 }
 
+Result<void> ProcessRecorder::revoked(Capability capability) {
+    auto entry = JournalEntry::of(JournalKind::revoke);
+    entry.capability = name(capability);
+    return writer_->append(entry);
+}
+
 Result<void> ProcessRecorder::finish(const Outcome& outcome) {
     auto end = JournalEntry::of(JournalKind::end);
     end.code = name(outcome.error ? outcome.error->code() : Code::ok);

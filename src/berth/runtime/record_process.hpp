@@ -4,6 +4,7 @@
 #include <string>
 #include <string_view>
 
+#include "berth/capability/capability.hpp"
 #include "berth/host/journal.hpp"
 #include "berth/process/run_process.hpp"
 #include "berth/runtime/call_mode.hpp"
@@ -21,6 +22,8 @@ public:
     /// What the process gave and how it ended. `errors`: what it wrote to standard error, without its secrets; its output is the
     /// result, which a replay needs as it is.
     Result<void> received(const ProcessResult& result, std::string_view errors);
+    /// It was ended because this was taken from it.
+    Result<void> revoked(Capability capability);
     /// What was made of it.
     Result<void> finish(const Outcome& outcome);
 
