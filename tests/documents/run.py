@@ -44,6 +44,7 @@ commands = [
     ("doctor", "doctor"),
     ("policy check fixtures/other-policy.yaml", "policy_check"),
     ("policy explain fixtures/wasi.wat", "policy_explanation"),
+    ("policy explain fixtures/functions/echo", "policy_explanation"),
     ("policy diff narrow.yaml wide.yaml", "policy_change"),
     ("!policy check fixtures/data/a.txt", ""),
     ("keygen --no-passphrase", "key"),

@@ -188,3 +188,33 @@ def what_was_taken_from_a_call_is_told_from_what_it_never_had():
         taken = document(first, "berth.revocation", folder)
         equal((taken["capability"], taken["ended"], "rule" in taken), ("time.sleep", "ok", False))
         equal([(one["operation"], one["revoked_behind"], one["granted_now"], "fix" in one) for one in (document(line, "berth.refusal", folder) for line in rest)], [(n, taken["behind"], False, False) for n in (1, 2)])
+
+
+@case
+def a_program_that_was_ended_since_something_was_taken_from_it_is_explained_so():
+    with tempfile.TemporaryDirectory(prefix="berth-explain-") as folder:
+        (Path(folder) / "f/sleeps").mkdir(parents=True)
+        (Path(folder) / "f/sleeps/index.py").write_text("import time\ntime.sleep(3600)\n")
+        with serving(f"{folder}/f", *admin_here, "--record", f"{folder}/calls", "--timeout", "10m") as server:
+            admin = admin_url(server)
+            outcome = []
+            caller = threading.Thread(target=lambda: outcome.append(post(server.url + "/api/functions/sleeps", "{}")[0]))
+            caller.start()
+            id = until(lambda: as_json(ask("GET", admin + "/admin/calls?status=running"))["calls"], "a running call")[0]["id"]
+            until(lambda: list(Path(folder, "calls").glob("*.bj")), "its journal, which begins with its process")
+            equal(cli("policy", "revoke", id, "net.connect", "--url", admin, home=folder)[0], 0)
+            caller.join(600)
+            equal(outcome, [500])
+            assert b"capability_denied" in ask("GET", f"{admin}/admin/calls/{id}")[1].lower()
+        status, text, _ = cli("policy", "explain", id, "--record", f"{folder}/calls", home=folder)
+        equal(status, 0)
+        lines = text.splitlines()
+        equal(lines[0].split(":")[0], "sleeps")
+        assert any(line.startswith("ambient  net.connect ") for line in lines), text
+        equal(lines[-1], "net.connect was revoked; a process cannot be narrowed after its start, so the call ended with capability_denied")
+        status, text, _ = cli("policy", "explain", id, "--record", f"{folder}/calls", "--json", home=folder)
+        first, second = text.splitlines()
+        equal(document(first, "berth.policy_explanation", folder)["sandbox"], "none")
+        equal(document(second, "berth.revocation", folder)["capability"], "net.connect")
+        # The journal says the same of the process as before: its replay ends as the call's process did.
+        assert cli("trace", "show", f"{folder}/calls/{id}.bj", home=folder)[1].count('"t":"revoke"') == 1

@@ -93,7 +93,8 @@ Result<void> BenchTarget::open_function(Context& context, Application& applicati
     wanted.paths.emplace_back(is_path ? name_ : call.folder.empty() ? configured.value("functions.path") : call.folder);
     const auto looked_at = wanted.paths.front().string();
     wanted.policy = request;
-    BERTH_TRY(functions_, FunctionSet::find(application, std::move(wanted), reactors, context.console.progress()) | note([&] { return is_path ? std::string("reading its function") : format("looking for the function {}, since there is no such file", name_); }));
+    const auto doing = [&] { return is_path ? std::string("reading its function") : format("looking for the function {}, since there is no such file", name_); };
+    BERTH_TRY(functions_, FunctionSet::find(application, std::move(wanted), reactors, context.console.progress()) | note(doing));
     functions_->set_url("");  // nothing listens: functions get no way back
     runtime_ = std::make_unique<Runtime>(setup_of(application, reactors, call.at_once), functions_->engines());
     const auto all = runtime_->list();

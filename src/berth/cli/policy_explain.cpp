@@ -8,6 +8,7 @@
 #include "berth/base/format.hpp"
 #include "berth/base/json.hpp"
 #include "berth/base/utf8.hpp"
+#include "berth/cli/explain_program.hpp"
 #include "berth/engine/component.hpp"
 #include "berth/host/guest_world.hpp"
 #include "berth/host/journal.hpp"
@@ -15,6 +16,7 @@
 #include "berth/runtime/component_functions.hpp"
 #include "berth/runtime/journal_folder.hpp"
 #include "berth/runtime/policy_suggest.hpp"
+#include "berth/runtime/record_process.hpp"
 #include "berth/server/request_words.hpp"
 
 namespace berth::cli {
@@ -30,11 +32,22 @@ std::string scope_text(const Scope& scope, ScopeKind kind) {
     return list;
 }
 
-Result<int> explain_file(Context& context, const std::string& file) {
+bool is_module_file(const fs::path& file) { return file.extension() == ".wasm" || file.extension() == ".wat"; }
+
+Result<int> explain_file(Context& context, const std::string& what, const std::string& folder) {
     BERTH_TRY(const auto request, context.policy_request());
     BERTH_TRY(auto options, context.application_options());
     BERTH_TRY(const auto application, Application::create(std::move(options)));
-    const auto name = std::filesystem::path(file).stem().string();
+    auto file = what;
+    auto name = fs::path(what).stem().string();
+    if (!is_module_file(what)) {
+        BERTH_TRY(const auto function, find_function(context, *application, what, folder));
+        if (function && function->function.engine == EngineKind::subprocess) return explain_program(context, *application, *function);
+        if (function) {
+            file = function->function.entry;
+            name = function->function.name;
+        }
+    }
     std::string preset;
     BERTH_TRY(const auto program, application->load(file, name, request, context.console.progress(), &preset));
     const auto* component = program->component();
@@ -180,8 +193,25 @@ void print(Context& context, const Judge& judge, const RecordedRevocation& revoc
     context.console.line(format("{} was revoked {}; {}", name(revocation.capability), behind_text(revocation.behind), granted_text(judge, revocation.capability)));
 }
 
+/// A program cannot be narrowed: it was ended.
+void print_of_program(Context& context, const RecordedRevocation& revocation) {
+    if (context.console.format == Format::json) {
+        JsonWriter json;
+        json.begin_object().member("$type", "berth.revocation").member("capability", name(revocation.capability)).member("behind", revocation.behind);
+        context.console.line(json.member("ended", name(Code::capability_denied)).end_object().text());
+        return;
+    }
+    context.console.line(format("{} was revoked; a process cannot be narrowed after its start, so the call ended with {}", name(revocation.capability), name(Code::capability_denied)));
+}
+
 /// What a recorded call was refused, by which rule of the policy that holds now, and the line to add.
 Result<int> explain_journal(Context& context, const Journal& journal) {
+    if (journal.open().world == process_world) {
+        BERTH_TRY(const auto taken, recorded_revocations(journal));
+        explain_program_call(context, journal.open().entry);
+        for (const auto& each : taken) print_of_program(context, each);
+        return 0;
+    }
     BERTH_TRY(const auto judge, judge_of(context, journal.open().world, ""));
     BERTH_TRY(const auto uses, recorded_uses(journal, *judge.table));
     BERTH_TRY(const auto revocations, recorded_revocations(journal));
@@ -237,7 +267,9 @@ Result<int> explain_remembered(Context& context, const Remembered& call) {
             error.set_fix("ask again, or record calls with berth serve --record DIR and name DIR here");
             return fail(std::move(error));
         }
-        return fail(Code::not_found, format("the host knows of no refusals of the call {} of {}: those of programs are the system's, and a call that never began has none", call.id, terminal_safe(call.function)));
+        Error error(Code::not_found, format("the host knows of no refusals of the call {} of {}: those of programs are the system's, and a call that never began has none", call.id, terminal_safe(call.function)));
+        error.set_fix(format("berth policy explain {} lists what a program has that no policy holds back", terminal_safe(call.function)));
+        return fail(std::move(error));
     }
     BERTH_TRY(const auto refused, json_elements(call.refused));
     std::optional<Judge> judge;
@@ -379,7 +411,8 @@ const HostTable* journal_table(const Application& application, std::string_view 
 }
 
 void declare_explain(CommandLine& app, Context& context, Explained& explained) {
-    app.add_option("what", explained.what, "a module, or a call: its journal, or its id")->required()->type_name("FILE|CALL");
+    app.add_option("what", explained.what, "a module, a function, or a call: its journal, or its id")->required()->type_name("FILE|NAME|CALL");
+    app.add_option("--dir", explained.folder, "folder of functions (functions.path)")->type_name("DIR");
     app.add_option("--record", context.record, "folder of the journals of serve --record")->envname("BERTH_RECORD")->type_name("DIR");
     add_host_flags(app, explained.host);
     add_guest_flags(app, context);
@@ -394,12 +427,15 @@ Result<int> explain(Context& context, const Explained& explained) {
         if (const auto id = lower_case(what); is_uuid(id)) return explain_call(context, explained, id);
         if (is_nearly_id(what)) return fail(Code::usage, format("\"{}\" is no whole id of a call (36 characters, as 01a2041d-96c8-7bb6-b6e5-e643aabca288), and there is no such file", what));
     }
-    BERTH_TRY(const auto is_journal, Journal::is_one(what));
+    bool is_journal = false;
+    if (fs::is_regular_file(there)) {
+        BERTH_TRY(is_journal, Journal::is_one(what));
+    }
     if (is_journal) {
         BERTH_TRY(const auto journal, Journal::read(what));
         return explain_journal(context, journal);
     }
-    return explain_file(context, what);
+    return explain_file(context, what, explained.folder);
 }
 
 }  // namespace berth::cli

@@ -142,7 +142,10 @@ Result<std::vector<RecordedUse>> recorded_uses(const Journal& journal, const Hos
         if (const auto* function = find_function(table, operation.function); function != nullptr && function->row.needs.checked_by_gate()) {
             uses.push_back({operation.number, operation.function, function->row.needs.capability(), {}, true});
         }
-        for (const auto& use : outcome.uses) uses.push_back({operation.number, operation.function, use.capability, std::string(use.scope), use.allowed, use.allowed ? std::nullopt : taken(use.capability, 0, use.scope.empty() ? number : number - 1)});
+        for (const auto& use : outcome.uses) {
+            const auto revoked = use.allowed ? std::nullopt : taken(use.capability, 0, use.scope.empty() ? number : number - 1);
+            uses.push_back({number, operation.function, use.capability, std::string(use.scope), use.allowed, revoked});
+        }
         add_replaced(operation, outcome, table, before, taken, uses);
         if (name_of(operation.function) == "environ_get") {
             for (const auto& variable : stored_strings(outcome)) uses.push_back({operation.number, operation.function, Capability::env_read, variable.substr(0, variable.find('=')), true});
