@@ -72,11 +72,14 @@ std::vector<Line> ambient_lines(const std::string& user, const Policy* policy) {
 /// The secrets that its manifest names, as SubprocessEngine gives them.
 void add_secrets(const DiscoveredFunction& found, const FunctionSettings& settings, const Policy* policy, std::string_view from, std::vector<Line>& lines) {
     const auto allowed = settings.process.secrets_allow.find(found.function.name);
+    const auto is_allowed = [&](const std::string& secret) {
+        return allowed != settings.process.secrets_allow.end() && std::any_of(allowed->second.begin(), allowed->second.end(), [&](const std::string& name) { return name == "*" || name == secret; });
+    };
     for (const auto& rule : found.manifest.secrets) {
         Line line{.capability = secret_read, .scope = "on " + rule.name, .why = "secrets of its manifest; berth dev gives all of them"};
         const auto grant = policy == nullptr ? std::map<Capability, Grant>::const_iterator() : policy->grants.find(secret_read);
         if (policy != nullptr && grant != policy->grants.end() && in_scope(ScopeKind::names, grant->second.scope, rule.name)) line.rule = grant->second.from;
-        else if (allowed != settings.process.secrets_allow.end() && std::any_of(allowed->second.begin(), allowed->second.end(), [&](const std::string& name) { return name == "*" || name == rule.name; })) line.rule = "functions.secrets_allow";
+        else if (is_allowed(rule.name)) line.rule = "functions.secrets_allow";
         else {
             line.granted = false;
             line.rule = from;

@@ -45,6 +45,18 @@ struct PlayedProcess {
 /// payload differs, with journal_invalid when the journal is none of a process.
 Result<PlayedProcess> play_process(const Journal& journal, std::string_view function, std::string_view payload);
 
+/// What follows from a recorded process by itself, without the function: for who has the journal and not the program.
+struct PlayedEnd {
+    std::string code;                   // `ok` or that of the error
+    std::optional<std::int64_t> status; // exit status of the error; none: the journal does not tell it
+    std::optional<std::string> output;  // of success
+    std::string input;                  // the caller's, without white space outside strings
+    std::uint64_t peak_memory = 0;
+};
+/// Fails with journal_invalid when the journal is none of a process or has no end, with replay_diverged when its end is not what the
+/// recorded output of the process means.
+Result<PlayedEnd> play_process_end(const Journal& journal);
+
 /// Whether the outcome is the recorded one; fails with replay_diverged. `trace` (may be null) is filled in.
 Result<void> compare_process_end(const Journal& journal, const Outcome& outcome, CallTrace* trace);
 
