@@ -44,6 +44,7 @@ commands = [
     ("doctor", "doctor"),
     ("policy check fixtures/other-policy.yaml", "policy_check"),
     ("policy explain fixtures/wasi.wat", "policy_explanation"),
+    ("policy explain fixtures/functions/echo", "policy_explanation"),
     ("policy diff narrow.yaml wide.yaml", "policy_change"),
     ("!policy check fixtures/data/a.txt", ""),
     ("keygen --no-passphrase", "key"),
@@ -66,6 +67,9 @@ commands = [
     ("policy explain a.bj", "no_refusals"),
     ("policy suggest a.bj denied.bj", "policy_suggestion"),
     ("check --determinism fixtures/kit.wat add 2 40", "determinism"),
+    ("bench -n 20 -c 2 --against fixtures/kit.wat fixtures/kit.wat add 2 40", "bench"),
+    ("bench -n 2 --dir fixtures/functions echo", "bench"),
+    ("!bench -n 2 fixtures/kit.wat out_of_bounds", ""),
     ("faults run plan.yaml", "fault faults"),
     ("cache warm fixtures/kit.wat", "cache_warm"),
     ("cache list", "cache_entry"),
@@ -163,7 +167,7 @@ with tempfile.TemporaryDirectory(prefix="berth-documents-") as temporary:
             print(f"failed: {name}")
 
 # What verbs print that talk to a running host is looked at where such a host runs (tests/serve).
-left = set(schemas) - seen - {"berth.listening", "berth.call", "berth.call_cancelled", "berth.log", "berth.revoked"}
+left = set(schemas) - seen - {"berth.listening", "berth.call", "berth.call_cancelled", "berth.log", "berth.revoked", "berth.revocation"}
 outcomes["every schema was needed"] = not left
 if left:
     print(f"no command printed {sorted(left)}")

@@ -149,3 +149,72 @@ def who_is_not_the_administrator_is_told_to_give_the_token():
                 equal((status, text, "--token" in told, id in told), (77, "", True, True))
             status, text, _ = cli("policy", "explain", id, "--url", admin, "--token", "let-me-in", home=folder)
             equal((status, len(text.splitlines())), (0, 2))
+
+
+# It sleeps for an hour, twice: the first sleep ends when its grant does, and the second is none.
+sleeping = """(module (import "wasi_snapshot_preview1" "poll_oneoff" (func $poll (param i32 i32 i32 i32) (result i32)))
+  (memory (export "memory") 1)
+  (func (export "_start")
+    (i32.store8 (i32.const 16) (i32.const 1))
+    (i64.store (i32.const 24) (i64.const 3600000000000))
+    (drop (call $poll (i32.const 0) (i32.const 128) (i32.const 1) (i32.const 512)))
+    (drop (call $poll (i32.const 0) (i32.const 128) (i32.const 1) (i32.const 512)))))"""
+
+
+@case
+def what_was_taken_from_a_call_is_told_from_what_it_never_had():
+    with tempfile.TemporaryDirectory(prefix="berth-explain-") as folder:
+        (Path(folder) / "sleeping.wat").write_text(sleeping)
+        with serving(f"{folder}/sleeping.wat", *admin_here, "--record", f"{folder}/calls", "--timeout", "10m") as server:
+            admin = admin_url(server)
+            outcome = []
+            caller = threading.Thread(target=lambda: outcome.append(post(server.url + "/api/functions/sleeping", "")[0]))
+            caller.start()
+            id = until(lambda: as_json(ask("GET", admin + "/admin/calls?status=running"))["calls"], "a running call")[0]["id"]
+            equal(cli("policy", "revoke", id, "time.sleep", "--url", admin, home=folder)[0], 0)
+            caller.join(600)
+            equal(outcome, [200])
+        status, text, _ = cli("policy", "explain", id, "--record", f"{folder}/calls", home=folder)
+        equal(status, 0)
+        lines = text.splitlines()
+        # Whether it slept already when its grant went, nobody can know.
+        when, during = {"0": ("before its first operation", "before its first operation"), "1": ("behind operation 1", "while it ran")}[str(int("behind" in lines[0]))]
+        equal(lines, [f"time.sleep was revoked {when}; it had been granted by preset wasi",
+                      f"operation 1: wasi_snapshot_preview1.poll_oneoff wanted time.sleep; revoked {during}, it had been granted by preset wasi",
+                      f"operation 2: wasi_snapshot_preview1.poll_oneoff wanted time.sleep; revoked {when}, it had been granted by preset wasi",
+                      "the call ended with ok"])
+        status, text, _ = cli("policy", "explain", id, "--record", f"{folder}/calls", "--deny-all", "--json", home=folder)
+        first, *rest = text.splitlines()
+        taken = document(first, "berth.revocation", folder)
+        equal((taken["capability"], taken["ended"], "rule" in taken), ("time.sleep", "ok", False))
+        equal([(one["operation"], one["revoked_behind"], one["granted_now"], "fix" in one) for one in (document(line, "berth.refusal", folder) for line in rest)], [(n, taken["behind"], False, False) for n in (1, 2)])
+
+
+@case
+def a_program_that_was_ended_since_something_was_taken_from_it_is_explained_so():
+    with tempfile.TemporaryDirectory(prefix="berth-explain-") as folder:
+        (Path(folder) / "f/sleeps").mkdir(parents=True)
+        (Path(folder) / "f/sleeps/index.py").write_text("import time\ntime.sleep(3600)\n")
+        with serving(f"{folder}/f", *admin_here, "--record", f"{folder}/calls", "--timeout", "10m") as server:
+            admin = admin_url(server)
+            outcome = []
+            caller = threading.Thread(target=lambda: outcome.append(post(server.url + "/api/functions/sleeps", "{}")[0]))
+            caller.start()
+            id = until(lambda: as_json(ask("GET", admin + "/admin/calls?status=running"))["calls"], "a running call")[0]["id"]
+            until(lambda: list(Path(folder, "calls").glob("*.bj")), "its journal, which begins with its process")
+            equal(cli("policy", "revoke", id, "net.connect", "--url", admin, home=folder)[0], 0)
+            caller.join(600)
+            equal(outcome, [500])
+            assert b"capability_denied" in ask("GET", f"{admin}/admin/calls/{id}")[1].lower()
+        status, text, _ = cli("policy", "explain", id, "--record", f"{folder}/calls", home=folder)
+        equal(status, 0)
+        lines = text.splitlines()
+        equal(lines[0].split(":")[0], "sleeps")
+        assert any(line.startswith("ambient  net.connect ") for line in lines), text
+        equal(lines[-1], "net.connect was revoked; a process cannot be narrowed after its start, so the call ended with capability_denied")
+        status, text, _ = cli("policy", "explain", id, "--record", f"{folder}/calls", "--json", home=folder)
+        first, second = text.splitlines()
+        equal(document(first, "berth.policy_explanation", folder)["sandbox"], "none")
+        equal(document(second, "berth.revocation", folder)["capability"], "net.connect")
+        # The journal says the same of the process as before: its replay ends as the call's process did.
+        assert cli("trace", "show", f"{folder}/calls/{id}.bj", home=folder)[1].count('"t":"revoke"') == 1

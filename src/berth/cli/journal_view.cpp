@@ -91,13 +91,15 @@ void hide_of_environment(const JournalEntry& entry, Redactor& redactor) {
 
 }  // namespace
 
-Result<void> hide_secrets(const Context& context, const Journal& journal, Redactor& redactor) {
+Result<void> hide_secrets(const Context& context, std::initializer_list<const Journal*> journals, Redactor& redactor) {
     BERTH_TRY(const auto configured, context.configuration());
     std::vector<std::string> variables;
     for (char** variable = environ; variable != nullptr && *variable != nullptr; ++variable) variables.emplace_back(*variable);
     for (const auto& [name, value] : known_secrets(configured, variables)) redactor.add(name, value);
-    for (const auto& entry : journal.entries) hide_of_environment(entry, redactor);
-    if (journal.open().world == process_world) hide_of_process(journal, redactor);
+    for (const auto* journal : journals) {
+        for (const auto& entry : journal->entries) hide_of_environment(entry, redactor);
+        if (journal->open().world == process_world) hide_of_process(*journal, redactor);
+    }
     return {};
 }
 

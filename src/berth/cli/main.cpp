@@ -13,14 +13,14 @@ namespace berth::cli {
 
 const std::vector<Verb>& verbs() {
     static const std::vector<Verb> all{run_verb, invoke_verb, serve_verb, dev_verb, new_verb, fn_verb, calls_verb, logs_verb, replay_verb, trace_verb, receipt_verb, keygen_verb, sign_verb, verify_verb, check_verb,
-                                       inspect_verb, world_verb, policy_verb, limits_verb, config_verb, doctor_verb, cache_verb, version_verb, faults_verb, completion_verb, help_verb};
+                                       inspect_verb, world_verb, policy_verb, limits_verb, config_verb, doctor_verb, cache_verb, version_verb, bench_verb, faults_verb, completion_verb, help_verb};
     return all;
 }
 
 namespace {
 
 /// Verbs of later parts: known, so that their answer is not "no such verb".
-constexpr std::array later_verbs{"build", "fmt", "test", "queue", "bench", "glyph", "stark", "vudo", "dol", "icn", "repl"};
+constexpr std::array later_verbs{"build", "fmt", "test", "queue", "glyph", "stark", "vudo", "dol", "icn", "repl"};
 
 struct Link {
     std::string_view name;

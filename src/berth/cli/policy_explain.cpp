@@ -8,6 +8,7 @@
 #include "berth/base/format.hpp"
 #include "berth/base/json.hpp"
 #include "berth/base/utf8.hpp"
+#include "berth/cli/explain_program.hpp"
 #include "berth/engine/component.hpp"
 #include "berth/host/guest_world.hpp"
 #include "berth/host/journal.hpp"
@@ -15,6 +16,7 @@
 #include "berth/runtime/component_functions.hpp"
 #include "berth/runtime/journal_folder.hpp"
 #include "berth/runtime/policy_suggest.hpp"
+#include "berth/runtime/record_process.hpp"
 #include "berth/server/request_words.hpp"
 
 namespace berth::cli {
@@ -30,11 +32,22 @@ std::string scope_text(const Scope& scope, ScopeKind kind) {
     return list;
 }
 
-Result<int> explain_file(Context& context, const std::string& file) {
+bool is_module_file(const fs::path& file) { return file.extension() == ".wasm" || file.extension() == ".wat"; }
+
+Result<int> explain_file(Context& context, const std::string& what, const std::string& folder) {
     BERTH_TRY(const auto request, context.policy_request());
     BERTH_TRY(auto options, context.application_options());
     BERTH_TRY(const auto application, Application::create(std::move(options)));
-    const auto name = std::filesystem::path(file).stem().string();
+    auto file = what;
+    auto name = fs::path(what).stem().string();
+    if (!is_module_file(what)) {
+        BERTH_TRY(const auto function, find_function(context, *application, what, folder));
+        if (function && function->function.engine == EngineKind::subprocess) return explain_program(context, *application, *function);
+        if (function) {
+            file = function->function.entry;
+            name = function->function.name;
+        }
+    }
     std::string preset;
     BERTH_TRY(const auto program, application->load(file, name, request, context.console.progress(), &preset));
     const auto* component = program->component();
@@ -111,7 +124,23 @@ struct Refused {
     Capability capability;
     std::string scope;
     std::string by, fix;
+    std::optional<std::uint64_t> revoked = {};  // behind this operation, or in it
 };
+
+constexpr std::string_view revoked_rule = "revoked while running";  // how the rule of such a denial begins
+
+std::string behind_text(std::uint64_t operation) { return operation == 0 ? "before its first operation" : format("behind operation {}", operation); }
+
+/// The rule of the policy given here that grants it; empty: none does.
+std::string granting_rule(const Judge& judge, Capability capability) {
+    const auto found = judge.policy.grants.find(capability);
+    return found == judge.policy.grants.end() ? std::string() : found->second.from;
+}
+
+std::string granted_text(const Judge& judge, Capability capability) {
+    const auto rule = granting_rule(judge, capability);
+    return rule.empty() ? std::string("the policy given here grants it not: name that of the call with --policy or --allow") : format("it had been granted by {}", rule);
+}
 
 Result<void> print(Context& context, const Judge& judge, const Refused& refused) {
     const AskedCapability asked[] = {{refused.capability, "recorded", false}};
@@ -126,12 +155,19 @@ Result<void> print(Context& context, const Judge& judge, const Refused& refused)
         if (refused.operation) json.member("operation", *refused.operation);
         json.member("function", refused.function).member("capability", name(refused.capability)).member("scope", refused.scope);
         if (!refused.by.empty()) json.member("refused_by", refused.by);
+        if (refused.revoked) json.member("revoked_behind", *refused.revoked);
         json.member("granted_now", held).member("rule", rule);
-        if (!held) json.member("fix", fix);
+        if (!held && !refused.revoked) json.member("fix", fix);
         context.console.line(json.end_object().text());
         return {};
     }
     const auto number = refused.operation ? format("operation {}: ", *refused.operation) : std::string();
+    if (refused.revoked || refused.by.starts_with(revoked_rule)) {
+        const auto when = !refused.revoked ? std::string("while the call ran") : refused.operation == refused.revoked ? std::string("while it ran") : behind_text(*refused.revoked);
+        context.console.line(format("{}{} wanted {}{}; revoked {}, {}", number, terminal_safe(refused.function), name(refused.capability), refused.scope.empty() ? "" : " on " + terminal_safe(refused.scope), when,
+                                    granted_text(judge, refused.capability)));
+        return {};
+    }
     const auto then = refused.by.empty() ? std::string() : format("refused by {}, ", terminal_safe(refused.by));
     context.console.line(format("{}{} wanted {}{}; {}", number, terminal_safe(refused.function), name(refused.capability), refused.scope.empty() ? "" : " on " + terminal_safe(refused.scope),
                                 held ? format("{}granted now by {}", then, rule) : format("refused by {}; add {}", terminal_safe(rule), terminal_safe(fix))));
@@ -143,18 +179,52 @@ void say_nothing_refused(Context& context, bool ended) {
     else context.console.notice(ended ? "nothing was refused" : "nothing was refused so far");
 }
 
+/// What was taken from a recorded call, when in the order of its operations, and by which rule it had it.
+void print(Context& context, const Judge& judge, const RecordedRevocation& revocation, const JournalEntry* end) {
+    const auto rule = granting_rule(judge, revocation.capability);
+    if (context.console.format == Format::json) {
+        JsonWriter json;
+        json.begin_object().member("$type", "berth.revocation").member("capability", name(revocation.capability)).member("behind", revocation.behind);
+        if (!rule.empty()) json.member("rule", rule);
+        if (end != nullptr) json.member("ended", end->code);
+        context.console.line(json.end_object().text());
+        return;
+    }
+    context.console.line(format("{} was revoked {}; {}", name(revocation.capability), behind_text(revocation.behind), granted_text(judge, revocation.capability)));
+}
+
+/// A program cannot be narrowed: it was ended.
+void print_of_program(Context& context, const RecordedRevocation& revocation) {
+    if (context.console.format == Format::json) {
+        JsonWriter json;
+        json.begin_object().member("$type", "berth.revocation").member("capability", name(revocation.capability)).member("behind", revocation.behind);
+        context.console.line(json.member("ended", name(Code::capability_denied)).end_object().text());
+        return;
+    }
+    context.console.line(format("{} was revoked; a process cannot be narrowed after its start, so the call ended with {}", name(revocation.capability), name(Code::capability_denied)));
+}
+
 /// What a recorded call was refused, by which rule of the policy that holds now, and the line to add.
 Result<int> explain_journal(Context& context, const Journal& journal) {
+    if (journal.open().world == process_world) {
+        BERTH_TRY(const auto taken, recorded_revocations(journal));
+        explain_program_call(context, journal.open().entry);
+        for (const auto& each : taken) print_of_program(context, each);
+        return 0;
+    }
     BERTH_TRY(const auto judge, judge_of(context, journal.open().world, ""));
     BERTH_TRY(const auto uses, recorded_uses(journal, *judge.table));
+    BERTH_TRY(const auto revocations, recorded_revocations(journal));
+    for (const auto& each : revocations) print(context, judge, each, journal.end());
     std::size_t refused = 0;
     for (const auto& use : uses) {
         if (use.allowed) continue;
         ++refused;
-        BERTH_TRYV(print(context, judge, {.operation = use.operation, .function = use.function, .capability = use.capability, .scope = use.scope, .by = {}, .fix = {}}));
+        BERTH_TRYV(print(context, judge, {.operation = use.operation, .function = use.function, .capability = use.capability, .scope = use.scope, .by = {}, .fix = {}, .revoked = use.revoked}));
     }
     const bool ended = journal.end() != nullptr;
-    if (refused == 0) say_nothing_refused(context, ended);
+    if (refused == 0 && revocations.empty()) say_nothing_refused(context, ended);
+    if (!revocations.empty() && ended && context.console.format != Format::json) context.console.line(format("the call ended with {}", terminal_safe(journal.end()->code)));
     if (!ended) context.console.notice("the journal has no end: the call runs, or its host was ended");
     return 0;
 }
@@ -197,7 +267,9 @@ Result<int> explain_remembered(Context& context, const Remembered& call) {
             error.set_fix("ask again, or record calls with berth serve --record DIR and name DIR here");
             return fail(std::move(error));
         }
-        return fail(Code::not_found, format("the host knows of no refusals of the call {} of {}: those of programs are the system's, and a call that never began has none", call.id, terminal_safe(call.function)));
+        Error error(Code::not_found, format("the host knows of no refusals of the call {} of {}: those of programs are the system's, and a call that never began has none", call.id, terminal_safe(call.function)));
+        error.set_fix(format("berth policy explain {} lists what a program has that no policy holds back", terminal_safe(call.function)));
+        return fail(std::move(error));
     }
     BERTH_TRY(const auto refused, json_elements(call.refused));
     std::optional<Judge> judge;
@@ -339,7 +411,8 @@ const HostTable* journal_table(const Application& application, std::string_view 
 }
 
 void declare_explain(CommandLine& app, Context& context, Explained& explained) {
-    app.add_option("what", explained.what, "a module, or a call: its journal, or its id")->required()->type_name("FILE|CALL");
+    app.add_option("what", explained.what, "a module, a function, or a call: its journal, or its id")->required()->type_name("FILE|NAME|CALL");
+    app.add_option("--dir", explained.folder, "folder of functions (functions.path)")->type_name("DIR");
     app.add_option("--record", context.record, "folder of the journals of serve --record")->envname("BERTH_RECORD")->type_name("DIR");
     add_host_flags(app, explained.host);
     add_guest_flags(app, context);
@@ -354,12 +427,15 @@ Result<int> explain(Context& context, const Explained& explained) {
         if (const auto id = lower_case(what); is_uuid(id)) return explain_call(context, explained, id);
         if (is_nearly_id(what)) return fail(Code::usage, format("\"{}\" is no whole id of a call (36 characters, as 01a2041d-96c8-7bb6-b6e5-e643aabca288), and there is no such file", what));
     }
-    BERTH_TRY(const auto is_journal, Journal::is_one(what));
+    bool is_journal = false;
+    if (fs::is_regular_file(there)) {
+        BERTH_TRY(is_journal, Journal::is_one(what));
+    }
     if (is_journal) {
         BERTH_TRY(const auto journal, Journal::read(what));
         return explain_journal(context, journal);
     }
-    return explain_file(context, what);
+    return explain_file(context, what, explained.folder);
 }
 
 }  // namespace berth::cli

@@ -1,5 +1,7 @@
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "berth/base/format.hpp"
 #include "berth/base/json.hpp"
 #include "berth/cli/call_once.hpp"
@@ -7,6 +9,8 @@
 #include "berth/cli/replay.hpp"
 #include "berth/cli/signing.hpp"
 #include "berth/cli/verbs.hpp"
+#include "berth/runtime/record_process.hpp"
+#include "berth/runtime/subprocess_envelope.hpp"
 
 namespace berth::cli {
 namespace {
@@ -60,6 +64,36 @@ Result<Receipt> rerun(Context& context, const Arguments& arguments, const Receip
     return again;
 }
 
+/// The same of a program, which is not started: what its process gave is in the journal, and what follows from that is compared.
+Result<Receipt> rerun_process(const Arguments& arguments, const Receipt& receipt, const Journal& journal, std::vector<std::string>& left_out) {
+    BERTH_TRY(const auto end, play_process_end(journal));
+    auto again = receipt;
+    again.world = process_world;
+    again.policy = Cid(Cid::Codec::dag_cbor, journal.open().policy);
+    again.output = end.output ? std::optional(Cid::of(Cid::Codec::raw, as_bytes(*end.output))) : std::nullopt;
+    again.journal = journal.root;
+    again.fuel = 0;  // nobody counts it
+    again.fuel_schedule.clear();
+    again.deterministic = false;
+    again.peak_memory = end.peak_memory;
+    const bool by_whom = end.code == name(Code::cancelled) && receipt.exit_code == name(Code::shutting_down);  // the journal has only that it was ended
+    if (!by_whom) again.exit_code = end.code;
+    if (!by_whom && end.status) again.exit_status = *end.status;
+    // The program and what it takes are of the machine that ran it; the journal has what was measured there.
+    left_out = {"module", "fuel", "peak_memory"};
+    if (by_whom || !end.status) left_out.emplace_back("exit");
+    if (arguments.input.empty()) {
+        // The receipt names the input as it came, the journal has it without white space.
+        const auto recorded = Cid::of(Cid::Codec::raw, as_bytes(end.input));
+        if (receipt.input != recorded) left_out.emplace_back("input");
+        return again;
+    }
+    BERTH_TRY(const auto bytes, read_file(arguments.input, largest_module_file));
+    const auto shorter = minify_input(bytes.empty() ? std::string_view("{}") : as_text(bytes));
+    if (!shorter || *shorter != end.input) again.input = Cid::of(Cid::Codec::raw, as_bytes(end.input));
+    return again;
+}
+
 Result<int> run(Context& context, const Arguments& arguments) {
     BERTH_TRY(const auto block, read_file(arguments.file, 1 << 20));
     BERTH_TRY(const auto opened, SignedReceipt::open(block));
@@ -86,12 +120,18 @@ Result<int> run(Context& context, const Arguments& arguments) {
     if (arguments.rerun) {
         if (!journal) {
             Error error(Code::usage, "--rerun needs the journal of the call");
-            error.set_fix("--journal FILE, which run --record wrote");
+            error.set_fix("--journal FILE, which run --record or invoke --record wrote");
             return fail(std::move(error));
         }
-        BERTH_TRY(const auto again, rerun(context, arguments, receipt, *journal));
+        const bool is_process = journal->open().world == process_world;
+        if (is_process && (!context.policy_files.empty() || !context.allow.empty())) {
+            Error error(Code::usage, "no policy holds a program back, and its receipt has the digest of the empty one: --policy and --allow cannot be compared with it");
+            error.set_fix("leave them out, or BERTH_POLICY");
+            return fail(std::move(error));
+        }
+        BERTH_TRY(const auto again, is_process ? rerun_process(arguments, receipt, *journal, left_out) : rerun(context, arguments, receipt, *journal));
         if (const auto differences = receipt_differences(receipt, again); !differences.empty()) return fail(mismatch(differences));
-        if (arguments.input.empty()) left_out.emplace_back("input");  // what was read of it is in the journal, whether it was all of it is not
+        if (!is_process && arguments.input.empty()) left_out.emplace_back("input");  // what was read of it is in the journal, whether it was all of it is not
     }
     if (context.console.format == Format::json) {
         JsonWriter json;
@@ -106,6 +146,13 @@ Result<int> run(Context& context, const Arguments& arguments) {
     context.console.line(format("signed by {}", receipt.executor));
     context.console.line(format("world {}, {} (status {}), fuel {} ({}), peak memory {} bytes{}", receipt.world, receipt.exit_code, receipt.exit_status, receipt.fuel, receipt.fuel_schedule, receipt.peak_memory,
                                 receipt.deterministic ? ", deterministic" : ""));
+    if (arguments.rerun && receipt.world == process_world) {
+        std::string list;
+        for (const auto& field : left_out) list += (list.empty() ? "" : ", ") + field;
+        const bool has_exit = std::find(left_out.begin(), left_out.end(), "exit") == left_out.end();
+        context.console.line(format("served again from its journal, since programs are not run again: {} are equal; not compared: {}", has_exit ? "policy, output, exit and journal" : "policy, output and journal", list));
+        return 0;
+    }
     if (arguments.rerun) context.console.line(format("ran again: output, fuel, peak memory, exit and journal are equal; {}", left_out.empty() ? "the input is the one given" : "input was not compared"));
     return 0;
 }

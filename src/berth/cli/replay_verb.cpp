@@ -142,7 +142,7 @@ Result<int> replay_journal(Context& context, const ReplayRequest& request) {
     mode.replay_setup.compare_end = request.against.empty();
     Redactor redactor;
     if (request.step) {
-        BERTH_TRYV(hide_secrets(context, journal, redactor));
+        BERTH_TRYV(hide_secrets(context, {&journal}, redactor));
         mode.replay_setup.step = [&](const JournalEntry& operation, const RecordedOutcome& outcome) { console.notice(redactor.apply(step_text(operation, outcome, redactor))); };
     }
     running = true;

@@ -31,6 +31,7 @@ struct Arguments {
     std::string entry;
     std::vector<std::string> rest;
     std::string kill_at;
+    std::uint64_t largest_journal = berth::largest_journal;
 };
 
 /// Tells a person at once about every denied call, each kind once.
@@ -125,6 +126,7 @@ Result<int> run(Context& context, const Arguments& arguments) {
     if (!mode.deterministic && (context.seed != 0 || !context.clock_start.empty() || !context.save_files.empty())) {
         return fail(Code::usage, "--seed, --clock-start and --save-files need --deterministic, or a policy that forces it");
     }
+    mode.largest_journal = arguments.largest_journal;
     call.mode = &mode;
     Bytes module;
     CallFaults faults;
@@ -167,6 +169,7 @@ void declare(CommandLine& app, Context& context, std::function<Result<int>()>& a
     app.add_option("file", arguments->file, "a .wasm or .wat file")->required()->type_name("FILE");
     app.add_option("--call", arguments->entry, "export to call instead of _start")->type_name("NAME");
     app.add_option("--kill-at", arguments->kill_at, "kill this process there")->type_name("POINT:N")->group("");
+    app.add_option("--largest-journal", arguments->largest_journal, "bytes that the journal may have")->type_name("N")->group("");
     app.add_flag("--stats", context.stats, "print fuel, memory and time on standard error");
     add_guest_flags(app, context);
     add_call_flags(app, context);

@@ -90,7 +90,7 @@ std::string entry_json(const JournalEntry& entry, const Redactor& redactor) {
 Result<int> show(Context& context, const std::string& file) {
     BERTH_TRY(const auto journal, Journal::read(file));
     Redactor redactor;
-    BERTH_TRYV(hide_secrets(context, journal, redactor));
+    BERTH_TRYV(hide_secrets(context, {&journal}, redactor));
     for (const auto& entry : journal.entries) context.console.line(entry_json(entry, redactor));
     JsonWriter json;
     json.begin_object().member("$type", "berth.journal").member("entries", static_cast<std::uint64_t>(journal.entries.size())).member("root", to_hex(journal.root)).member("torn", journal.torn).member("complete", journal.end() != nullptr);
@@ -102,8 +102,7 @@ Result<int> diff(Context& context, const std::string& a_file, const std::string&
     BERTH_TRY(const auto a, Journal::read(a_file));
     BERTH_TRY(const auto b, Journal::read(b_file));
     Redactor redactor;
-    BERTH_TRYV(hide_secrets(context, a, redactor));
-    BERTH_TRYV(hide_secrets(context, b, redactor));
+    BERTH_TRYV(hide_secrets(context, {&a, &b}, redactor));
     const Redactor nothing;
     std::uint64_t differences = 0;
     for (std::size_t i = 0; i < std::max(a.entries.size(), b.entries.size()); ++i) {

@@ -21,6 +21,7 @@ extern const Verb version_verb;
 extern const Verb help_verb;
 extern const Verb completion_verb;
 extern const Verb new_verb;
+extern const Verb bench_verb;
 extern const Verb faults_verb;
 extern const Verb new_verb;
 extern const Verb check_verb;

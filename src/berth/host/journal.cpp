@@ -11,6 +11,7 @@
 
 #include "berth/base/format.hpp"
 #include "berth/base/read_file.hpp"
+#include "berth/base/units.hpp"
 #include "berth/host/providers/beneath.hpp"
 
 namespace berth {
@@ -23,6 +24,11 @@ constexpr std::uint32_t largest_payload = 1 << 20;
 /// As large as the largest module, which is kept as one.
 constexpr std::uint64_t largest_block = std::uint64_t{1} << 32;
 constexpr std::size_t write_at_once = 64 << 10;
+/// Left for what ends the operations that have begun, and for the mark.
+constexpr std::uint64_t room_for_ends = 256 << 10;
+
+/// Whether an entry begins something, rather than say how it went on.
+bool begins(JournalKind kind) noexcept { return kind == JournalKind::call || kind == JournalKind::val || kind == JournalKind::log || kind == JournalKind::in; }
 
 std::uint32_t load_u32(ByteView bytes, std::size_t at) noexcept {
     return static_cast<std::uint32_t>(bytes[at]) | static_cast<std::uint32_t>(bytes[at + 1]) << 8 | static_cast<std::uint32_t>(bytes[at + 2]) << 16 | static_cast<std::uint32_t>(bytes[at + 3]) << 24;
@@ -171,6 +177,7 @@ Result<std::unique_ptr<JournalWriter>> JournalWriter::create(const std::filesyst
     writer->durability_ = durability;
     writer->blocks_ = journal_blocks_of(file);
     writer->buffer_.assign(file_head.begin(), file_head.end());
+    writer->size_ = file_head.size();
     if (durability == JournalDurability::durable) {
         // Its name as well: a file that nobody finds is none.
         const Descriptor folder(::open(file.has_parent_path() ? file.parent_path().c_str() : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
@@ -187,6 +194,7 @@ Result<std::unique_ptr<JournalWriter>> JournalWriter::resume(const std::filesyst
                   return {};
               }));
     writer->file_ = file;
+    writer->size_ = end;
     writer->fd_ = ::open(file.c_str(), O_WRONLY | O_CLOEXEC);
     if (writer->fd_ < 0) return fail(Code::cannot_create, format("the journal {} cannot be written: {}", file.string(), std::strerror(errno)));
     if (::ftruncate(writer->fd_, static_cast<off_t>(end)) != 0 || ::lseek(writer->fd_, 0, SEEK_END) < 0) return fail(Code::io_error, format("the journal {} cannot be cut: {}", file.string(), std::strerror(errno)));
@@ -198,6 +206,7 @@ Result<std::unique_ptr<JournalWriter>> JournalWriter::resume(const std::filesyst
 std::unique_ptr<JournalWriter> JournalWriter::in_memory() {
     std::unique_ptr<JournalWriter> writer(new JournalWriter());
     writer->buffer_.assign(file_head.begin(), file_head.end());
+    writer->size_ = file_head.size();
     writer->blocks_ = std::make_unique<NoBlocks>();
     return writer;
 }
@@ -215,19 +224,36 @@ Result<void> JournalWriter::append(const JournalEntry& entry) {
         failed_ = payload.error();
         return std::unexpected(std::move(payload).error());
     }
-    return append(*payload);
+    return put(*payload, begins(entry.kind));
 }
 
-Result<void> JournalWriter::append(ByteView payload) {
+Result<void> JournalWriter::append(ByteView payload) { return put(payload, true); }
+
+void JournalWriter::add(ByteView payload) {
+    append_u32(buffer_, static_cast<std::uint32_t>(payload.size()));
+    append_u32(buffer_, crc32c(payload));
+    buffer_.insert(buffer_.end(), payload.begin(), payload.end());
+    root_.add(payload);
+    size_ += frame_head + payload.size();
+}
+
+Result<void> JournalWriter::put(ByteView payload, bool begins) {
     if (failed_) return fail(*failed_);
     if (payload.size() > largest_payload && fd_ >= 0) {
         failed_ = Error(Code::runtime_bug, "an entry of a journal is larger than entries may be");
         return fail(*failed_);
     }
-    append_u32(buffer_, static_cast<std::uint32_t>(payload.size()));
-    append_u32(buffer_, crc32c(payload));
-    buffer_.insert(buffer_.end(), payload.begin(), payload.end());
-    root_.add(payload);
+    if (const auto left = most_ - std::min(most_, size_ + frame_head + payload.size()); left < (begins ? std::min(room_for_ends, most_ / 2) : frame_head + 32)) [[unlikely]] {
+        auto mark = JournalEntry::of(JournalKind::mark);
+        mark.label = journal_full_label;
+        const auto last = encode_journal_entry(mark, nullptr);
+        if (last && size_ + frame_head + last->size() <= most_) add(*last);
+        static_cast<void>(write_out());
+        failed_ = Error(Code::quota_exceeded, format("the journal{} is as large as journals may be ({})", file_.empty() ? "" : " " + file_.string(), size_text(most_)));
+        failed_->set_fix("leave out --record (or --receipt, which needs one), or let one call do less");
+        return fail(*failed_);
+    }
+    add(payload);
     if (fd_ >= 0 && buffer_.size() >= write_at_once) return write_out();
     return {};
 }

@@ -18,8 +18,10 @@ namespace berth {
 
 // The journal of a call, `berth-journal-1`, byte for byte as docs/formats/journal.md says.
 
-/// No journal that is larger is read: its entries are held in memory.
+/// No journal that is larger is read, and none is written: its entries are held in memory.
 inline constexpr std::uint64_t largest_journal = std::uint64_t{1} << 30;
+/// The label of the last mark of a journal whose call was ended since no more fits.
+inline constexpr std::string_view journal_full_label = "full";
 
 /// What an entry is about; the name is the value of its key `t`.
 enum class JournalKind : std::uint8_t { open, val, call, done, seen, log, in, out, exit, revoke, cancel, mark, end };
@@ -119,8 +121,13 @@ enum class JournalDurability : std::uint8_t {
 
 /// Writes a journal as it happens. One thread at a time. What was appended is in the file at the latest when it is
 /// destroyed; errors stay and are returned again.
+///
+/// At its bound it fails with quota_exceeded. What begins something (`call`, `val` …) does so before what ends it (`done`, `seen`, `end`
+/// …): an effect that happened has its outcome. What was written is whole and ends in a mark `full`.
 class JournalWriter {
 public:
+    /// Of a writer that was just made: how large the journal may become. For tests.
+    void set_most(std::uint64_t bytes) noexcept { most_ = bytes; }
     /// Starts a new file. One that is there is replaced if it is a journal or empty, else refused with cannot_create.
     static Result<std::unique_ptr<JournalWriter>> create(const std::filesystem::path& file, JournalDurability durability = JournalDurability::buffered);
     /// Goes on behind the last whole entry of a journal that has no end; a torn tail is cut off first.
@@ -144,8 +151,12 @@ public:
 private:
     JournalWriter() = default;
     Result<void> write_out();
+    Result<void> put(ByteView payload, bool begins);
+    void add(ByteView payload);
 
     std::filesystem::path file_;
+    std::uint64_t size_ = 0;                // of the file, with what is not yet handed over
+    std::uint64_t most_ = largest_journal;
     int fd_ = -1;
     JournalDurability durability_ = JournalDurability::buffered;
     Bytes buffer_;                         // not yet handed to the system

@@ -234,6 +234,53 @@ TEST_F(JournalFile, WhatIsNoneIsNotReadToItsEnd) {
     EXPECT_EQ(Journal::is_one(folder_ / "none").error().code(), Code::file_not_found);
 }
 
+TEST_F(JournalFile, AtItsBoundItEndsInAWholeEntryAndSaysSo) {
+    const auto file = folder_ / "run.bj";
+    const auto opening = vector_entries().front();
+    auto value = JournalEntry::of(JournalKind::val);
+    value.function = "a.function";
+    std::uint64_t values = 0;
+    Digest root;
+    {
+        const auto writer = JournalWriter::create(file).value();
+        writer->set_most(4000);
+        ASSERT_TRUE(writer->append(opening));
+        Result<void> written;
+        while ((written = writer->append(value))) ASSERT_LT(++values, 4000U);
+        EXPECT_EQ(written.error().code(), Code::quota_exceeded);
+        EXPECT_EQ(writer->append(value).error().code(), Code::quota_exceeded);
+        EXPECT_EQ(writer->append(JournalEntry::of(JournalKind::end)).error().code(), Code::quota_exceeded);
+        root = writer->root();
+    }
+    EXPECT_GT(values, 10U);
+    EXPECT_LE(fs::file_size(file), 4000U);
+    const auto journal = Journal::read(file);
+    ASSERT_TRUE(journal) << journal.error().full_message();
+    EXPECT_EQ(journal->entries.size(), values + 2);
+    EXPECT_EQ(journal->entries.back().label, journal_full_label);
+    EXPECT_EQ(journal->root, root);
+    EXPECT_EQ(journal->torn, 0U);
+    // Whoever takes it up finds it as full.
+    const auto again = JournalWriter::resume(file, JournalDurability::buffered).value();
+    again->set_most(4000);
+    EXPECT_EQ(again->append(value).error().code(), Code::quota_exceeded);
+}
+
+TEST_F(JournalFile, WhatHasBegunHasItsOutcomeUpToTheBound) {
+    const auto file = folder_ / "run.bj";
+    const auto writer = JournalWriter::create(file).value();
+    writer->set_most(4000);
+    ASSERT_TRUE(writer->append(vector_entries().front()));
+    auto done = JournalEntry::of(JournalKind::done);
+    done.result.assign(2500, 1);
+    EXPECT_TRUE(writer->append(done));  // where no call could begin any more
+    auto end = JournalEntry::of(JournalKind::end);
+    end.code = "ok";
+    EXPECT_TRUE(writer->append(end));
+    ASSERT_TRUE(writer->sync());
+    EXPECT_NE(Journal::read(file).value().end(), nullptr);
+}
+
 TEST_F(JournalFile, LargeValuesStandBesideIt) {
     const auto file = folder_ / "run.bj";
     auto entries = vector_entries();

@@ -113,6 +113,12 @@ HostJournal::Next HostCallReplayer::before(std::string_view function, const Host
     ++number_;
     const auto* entry = peek();
     const auto seen = call_text(function, arguments);
+    if (entry == nullptr && journal_.entries.back().kind == JournalKind::mark && journal_.entries.back().label == journal_full_label) {
+        --number_;
+        outside_end_ = true;
+        failed_ = Error(Code::quota_exceeded, "the call was ended here when it was recorded, since its journal was full");
+        return Next::failed;
+    }
     if (entry == nullptr) return diverged("no more entries", seen);
     if (entry->kind == JournalKind::end && ended_from_outside(entry->code)) {
         --number_;

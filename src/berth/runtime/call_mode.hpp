@@ -44,6 +44,7 @@ struct CallMode {
     std::filesystem::path save_files;  // deterministic: what the mounts hold after the call is written there; empty: not
 
     std::filesystem::path record;      // journal of the call; empty: none is kept
+    std::uint64_t largest_journal = berth::largest_journal;  // the call is ended with quota_exceeded before its journal is larger
     bool durable = false;              // what was acknowledged is on the medium, and a journal that lies there already is of a call that is taken up
     std::optional<JournalBefore> before;  // the call before it in an instance that stays
     const Bytes* module = nullptr;     // the module's bytes, kept beside the journal so that it can be replayed; null: not

@@ -62,6 +62,7 @@ Result<void> RecordTape::open_file() {
         BERTH_TRY(writer_, JournalWriter::create(mode_.record, durability));
         if (mode_.module != nullptr) BERTH_TRYV(writer_->blocks()->put(Cid(Cid::Codec::raw, program_.digest()), *mode_.module));
     }
+    writer_->set_most(mode_.largest_journal);
     return {};
 }
 
@@ -185,8 +186,8 @@ void ReplayTape::end(Outcome& outcome, Bytes result) {
     const auto* recorded = journal_.end();
     const bool ran_to_outside_end = recorded != nullptr && ended_from_outside(recorded->code) && outcome.error && outcome.error->code() == Code::cpu_limit;
     if (replayer_.came_to_outside_end() || ran_to_outside_end) {
-        const auto code = code_named(recorded->code);
-        Error error(*code, "the call was ended here when it was recorded");
+        const auto code = recorded == nullptr ? Code::quota_exceeded : code_named(recorded->code).value_or(Code::runtime_bug);  // without an end: its journal was full
+        Error error(code, "the call was ended here when it was recorded");
         outcome.error = std::move(error);
         return;
     }

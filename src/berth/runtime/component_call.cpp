@@ -265,6 +265,7 @@ void run_component(const WasmProgram& program, const Call& call, const WasmCallS
             setup.instance->detach();
         }
         record.disarm();
+        gate.record_revocations();
         host_calls = gate.host_calls();
         outcome.usage.fuel = report.fuel_used + fuel_of_a_host_call * host_calls;
         handled = std::move(gate.handled());

@@ -1,6 +1,7 @@
 #include "berth/runtime/component_gate.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <array>
 
 #include "berth/base/format.hpp"
@@ -24,6 +25,7 @@ ComponentGate::ComponentGate(const WasmProgram& program, const WasmCallSetup& se
       handler_(handler),
       variables_(variables),
       journal_(setup.tape != nullptr ? &setup.tape->host_calls() : nullptr),
+      told_revoked_(setup.grants.revoked()),
       output_(setup.tape != nullptr ? setup.tape->output(setup.output) : setup.output),
       error_(setup.tape != nullptr ? setup.tape->error(setup.error) : setup.error) {
     if (setup.instance == nullptr) return;
@@ -225,7 +227,21 @@ ComponentHost::Next ComponentGate::journal_failed() {
     return Next::ends;
 }
 
+void ComponentGate::record_revocations() {
+    const auto fresh = setup_.grants.revoked() & ~told_revoked_;
+    if (fresh == 0 || journal_ == nullptr || journal_->replays()) return;
+    told_revoked_ |= fresh;
+    for (auto rest = fresh; rest != 0; rest &= rest - 1) journal_->revoked(static_cast<Capability>(std::countr_zero(rest)));
+}
+
 ComponentHost::Next ComponentGate::through_journal(const ComponentOp& op, const HostFunction& function, ComponentAnswer& answer) {
+    record_revocations();
+    const auto next = recorded(op, function, answer);
+    record_revocations();
+    return next;
+}
+
+ComponentHost::Next ComponentGate::recorded(const ComponentOp& op, const HostFunction& function, ComponentAnswer& answer) {
     const auto& name = component_table().qualified(function_);
     const auto& needs = function.row.needs;
     if (needs.checked_by_gate()) {

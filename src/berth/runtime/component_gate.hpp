@@ -92,6 +92,8 @@ public:
     /// A denial that was found elsewhere: by the guard of the network.
     std::int32_t deny(const Denial& denial);
     std::int32_t deny_origin(Capability capability, std::string_view origin);
+    /// Writes down what was taken away since the last look; on the guest's thread, between operations.
+    void record_revocations();
     /// A granted value that the guest was given.
     void used(Capability capability, std::string_view value);
 
@@ -126,6 +128,7 @@ private:
     Next perform_one(const ComponentOp& op, ComponentAnswer& answer);
     Next execute(const ComponentOp& op, const HostFunction& function, ComponentAnswer& answer);
     Next through_journal(const ComponentOp& op, const HostFunction& function, ComponentAnswer& answer);
+    Next recorded(const ComponentOp& op, const HostFunction& function, ComponentAnswer& answer);
     Next serve(const ComponentOp& op, ByteView outcome, ComponentAnswer& answer);
     Next journal_failed();
     void restore(const ComponentOp& op, const ComponentAnswer& answer, std::size_t size);
@@ -142,6 +145,7 @@ private:
     bool begun_ = false;                           // its answer
     std::span<const std::string> variables_;
     HostJournal* journal_;
+    std::uint64_t told_revoked_ = 0;               // bits of what the journal knows of as revoked
     OutputStream& output_;
     OutputStream& error_;
     std::optional<GuestWaker> waker_;              // made when something is first waited for

@@ -40,7 +40,7 @@ std::int32_t revoked(ComponentGate& gate, const ComponentOp& op, ComponentAnswer
     const auto sent = gate.sent_under(op.object);
     if (!sent || !gate.grants().was_revoked(*sent)) return 0;
     gate.close(op.object);
-    gate.deny(gate.grants().denial(*sent, {}));
+    gate.deny_origin(*sent, {});
     return refused(gate, answer, 2, "the grant was revoked");
 }
 

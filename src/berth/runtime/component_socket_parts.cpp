@@ -83,7 +83,7 @@ std::int32_t check_revoked(ComponentGate& gate, std::uint64_t object) {
     const auto under = gate.sent_under(object);
     if (!under || !gate.grants().was_revoked(*under)) return 0;
     gate.close(object);
-    return gate.deny(gate.grants().denial(*under, {}));
+    return gate.deny_origin(*under, {});
 }
 
 }  // namespace berth::component_bodies

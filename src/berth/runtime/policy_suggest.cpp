@@ -1,6 +1,7 @@
 #include "berth/runtime/policy_suggest.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <map>
 #include <set>
 
@@ -66,6 +67,24 @@ bool allows(const Policy& policy, const RecordedUse& use) {
     return held && in_scope(kind, grant->second.scope, use.scope);
 }
 
+/// The refusal of an operation that was allowed when it began, and answered as denied since a grant of it went meanwhile.
+template <class Taken>
+void add_replaced(const JournalEntry& operation, const RecordedOutcome& outcome, const HostTable& table, std::size_t before, const Taken& taken, std::vector<RecordedUse>& uses) {
+    if (outcome.kind != OutcomeKind::revoked && outcome.kind != OutcomeKind::ended) return;
+    const auto number = operation.number;
+    const auto add = [&](Capability capability, const std::string& scope) {
+        const auto behind = taken(capability, number, number);
+        if (behind) uses.push_back({number, operation.function, capability, scope, false, behind});
+        return behind.has_value();
+    };
+    const auto held = std::vector<RecordedUse>(uses.begin() + static_cast<std::ptrdiff_t>(before), uses.end());
+    if (std::any_of(held.begin(), held.end(), [&](const RecordedUse& use) { return use.allowed && add(use.capability, use.scope); })) return;
+    const auto* function = find_function(table, operation.function);
+    for (auto mask = function == nullptr ? 0 : function->row.needs.mask(); mask != 0; mask &= mask - 1) {
+        if (add(static_cast<Capability>(std::countr_zero(mask)), {})) return;
+    }
+}
+
 /// Scopes as patterns: as they are, but several files of one directory become one pattern.
 std::vector<std::string> patterns_of(ScopeKind kind, const std::set<std::string>& scopes) {
     if (kind != ScopeKind::paths) return {scopes.begin(), scopes.end()};
@@ -91,17 +110,43 @@ std::string_view scope_key(ScopeKind kind) noexcept { return name(kind); }
 
 }  // namespace
 
+Result<std::vector<RecordedRevocation>> recorded_revocations(const Journal& journal) {
+    std::vector<RecordedRevocation> all;
+    std::uint64_t behind = 0;
+    for (const auto& entry : journal.entries) {
+        if (entry.kind == JournalKind::val || entry.kind == JournalKind::call) behind = entry.number;
+        if (entry.kind != JournalKind::revoke) continue;
+        const auto named = capabilities_named(entry.capability);
+        if (named.size() != 1) return fail(Code::journal_invalid, format("the capability \"{}\" that was revoked is none that this build knows", entry.capability));
+        all.push_back({named.front().capability, behind});
+    }
+    return all;
+}
+
 Result<std::vector<RecordedUse>> recorded_uses(const Journal& journal, const HostTable& table) {
+    BERTH_TRY(const auto revocations, recorded_revocations(journal));
+    // A grant is taken from a guest that is in an operation or between two: behind operation n may be in n.
+    const auto taken = [&](Capability capability, std::uint64_t least, std::uint64_t most) -> std::optional<std::uint64_t> {
+        const auto found = std::find_if(revocations.begin(), revocations.end(), [&](const auto& each) { return each.capability == capability && each.behind >= least && each.behind <= most; });
+        return found == revocations.end() ? std::nullopt : std::optional(found->behind);
+    };
     std::vector<RecordedUse> uses;
     BERTH_TRYV(each_operation(journal, [&](const JournalEntry& operation, const RecordedOutcome& outcome) {
+        const auto number = operation.number;
         if (const auto refused = outcome.refused()) {
-            uses.push_back({operation.number, operation.function, *refused, {}, false});
+            // What is taken away was held: a refusal of all of it right before is of the same moment.
+            uses.push_back({number, operation.function, *refused, {}, false, taken(*refused, 0, number)});
             return;
         }
+        const auto before = uses.size();
         if (const auto* function = find_function(table, operation.function); function != nullptr && function->row.needs.checked_by_gate()) {
             uses.push_back({operation.number, operation.function, function->row.needs.capability(), {}, true});
         }
-        for (const auto& use : outcome.uses) uses.push_back({operation.number, operation.function, use.capability, std::string(use.scope), use.allowed});
+        for (const auto& use : outcome.uses) {
+            const auto revoked = use.allowed ? std::nullopt : taken(use.capability, 0, use.scope.empty() ? number : number - 1);
+            uses.push_back({number, operation.function, use.capability, std::string(use.scope), use.allowed, revoked});
+        }
+        add_replaced(operation, outcome, table, before, taken, uses);
         if (name_of(operation.function) == "environ_get") {
             for (const auto& variable : stored_strings(outcome)) uses.push_back({operation.number, operation.function, Capability::env_read, variable.substr(0, variable.find('=')), true});
         }

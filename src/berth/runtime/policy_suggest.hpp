@@ -1,6 +1,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -18,7 +19,16 @@ struct RecordedUse {
     Capability capability;
     std::string scope;        // empty: none was named
     bool allowed;
+    std::optional<std::uint64_t> revoked = {};  // refused, since the grant had been taken away behind this operation, or in it
 };
+
+/// A capability that was taken away while the call ran.
+struct RecordedRevocation {
+    Capability capability;
+    std::uint64_t behind;  // the last operation that had begun; 0: none had
+};
+/// In order. Fails with journal_invalid.
+Result<std::vector<RecordedRevocation>> recorded_revocations(const Journal& journal);
 
 /// Every use in a journal, in order; `table` is the world's. Fails with journal_invalid.
 Result<std::vector<RecordedUse>> recorded_uses(const Journal& journal, const HostTable& table);

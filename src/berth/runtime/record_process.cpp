@@ -6,6 +6,7 @@
 
 #include "berth/base/format.hpp"
 #include "berth/capability/policy.hpp"
+#include "berth/runtime/subprocess_envelope.hpp"
 
 namespace berth {
 namespace {
@@ -89,6 +90,12 @@ Result<void> ProcessRecorder::received(const ProcessResult& result, std::string_
     return {};
 }
 
+Result<void> ProcessRecorder::revoked(Capability capability) {
+    auto entry = JournalEntry::of(JournalKind::revoke);
+    entry.capability = name(capability);
+    return writer_->append(entry);
+}
+
 Result<void> ProcessRecorder::finish(const Outcome& outcome) {
     auto end = JournalEntry::of(JournalKind::end);
     end.code = name(outcome.error ? outcome.error->code() : Code::ok);
@@ -133,6 +140,45 @@ Result<PlayedProcess> play_process(const Journal& journal, std::string_view func
     }
     if (!exited) return none_of_a_process("it was recorded before the process had ended");
     return played;
+}
+
+namespace {
+
+/// Whether the last line that it wrote is the one in which `go run` says how the program below it ended.
+bool ends_as_go_run(std::string_view errors) {
+    while (errors.ends_with('\n')) errors.remove_suffix(1);
+    const auto line = errors.substr(errors.rfind('\n') + 1);
+    return line.starts_with("exit status ") || line.starts_with("signal: ");
+}
+
+}  // namespace
+
+Result<PlayedEnd> play_process_end(const Journal& journal) {
+    BERTH_TRY(const auto played, play_process(journal, journal.open().entry, as_text(journal.open().args)));
+    const auto* end = journal.end();
+    if (end == nullptr) return none_of_a_process("it has no end");
+    const auto code = code_named(end->code);
+    if (!code) return none_of_a_process(format("its end has the code \"{}\", which this build does not know", end->code));
+    const auto& result = played.result;
+    PlayedEnd again{.code = end->code, .status = row(*code).exit, .output = {}, .input = std::string(as_text(journal.open().args)), .peak_memory = end->peak};
+    const auto answer = read_envelope(result.text());
+    if (*code == Code::ok) {
+        const bool good = result.end == ProcessEnd::by_itself && result.signal == 0 && result.exit_status == 0 && answer && answer->success;
+        if (!good || answer->output != as_text(end->result)) return fail(Code::replay_diverged, "the end: what the process gave is not the recorded result");
+        again.output = std::string(answer->output);
+    } else if (*code == Code::cancelled) {
+        // Who takes something from a program ends it.
+        if (std::any_of(journal.entries.begin(), journal.entries.end(), [](const auto& entry) { return entry.kind == JournalKind::revoke; })) {
+            again.code = name(Code::capability_denied);
+            again.status = row(Code::capability_denied).exit;
+        }
+    } else if (result.end == ProcessEnd::by_itself) {
+        if (result.exit_status == 1 && ends_as_go_run(result.errors)) again.status.reset();
+        else if (*code == Code::signaled) again.status = 128 + result.signal;
+        else if (*code == Code::exit_nonzero && !(answer && !answer->success)) again.status = result.exit_status;
+        else if (answer && !answer->success && result.signal == 0) again.status = 1;
+    }
+    return again;
 }
 
 Result<void> compare_process_end(const Journal& journal, const Outcome& outcome, CallTrace* trace) {

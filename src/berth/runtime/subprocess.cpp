@@ -442,12 +442,15 @@ Task<Outcome> SubprocessEngine::run(std::shared_ptr<const ProcessFunction> versi
         outcome.output.bytes = outcome.output.large->take();
         outcome.output.large.reset();
     }
+    attachment.reset();
+    const bool revoked = outcome.error && outcome.error->code() == Code::cancelled && control.revoked;
     if (recorder) {
-        const auto written = taken_down ? recorder->finish(outcome) : taken_down;
+        auto written = taken_down;
+        if (written && revoked) written = recorder->revoked(*control.revoked);
+        if (written) written = recorder->finish(outcome);
         if (!written && !outcome.error) outcome.error = written.error();
     }
-    attachment.reset();
-    if (outcome.error && outcome.error->code() == Code::cancelled && control.revoked) {
+    if (revoked) {
         Error taken(Code::capability_denied, format("{} was revoked; a process cannot be narrowed after its start, so it was ended", name(*control.revoked)));
         outcome.error = std::move(taken.set_from("revoked while running"));
     }
