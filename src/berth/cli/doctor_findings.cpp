@@ -58,7 +58,8 @@ void look_at_store(const fs::path& file, Findings& findings) {
     if (opened) return findings.push_back({Level::good, "store", format("{} opens, its schema is known, nobody holds its lock", file.string()), ""});
     const auto& error = opened.error();
     if (error.code() == Code::storage_locked) return findings.push_back({Level::good, "store", error.message(), ""});
-    findings.push_back({Level::problem, "store", error.message(), error.code() == Code::version_unsupported ? "use the newer Berth that wrote it, or another folder with --state-dir DIR" : "put a copy of it back, or move it and the files beside it away: a new one is made"});
+    const bool newer = error.code() == Code::version_unsupported;
+    findings.push_back({Level::problem, "store", error.message(), newer ? "use the newer Berth that wrote it, or another folder with --state-dir DIR" : "put a copy of it back, or move it and the files beside it away: a new one is made"});
 }
 
 }  // namespace
@@ -90,7 +91,8 @@ void look_at_kernel(Findings& findings) {
 void look_at_sandbox(const Config& config, Findings& findings) {
     const auto& user = config.value("functions.run_as");
     const bool keeps = config.value("functions.no_new_privs") == "true";
-    findings.push_back({Level::note, "sandbox", format("none is offered by this build: programs run with the rights of {}{}; modules get what a policy grants", user.empty() ? "the user of the host" : user, keeps ? " and gain no others" : ", and may gain others (functions.no_new_privs is off)"),
+    const auto rights = format("{}{}", user.empty() ? "the user of the host" : user, keeps ? " and gain no others" : ", and may gain others (functions.no_new_privs is off)");
+    findings.push_back({Level::note, "sandbox", format("none is offered by this build: programs run with the rights of {}; modules get what a policy grants", rights),
                         user.empty() ? "functions.run_as names another user for them" : ""});
     if (launch_helper().empty()) findings.push_back({Level::problem, "helper", "berth-fn-exec is not beside this binary: no program is started where clone3 is refused, nor as another user", "install berth-fn-exec beside the binary"});
     else findings.push_back({Level::good, "helper", launch_helper(), ""});
