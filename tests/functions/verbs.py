@@ -163,7 +163,7 @@ def runtimes_doctor_sdk_and_explain():
             equal(status, 0)
             rows = [re.split("  +", line, maxsplit=1) if not form else [json.loads(line)["name"], json.loads(line)["found"]] for line in out.splitlines()]
             found = {row[0]: row[1] for row in rows if row[1].startswith("python: ") or row[0] != "shim"}
-            assert re.match(r"\d+\.\d+.*, pidfd, close_range, openat2$", found["kernel"]), out
+            assert re.match(r"\d+\.\d+.*, openat2, pidfd, clone3, close_range, memfd, membarrier, SCHED_IDLE$", found["kernel"]), out
             assert re.match("(cgroup|group) ", found["tree kill"]) and re.match("(cgroup|sampler)", found["memory"]) and "open files" in found["limits"], out
             assert re.match(r"python: a script, not the interpreter: \d+ ms to say its version", found["shim"]), out
         status, out, _ = run("fn", "list", "--explain", "plain-python", cwd=folder)

@@ -180,6 +180,20 @@ std::optional<Limit> first_unenforced(const Limits& limits) {
 
 }  // namespace
 
+Result<void> check_enforced(const Limits& written) {
+    if (const auto limit = first_unenforced(written)) {
+        Error error(Code::limit_unenforceable, format("the limit {} is written, but this build does not enforce it for wasm guests", berth::name(*limit)));
+        error.set_fix("leave it out; berth limits shows what is enforced and how");
+        return fail(std::move(error));
+    }
+    if (written.bounds(Limit::stack_depth) && written[Limit::stack_depth] > deepest_exact) {
+        Error error(Code::limit_unenforceable, format("stack_depth is {}, and the native stack of a guest holds {} nested activations at most", written[Limit::stack_depth], deepest_exact));
+        error.set_fix("write less, or leave it out: then the native stack is the bound");
+        return fail(std::move(error));
+    }
+    return {};
+}
+
 Application::Application(ApplicationOptions options)
     : options_(std::move(options)),
       log_(options_.log_level, clock_, descriptor_sink(STDERR_FILENO)),
@@ -347,18 +361,7 @@ Result<SettledPolicy> Application::settle(const PolicyRequest& request, World wo
     }
     const auto configured = request.world_limits.find(berth::name(world));
     const Limits written[] = {policy.limits, request.limits, configured == request.world_limits.end() ? Limits() : configured->second};
-    for (const auto& source : written) {
-        if (const auto limit = first_unenforced(source)) {
-            Error error(Code::limit_unenforceable, format("the limit {} is written, but this build does not enforce it for wasm guests", berth::name(*limit)));
-            error.set_fix("leave it out; berth limits shows what is enforced and how");
-            return fail(std::move(error));
-        }
-        if (source.bounds(Limit::stack_depth) && source[Limit::stack_depth] > deepest_exact) {
-            Error error(Code::limit_unenforceable, format("stack_depth is {}, and the native stack of a guest holds {} nested activations at most", source[Limit::stack_depth], deepest_exact));
-            error.set_fix("write less, or leave it out: then the native stack is the bound");
-            return fail(std::move(error));
-        }
-    }
+    for (const auto& source : written) BERTH_TRYV(check_enforced(source));
     settled.terms.limits = effective_limits(defaults, written);
     if (request.limits.bounds(Limit::stack_depth)) policy.exact_stack_depth = true;
     if (any) settled.terms.policy = std::move(policy);

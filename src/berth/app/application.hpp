@@ -184,6 +184,9 @@ std::string_view limit_enforcement(Limit limit) noexcept;
 /// The same for functions that are processes.
 std::string_view process_limit_enforcement(Limit limit) noexcept;
 
+/// Fails with limit_unenforceable when something is written that nothing bounds wasm guests in, or that is beyond what holds.
+Result<void> check_enforced(const Limits& written);
+
 std::string_view berth_version() noexcept;
 
 /// Keeps the bytes of a module in a folder of journals, each module once, so that the calls can be replayed from there.

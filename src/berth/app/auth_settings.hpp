@@ -14,6 +14,8 @@
 
 namespace berth {
 
+class Problems;
+
 /// Whose credentials are taken: the sections `server.auth` and part of `functions`, read and checked.
 struct AuthSettings {
     std::string mode = "optional";                       // of functions that say nothing: none, optional, required
@@ -27,8 +29,10 @@ struct AuthSettings {
     bool has_administrator() const noexcept { return !admin_digest.empty() || accepts_signed(); }
     bool accepts_signed() const noexcept { return keys != nullptr || keys_url.has_value(); }
 
-    /// `secret` looks a secret up by its name. Fails with config_error or secret_missing.
+    /// `secret` looks a secret up by its name. Fails with config_error or secret_missing, naming every problem.
     static Result<AuthSettings> from(const Config& config, const std::function<std::optional<std::string>(std::string_view)>& secret);
+    /// The same with the problems one by one; what is read beside one is not to be used.
+    static AuthSettings read(const Config& config, const std::function<std::optional<std::string>(std::string_view)>& secret, Problems& problems);
 };
 
 }  // namespace berth

@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
-#include <fstream>
 #include <iterator>
 
 #include "berth/base/format.hpp"
+#include "berth/base/plain_file.hpp"
 #include "berth/base/units.hpp"
 #include "berth/base/utf8.hpp"
 #include "berth/base/yaml.hpp"
@@ -182,10 +182,10 @@ std::string unknown_key(std::string_view key) {
 }
 
 Result<std::string> read_text(const std::filesystem::path& file) {
-    std::ifstream stream(file, std::ios::binary);
-    std::error_code error;
-    if (!stream || std::filesystem::is_directory(file, error)) return fail(Code::file_not_found, format("{} cannot be read", file.string()));
-    return std::string{std::istreambuf_iterator<char>(stream), {}};
+    const auto bytes = read_plain_file(file, largest_config_file, "the largest file of configuration");
+    if (!bytes && bytes.error().code() == Code::payload_too_large) return fail(Code::config_error, bytes.error().message());
+    if (!bytes) return fail(bytes.error());
+    return std::string(as_text(*bytes));
 }
 
 /// Collects what one source after the other says; stronger sources come first.

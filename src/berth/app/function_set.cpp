@@ -341,6 +341,25 @@ void FunctionSet::keep_good(WasmFunctions::Served& served, Change* change, bool 
     change->invalid.push_back(served.function->name);
 }
 
+namespace {
+
+/// What of the request cannot hold for these programs, each with the names of those that it was given to.
+std::map<std::string, std::string> not_for_programs(const PolicyRequest& request, std::span<const GuestProgram> programs) {
+    std::map<std::string, std::string> found;
+    for (const auto& program : programs) {
+        const auto terms = process_terms(request, program.name);
+        for (const auto* parts : {&terms.unenforced, &terms.unused}) {
+            for (const auto& what : *parts) {
+                auto& names = found[what];
+                names += (names.empty() ? "" : ", ") + program.name;
+            }
+        }
+    }
+    return found;
+}
+
+}  // namespace
+
 void FunctionSet::take_notices() {
     if (processes_ && ::geteuid() == 0 && !request_.settings.process.run_as) notices_.emplace_back("functions run as root; functions.run_as names another user for them");
     if (processes_) {
@@ -350,7 +369,7 @@ void FunctionSet::take_notices() {
         for (const auto& one : skipped_path_elements(path == environment.end() ? std::string_view() : path->second)) skipped += (skipped.empty() ? "" : ", ") + one;
         if (!skipped.empty()) notices_.push_back(format("PATH: {}: no runtime is looked for there, since it depends on where the host was started [W110]", skipped));
     }
-    for (const auto& [what, names] : not_for_programs()) notices_.push_back(format("{}: what is a program runs with the rights of its user, and {} cannot hold for it", names, what));
+    for (const auto& [what, names] : not_for_programs(request_.policy, programs())) notices_.push_back(format("{}: what is a program runs with the rights of its user, and {} cannot hold for it", names, what));
     for (auto* engine : engines()) {
         for (const auto& function : engine->list()) {
             for (const auto& problem : function->diagnostics) {
@@ -362,21 +381,33 @@ void FunctionSet::take_notices() {
     }
 }
 
-/// What of the request cannot hold for the programs, each with the names of those that it was given to.
-std::map<std::string, std::string> FunctionSet::not_for_programs(std::string_view only) const {
-    std::map<std::string, std::string> found;
-    if (!processes_) return found;
-    for (const auto& function : processes_->list()) {
-        if (!only.empty() && function->name != only) continue;
-        const auto terms = process_terms(request_.policy, function->name);
-        for (const auto* parts : {&terms.unenforced, &terms.unused}) {
-            for (const auto& what : *parts) {
-                auto& names = found[what];
-                names += (names.empty() ? "" : ", ") + function->name;
-            }
-        }
+std::vector<std::string> production_problems_of_programs(const PolicyRequest& request, const Limits& defaults, std::span<const GuestProgram> programs) {
+    std::vector<std::string> problems;
+    for (const auto& [what, names] : not_for_programs(request, programs)) {
+        if (what == "--deny-all") continue;  // their secrets and their way back to the host are closed by it
+        problems.push_back(format("{} cannot be held by {}, which run{} with the rights of a user", what, names, names.contains(',') ? "" : "s"));
     }
-    return found;
+    for (const auto limit : {Limit::memory, Limit::wall, Limit::output}) {
+        std::string names;
+        for (const auto& program : programs) {
+            if (program.is_invalid) continue;
+            auto written = program.limits;
+            written.tighten(process_terms(request, program.name).written);
+            if (written.is_none(limit) || (!written.bounds(limit) && !defaults.bounds(limit))) names += (names.empty() ? "" : ", ") + program.name;
+        }
+        if (names.empty()) continue;
+        problems.push_back(format("the limit {0} of {1} is none; production needs one: --limit {0}=VALUE, or limits.subprocess.{0} in berth.yaml{2}", name(limit), names, limit == Limit::memory ? ", or memory in a manifest" : ""));
+    }
+    return problems;
+}
+
+std::vector<GuestProgram> FunctionSet::programs(std::string_view only) const {
+    std::vector<GuestProgram> all;
+    if (!processes_) return all;
+    for (const auto& function : processes_->list()) {
+        if (only.empty() || function->name == only) all.push_back({.name = function->name, .limits = function->manifest ? function->manifest->limits : Limits(), .is_invalid = function->state == FunctionState::invalid});
+    }
+    return all;
 }
 
 std::vector<std::string> FunctionSet::production_problems(std::string_view only) const {
@@ -395,22 +426,8 @@ std::vector<std::string> FunctionSet::production_problems(std::string_view only)
     }
     problems = application_.production_problems(request, guests);
     problems.insert(problems.end(), signatures.begin(), signatures.end());
-    if (!processes_) return problems;
-    for (const auto& [what, names] : not_for_programs(only)) {
-        if (what == "--deny-all") continue;  // their secrets and their way back to the host are closed by it
-        problems.push_back(format("{} cannot be held by {}, which run{} with the rights of a user", what, names, names.contains(',') ? "" : "s"));
-    }
-    for (const auto limit : {Limit::memory, Limit::wall, Limit::output}) {
-        std::string names;
-        for (const auto& function : processes_->list()) {
-            if (!chosen(function) || function->state == FunctionState::invalid) continue;
-            auto written = function->manifest ? function->manifest->limits : Limits();
-            written.tighten(process_terms(request, function->name).written);
-            if (written.is_none(limit) || (!written.bounds(limit) && !request_.settings.process.defaults.bounds(limit))) names += (names.empty() ? "" : ", ") + function->name;
-        }
-        if (names.empty()) continue;
-        problems.push_back(format("the limit {0} of {1} is none; production needs one: --limit {0}=VALUE, or limits.subprocess.{0} in berth.yaml{2}", name(limit), names, limit == Limit::memory ? ", or memory in a manifest" : ""));
-    }
+    const auto of_programs = production_problems_of_programs(request, request_.settings.process.defaults, programs(only));
+    problems.insert(problems.end(), of_programs.begin(), of_programs.end());
     return problems;
 }
 

@@ -18,6 +18,15 @@ namespace berth {
 
 class Reactors;
 
+/// A function that is a program, and what its manifest bounds it in.
+struct GuestProgram {
+    std::string name;
+    Limits limits;
+    bool is_invalid = false;
+};
+/// What keeps these from running in production under a request, a sentence each. `defaults`: of limits that nobody wrote.
+std::vector<std::string> production_problems_of_programs(const PolicyRequest& request, const Limits& defaults, std::span<const GuestProgram> programs);
+
 /// The functions of a server by the engines that run them. Made by `find`; rescanned while it serves. The application
 /// and the reactors outlive it.
 class FunctionSet {
@@ -78,7 +87,7 @@ private:
     void take_wasm(std::vector<DiscoveredFunction> found, Progress& progress, Change* change);
     void keep_good(WasmFunctions::Served& served, Change* change, bool same_policies);
     void take_notices();
-    std::map<std::string, std::string> not_for_programs(std::string_view only = {}) const;
+    std::vector<GuestProgram> programs(std::string_view only = {}) const;
     Result<void> look_at_runtimes(const TouchedFolders* touched);
 
     Application& application_;

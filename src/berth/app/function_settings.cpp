@@ -8,6 +8,7 @@
 #include <iterator>
 
 #include "berth/app/listen_address.hpp"
+#include "berth/app/problems.hpp"
 #include "berth/base/format.hpp"
 #include "berth/base/private_folder.hpp"
 #include "berth/base/processors.hpp"
@@ -132,15 +133,19 @@ std::vector<std::pair<std::string, std::string>> known_secrets(const Config& con
 namespace {
 
 /// Who functions run as, and that this can be: the state folder holds what is compiled and copied for them.
-Result<std::shared_ptr<const LaunchUser>> run_as(const std::string& name, const fs::path& state) {
+Result<std::shared_ptr<const LaunchUser>> run_as(const std::string& name, const fs::path& state, FunctionSettings::Touch touch) {
     BERTH_TRY(auto user, LaunchUser::find(name) | note([] { return "functions.run_as"; }));
     if (::geteuid() != 0 && (user.user != ::geteuid() || user.group != ::getegid())) return fail(Code::config_error, format("functions.run_as is {}, and only root can run programs as somebody else", name));
     if (launch_helper().empty()) return fail(Code::config_error, "functions.run_as needs berth-fn-exec, which is not beside this binary");
     if (!state.empty()) {
-        auto problem = make_private_folder(state);
+        const bool prepares = touch == FunctionSettings::Touch::prepares;
+        auto problem = prepares ? make_private_folder(state) : std::error_code();
         // Others may pass through the folder, and read nothing of it.
-        if (!problem) fs::permissions(state, fs::perms::group_exec | fs::perms::others_exec, fs::perm_options::add, problem);
-        if (problem || !user.reaches(state)) {
+        if (!problem && prepares) fs::permissions(state, fs::perms::group_exec | fs::perms::others_exec, fs::perm_options::add, problem);
+        auto last = state;  // that is there
+        std::error_code none;
+        while (!prepares && last.has_relative_path() && (last == state || !fs::exists(last, none))) last = last.parent_path();
+        if (problem || !user.reaches(last)) {
             return fail(Code::config_error, format("{} cannot reach the state folder {}, where what is compiled and copied for functions lies; give one that it can enter with --state-dir DIR", user.name, state.string()));
         }
     }
@@ -166,6 +171,13 @@ Result<void> read_internal(const Config& config, FunctionSettings& settings) {
 }  // namespace
 
 Result<FunctionSettings> FunctionSettings::from(const Config& config, Application& application) {
+    Problems problems;
+    auto settings = read(config, application, Touch::prepares, problems);
+    BERTH_TRYV(problems.finish());
+    return settings;
+}
+
+FunctionSettings FunctionSettings::read(const Config& config, Application& application, Touch touch, Problems& problems) {
     FunctionSettings settings;
     auto environment = environment_of(application.environment());
     settings.enabled = config.value("functions.enabled") == "true";
@@ -181,136 +193,143 @@ Result<FunctionSettings> FunctionSettings::from(const Config& config, Applicatio
     settings.load_runtimes = [runtime_folders, section = runtimes ? std::optional(*runtimes) : std::nullopt] {
         return RuntimeRegistry::load(runtime_folders, section ? &section->node : nullptr, section ? section->file : std::string_view());
     };
-    BERTH_TRY(auto registry, settings.load_runtimes());
-    discovery.runtimes = std::make_shared<const RuntimeRegistry>(std::move(registry));
+    if (auto registry = settings.load_runtimes()) discovery.runtimes = std::make_shared<const RuntimeRegistry>(std::move(*registry));
+    else problems.add(std::move(registry.error()));
     process.runtimes = discovery.runtimes;
 
     discovery.manifests.host = [environment](std::string_view name) -> std::optional<std::string> {
         const auto found = environment.find(name);
         return found == environment.end() ? std::nullopt : std::optional(found->second);
     };
-    BERTH_TRY(discovery.manifests.env_allow, variables(config, "functions.env_allow", discovery.manifests.env_allow, Patterns::prefix));
-    BERTH_TRY(discovery.manifests.max_timeout, parse_duration(config.value("functions.max_timeout")));
+    discovery.manifests.env_allow = problems.take(variables(config, "functions.env_allow", discovery.manifests.env_allow, Patterns::prefix));
+    discovery.manifests.max_timeout = problems.take(parse_duration(config.value("functions.max_timeout")));
     discovery.max_functions = number_of(config.value("functions.max_functions"));
     if (const auto* defined = config.section("functions.define")) {
-        if (!defined->node.is_mapping()) return wrong(*defined, defined->node, "functions.define is a mapping of names to functions");
+        if (!defined->node.is_mapping()) problems.add(wrong(*defined, defined->node, "functions.define is a mapping of names to functions"));
         for (const auto& [key, fields] : defined->node.members) {
-            if (!fields.is_mapping()) return wrong(*defined, fields, format("functions.define.{} is a mapping with path and the fields of a manifest", key.text));
-            discovery.defined.push_back({key.text, fields, defined->file, key.place});
+            if (!fields.is_mapping()) problems.add(wrong(*defined, fields, format("functions.define.{} is a mapping with path and the fields of a manifest", key.text)));
+            else discovery.defined.push_back({key.text, fields, defined->file, key.place});
         }
     }
 
-    BERTH_TRY(settings.max_body, parse_size(config.value("functions.max_body")));
-    BERTH_TRY(const auto max_input, parse_size(config.value("functions.max_input")));
-    BERTH_TRY(const auto max_output, parse_size(config.value("functions.max_output")));
-    if (settings.max_body > max_input) return fail(Code::config_error, format("functions.max_body ({}) is larger than functions.max_input ({})", size_text(settings.max_body), size_text(max_input)));
-    BERTH_TRY(const auto payloads_in_memory, parse_size(config.value("functions.payload_memory")));
-    if (payloads_in_memory < (1 << 20)) return fail(Code::config_error, format("functions.payload_memory is {}; it is at least 1mb", config.value("functions.payload_memory")));
+    settings.max_body = problems.take(parse_size(config.value("functions.max_body")));
+    const auto max_input = problems.take(parse_size(config.value("functions.max_input")));
+    const auto max_output = problems.take(parse_size(config.value("functions.max_output")));
+    if (settings.max_body > max_input) problems.add(fail(Code::config_error, format("functions.max_body ({}) is larger than functions.max_input ({})", size_text(settings.max_body), size_text(max_input))));
+    const auto payloads_in_memory = problems.take(parse_size(config.value("functions.payload_memory")));
+    if (payloads_in_memory < (1 << 20)) problems.add(fail(Code::config_error, format("functions.payload_memory is {}; it is at least 1mb", config.value("functions.payload_memory"))));
     process.payloads = std::make_shared<PayloadMemory>(PayloadMemory::Options{.most = payloads_in_memory, .folder = folders.state});
     settings.max_depth = number_of(config.value("functions.max_call_depth"));
-    if (settings.max_depth > 64) return fail(Code::config_error, "functions.max_call_depth is a number from 0 to 64");
+    if (settings.max_depth > 64) problems.add(fail(Code::config_error, "functions.max_call_depth is a number from 0 to 64"));
     settings.max_concurrency = number_of(config.value("functions.max_concurrency"));
     settings.queue_depth = number_of(config.value("functions.queue_depth"));
     if (const auto& nested = config.value("functions.nested_slots"); !nested.empty()) {
         std::uint64_t slots = 0;
         const auto [end, problem] = std::from_chars(nested.data(), nested.data() + nested.size(), slots);
-        if (problem != std::errc() || end != nested.data() + nested.size()) return fail(Code::config_error, format("functions.nested_slots is \"{}\", no whole number", nested));
+        if (problem != std::errc() || end != nested.data() + nested.size()) problems.add(fail(Code::config_error, format("functions.nested_slots is \"{}\", no whole number", nested)));
         settings.nested_slots = slots;
     }
     {
         const auto only_server = config.all("functions.shutdown_grace").front().source == "default" && config.all("server.grace").front().source != "default";
-        BERTH_TRY(const auto grace, parse_duration(config.value(only_server ? "server.grace" : "functions.shutdown_grace")));
+        const auto grace = problems.take(parse_duration(config.value(only_server ? "server.grace" : "functions.shutdown_grace")));
         settings.shutdown_grace = std::chrono::duration_cast<std::chrono::milliseconds>(grace);
     }
-    BERTH_TRYV(read_internal(config, settings));
-    BERTH_TRY(const auto capture, one_of(config, "functions.capture", {"excerpts", "full"}));
+    problems.take(read_internal(config, settings));
+    const auto capture = problems.take(one_of(config, "functions.capture", {"excerpts", "full"}));
     process.capture_all = capture == "full";
     process.resolve_shims = config.value("functions.resolve_shims") == "true";
-    if (config.value("functions.sandbox_minimum") != "none") return fail(Code::not_implemented, "functions.sandbox_minimum: this build has no sandboxes for functions; leave it out");
-    if (config.value("functions.runtime_install") == "true") return fail(Code::not_implemented, "functions.runtime_install: this build installs no runtimes; leave it out");
+    if (config.value("functions.sandbox_minimum") != "none") problems.add(fail(Code::not_implemented, "functions.sandbox_minimum: this build has no sandboxes for functions; leave it out"));
+    if (config.value("functions.runtime_install") == "true") problems.add(fail(Code::not_implemented, "functions.runtime_install: this build installs no runtimes; leave it out"));
     settings.async_depth = number_of(config.value("functions.async_depth"));
-    BERTH_TRY(const auto payloads, one_of(config, "functions.record_payloads", {"auto", "none", "all"}));
+    const auto payloads = problems.take(one_of(config, "functions.record_payloads", {"auto", "none", "all"}));
     const bool production = config.value("environment") == "production";
     settings.record_payloads = payloads == "all";
-    BERTH_TRY(const auto records, one_of(config, "functions.records", {"auto", "memory", "file", "off"}));
+    const auto records = problems.take(one_of(config, "functions.records", {"auto", "memory", "file", "off"}));
     using Records = FunctionSettings::Records;
     settings.records = records == "off" ? Records::off : records == "file" || (records == "auto" && production) ? Records::file : Records::memory;
-    if (settings.records == Records::file && folders.state.empty()) return fail(Code::config_error, "functions.records is file, and there is no state folder; give --state-dir DIR");
-    BERTH_TRY(settings.records_retention, parse_duration(config.value("functions.records_retention")));
+    if (settings.records == Records::file && folders.state.empty()) problems.add(fail(Code::config_error, "functions.records is file, and there is no state folder; give --state-dir DIR"));
+    settings.records_retention = problems.take(parse_duration(config.value("functions.records_retention")));
     settings.records_in_memory_written = records == "memory";
     if (settings.records == Records::file) settings.durable_calls = folders.durable_calls();
-    BERTH_TRY(const auto isolation, one_of(config, "functions.isolation", {"fresh", "pooled"}));
+    const auto isolation = problems.take(one_of(config, "functions.isolation", {"fresh", "pooled"}));
     if (isolation == "pooled") {
         const auto calls = number_of(config.value("functions.pooled_calls"));
-        if (calls == 0 || calls > 1'000'000'000) return fail(Code::config_error, "functions.pooled_calls is a number from 1 to 1000000000");
+        if (calls == 0 || calls > 1'000'000'000) problems.add(fail(Code::config_error, "functions.pooled_calls is a number from 1 to 1000000000"));
         settings.pooled = static_cast<std::uint32_t>(calls);
     }
     if (const auto& url = config.value("functions.public_url"); !url.empty()) settings.public_url = url;
 
     const auto secrets = secret_folders(config, environment);
     process.secret = [secrets, environment](std::string_view name) { return secret_of(secrets, environment, name); };
-    BERTH_TRY(settings.auth, AuthSettings::from(config, process.secret));
-    if (const auto& name = config.value("server.auth.hs_secret"); !name.empty()) application.log().redactor().add(name, *process.secret(name));
+    settings.auth = AuthSettings::read(config, process.secret, problems);
+    if (const auto& name = config.value("server.auth.hs_secret"); !name.empty()) {
+        if (const auto value = process.secret(name)) application.log().redactor().add(name, *value);
+    }
     if (const auto* allow = config.section("functions.secrets_allow")) {
-        if (!allow->node.is_mapping()) return wrong(*allow, allow->node, "functions.secrets_allow is a mapping of functions to lists of names");
+        if (!allow->node.is_mapping()) problems.add(wrong(*allow, allow->node, "functions.secrets_allow is a mapping of functions to lists of names"));
         for (const auto& [function, names] : allow->node.members) {
-            if (!names.is_sequence()) return wrong(*allow, names, format("functions.secrets_allow.{} is a list of names", function.text));
+            if (!names.is_sequence()) problems.add(wrong(*allow, names, format("functions.secrets_allow.{} is a list of names", function.text)));
             for (const auto& name : names.items) process.secrets_allow[function.text].push_back(name.text);
         }
     }
     if (const auto* env = config.section("functions.env")) {
-        if (!env->node.is_mapping()) return wrong(*env, env->node, "functions.env is a mapping of names to strings");
+        if (!env->node.is_mapping()) problems.add(wrong(*env, env->node, "functions.env is a mapping of names to strings"));
         for (const auto& [name, value] : env->node.members) {
-            if (!value.is_scalar() || value.is_null() || value.kind == YamlNode::Kind::boolean) return wrong(*env, value, format("functions.env.{} is a string; put it in quotes", name.text));
-            if (name.text.starts_with("ALYX_")) return wrong(*env, name, format("functions.env.{}: names beginning ALYX_ are Berth's own", name.text));
-            if (!is_variable_name(name.text)) return wrong(*env, name, format("functions.env.{}: is no name of a variable", name.text));
-            process.env.emplace_back(name.text, value.text);
+            if (!value.is_scalar() || value.is_null() || value.kind == YamlNode::Kind::boolean) problems.add(wrong(*env, value, format("functions.env.{} is a string; put it in quotes", name.text)));
+            else if (name.text.starts_with("ALYX_")) problems.add(wrong(*env, name, format("functions.env.{}: names beginning ALYX_ are Berth's own", name.text)));
+            else if (!is_variable_name(name.text)) problems.add(wrong(*env, name, format("functions.env.{}: is no name of a variable", name.text)));
+            else process.env.emplace_back(name.text, value.text);
         }
     }
     for (const std::string_view prefix : {"ALYX_FUNCTIONS_ENV_", "BERTH_FUNCTIONS_ENV_"}) {
         for (const auto& [name, value] : environment) {
             if (!name.starts_with(prefix) || name.size() == prefix.size() || name == "BERTH_FUNCTIONS_ENV_ALLOW" || name == "BERTH_FUNCTIONS_ENV_PASS") continue;
             const auto key = name.substr(prefix.size());
-            if (!is_variable_name(key) || key.starts_with("ALYX_")) return fail(Code::config_error, format("{}: \"{}\" is no name that a variable of functions can have", name, key));
+            if (!is_variable_name(key) || key.starts_with("ALYX_")) {
+                problems.add(fail(Code::config_error, format("{}: \"{}\" is no name that a variable of functions can have", name, key)));
+                continue;
+            }
             std::erase_if(process.env, [&](const auto& one) { return one.first == key; });
             process.env.emplace_back(key, value);
         }
     }
-    BERTH_TRY(process.env_pass, variables(config, "functions.env_pass", {}, Patterns::none));
-    BERTH_TRY(process.request_extras, texts(config, "functions.request_extras", {}));
+    process.env_pass = problems.take(variables(config, "functions.env_pass", {}, Patterns::none));
+    process.request_extras = problems.take(texts(config, "functions.request_extras", {}));
     for (const auto& extra : process.request_extras) {
-        if (extra != "function" && extra != "trigger" && extra != "deadline" && extra != "trace") return fail(Code::config_error, format("functions.request_extras: \"{}\" is none of function, trigger, deadline, trace", extra));
+        if (extra != "function" && extra != "trigger" && extra != "deadline" && extra != "trace") problems.add(fail(Code::config_error, format("functions.request_extras: \"{}\" is none of function, trigger, deadline, trace", extra)));
     }
-    BERTH_TRY(const auto status, one_of(config, "functions.error_status", {"http", "ok"}));
+    const auto status = problems.take(one_of(config, "functions.error_status", {"http", "ok"}));
     process.ok_for_failures = status == "ok";
-    BERTH_TRY(const auto tree, one_of(config, "functions.tree", {"auto", "cgroup", "group"}));
+    const auto tree = problems.take(one_of(config, "functions.tree", {"auto", "cgroup", "group"}));
     process.tree = tree == "cgroup" ? TreeLevel::cgroup : tree == "group" ? TreeLevel::group : TreeLevel::automatic;
-    BERTH_TRY(const auto launch, one_of(config, "functions.launch", {"auto", "clone3", "clone", "helper"}));
-    if (launch != "auto") set_launch_path(launch == "clone3" ? LaunchPath::clone3 : launch == "clone" ? LaunchPath::clone : LaunchPath::helper);
-    if (launch == "helper" && launch_helper().empty()) return fail(Code::config_error, "functions.launch is helper, and berth-fn-exec is not beside this binary");
-    BERTH_TRY(process.drain, parse_duration(config.value("functions.drain")));
+    const auto launch = problems.take(one_of(config, "functions.launch", {"auto", "clone3", "clone", "helper"}));
+    if (launch != "auto" && touch == Touch::prepares) set_launch_path(launch == "clone3" ? LaunchPath::clone3 : launch == "clone" ? LaunchPath::clone : LaunchPath::helper);
+    if (launch == "helper" && launch_helper().empty()) problems.add(fail(Code::config_error, "functions.launch is helper, and berth-fn-exec is not beside this binary"));
+    process.drain = problems.take(parse_duration(config.value("functions.drain")));
     process.build_on_start = config.value("functions.build_on_start") == "true";
     process.no_new_privileges = config.value("functions.no_new_privs") == "true";
-    if (!process.no_new_privileges && production) return fail(Code::config_error, "production keeps functions from gaining privileges; functions.no_new_privs must be true");
+    if (!process.no_new_privileges && production) problems.add(fail(Code::config_error, "production keeps functions from gaining privileges; functions.no_new_privs must be true"));
     process.show_output = config.value("functions.expose_debug") == "true";
-    if (process.show_output && production) return fail(Code::config_error, "production does not show what functions wrote; functions.expose_debug must be false");
+    if (process.show_output && production) problems.add(fail(Code::config_error, "production does not show what functions wrote; functions.expose_debug must be false"));
 
     if (const auto& name = config.value("functions.run_as"); !name.empty()) {
-        BERTH_TRY(process.run_as, run_as(name, folders.state));
+        process.run_as = problems.take(run_as(name, folders.state, touch));
         // It has a folder and a name of its own; without a folder it gets one in the state folder.
         std::error_code none;
         environment.erase("HOME");
-        if (fs::is_directory(process.run_as->home, none) && process.run_as->reaches(process.run_as->home)) environment["HOME"] = process.run_as->home;
-        environment["USER"] = environment["LOGNAME"] = process.run_as->name;
+        if (process.run_as) {
+            if (fs::is_directory(process.run_as->home, none) && process.run_as->reaches(process.run_as->home)) environment["HOME"] = process.run_as->home;
+            environment["USER"] = environment["LOGNAME"] = process.run_as->name;
+        }
     }
     process.environment = std::move(environment);
     process.home = folders.state.empty() ? fs::path() : folders.state / "home";
     process.state = folders.state;
     process.defaults = default_limits("subprocess", usable_processors());
-    BERTH_TRY(const auto timeout, parse_duration(config.value("functions.timeout")));
+    const auto timeout = problems.take(parse_duration(config.value("functions.timeout")));
     const auto& timeouts = config.all("functions.timeout");
     if (timeouts.size() > 1 && (timeout < std::chrono::milliseconds(100) || timeout > discovery.manifests.max_timeout)) {
-        return fail(Code::config_error, format("{}: functions.timeout is {}; it is 100ms to functions.max_timeout ({})", timeouts.front().source, config.value("functions.timeout"), duration_text(discovery.manifests.max_timeout)));
+        problems.add(fail(Code::config_error, format("{}: functions.timeout is {}; it is 100ms to functions.max_timeout ({})", timeouts.front().source, config.value("functions.timeout"), duration_text(discovery.manifests.max_timeout))));
     }
     process.defaults.set(Limit::wall, static_cast<std::uint64_t>(timeout.count())).set(Limit::input, max_input).set(Limit::output, max_output);
     // Without a bound of its own a function has all the places there are.
@@ -321,7 +340,7 @@ Result<FunctionSettings> FunctionSettings::from(const Config& config, Applicatio
         if (!written.bounds(entry.limit) || !process_limit_enforcement(entry.limit).empty()) continue;
         const auto key = format("limits.subprocess.{}", entry.name);
         Error error(Code::limit_unenforceable, format("{}: {}: nothing holds functions that are programs to the limit {}", config.all(key).front().source, key, entry.name));
-        return fail(std::move(error.set_fix("leave it out; berth limits --function NAME shows what is enforced and how")));
+        problems.add(std::move(error.set_fix("leave it out; berth limits --function NAME shows what is enforced and how")));
     }
     process.metrics = &application.metrics();
     return settings;

@@ -20,6 +20,8 @@
 
 namespace berth {
 
+class Problems;
+
 /// Everything the configuration says about functions: the section `functions` and what belongs to it, read and checked.
 struct FunctionSettings {
     bool enabled = true;
@@ -54,8 +56,12 @@ struct FunctionSettings {
     std::int64_t clock_start = 0;                  // likewise
     SubprocessOptions process;                     // environment, defaults, metrics and the like are set by who uses it
 
-    /// Reads them. Fails with config_error that names file and line.
+    /// Reads them. Fails with every problem, each with its file and line or its key.
     static Result<FunctionSettings> from(const Config& config, Application& application);
+    /// Whether folders that functions need are made, or only looked at.
+    enum class Touch : std::uint8_t { prepares, looks };
+    /// The same with the problems one by one; what is read beside one is not to be used.
+    static FunctionSettings read(const Config& config, Application& application, Touch touch, Problems& problems);
 };
 
 /// Name and value of every secret that this host could give to a function, and of the variables that look like credentials, to be

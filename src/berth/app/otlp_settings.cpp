@@ -53,16 +53,31 @@ private:
 
 }  // namespace
 
-Result<std::unique_ptr<OtlpExporter>> make_otlp_exporter(const Config& config, Application& application) {
+namespace {
+
+std::unexpected<Error> wrong(const Config& config, std::string_view key, std::string_view what) {
+    Error error(Code::config_error, format("{}: {}", key, what));
+    error.set_from(config.all(key).front().source);
+    return fail(std::move(error));
+}
+
+}  // namespace
+
+Result<OtlpTarget> OtlpTarget::from(const Config& config) {
+    OtlpTarget target;
     const auto& endpoint = config.value("telemetry.otlp.endpoint");
-    const auto& file = config.value("telemetry.otlp.file");
-    if (endpoint.empty() && file.empty()) return nullptr;
-    const auto wrong = [&](std::string_view key, std::string_view what) {
-        Error error(Code::config_error, format("{}: {}", key, what));
-        error.set_from(config.all(key).front().source);
-        return fail(std::move(error));
-    };
-    if (!endpoint.empty() && !file.empty()) return wrong("telemetry.otlp.file", "telemetry goes to a file or to a collector, not to both; leave one of telemetry.otlp.file and telemetry.otlp.endpoint out");
+    target.file = config.value("telemetry.otlp.file");
+    if (!endpoint.empty() && !target.file.empty()) return wrong(config, "telemetry.otlp.file", "telemetry goes to a file or to a collector, not to both; leave one of telemetry.otlp.file and telemetry.otlp.endpoint out");
+    if (endpoint.empty()) return target;
+    auto url = Url::parse(endpoint);
+    if (!url) return wrong(config, "telemetry.otlp.endpoint", url.error().message());
+    target.endpoint = std::move(*url);
+    return target;
+}
+
+Result<std::unique_ptr<OtlpExporter>> make_otlp_exporter(const Config& config, Application& application) {
+    BERTH_TRY(auto target, OtlpTarget::from(config));
+    if (!target.endpoint && target.file.empty()) return nullptr;
     OtlpExporter::Options options;
     options.resource = {{"service.name", config.value("telemetry.service")}, {"service.version", std::string(berth_version())}, {"process.pid", std::int64_t{::getpid()}}};
     options.traces = config.value("telemetry.otlp.traces") == "true";
@@ -71,15 +86,13 @@ Result<std::unique_ptr<OtlpExporter>> make_otlp_exporter(const Config& config, A
     BERTH_TRY(const auto interval, parse_duration(config.value("telemetry.otlp.interval")));
     options.metrics_every = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::nanoseconds(interval));
     std::unique_ptr<OtlpTransport> transport;
-    if (!file.empty()) {
-        Descriptor opened(::open(file.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
-        if (!opened) return wrong("telemetry.otlp.file", format("{} cannot be written", file));
+    if (!target.endpoint) {
+        Descriptor opened(::open(target.file.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
+        if (!opened) return wrong(config, "telemetry.otlp.file", format("{} cannot be written", target.file));
         transport = std::make_unique<FileTransport>(std::move(opened));
     } else {
-        auto url = Url::parse(endpoint);
-        if (!url) return wrong("telemetry.otlp.endpoint", url.error().message());
         BERTH_TRY(auto* const client, application.host_client());
-        transport = std::make_unique<HttpTransport>(*client, std::move(*url));
+        transport = std::make_unique<HttpTransport>(*client, std::move(*target.endpoint));
     }
     return std::make_unique<OtlpExporter>(std::move(options), std::move(transport), application.metrics(), application.log().redactor(), application.clock());
 }

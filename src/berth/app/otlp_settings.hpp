@@ -1,13 +1,25 @@
 #pragma once
 
 #include <memory>
+#include <optional>
+#include <string>
 
 #include "berth/app/config.hpp"
+#include "berth/base/url.hpp"
 #include "berth/telemetry/otlp_exporter.hpp"
 
 namespace berth {
 
 class Application;
+
+/// Where telemetry goes (`telemetry.otlp.*`); both empty: nowhere.
+struct OtlpTarget {
+    std::string file;
+    std::optional<Url> endpoint;
+
+    /// Fails with config_error when both are written, or the address is none. Opens nothing.
+    static Result<OtlpTarget> from(const Config& config);
+};
 
 /// The exporter that the configuration asks for (`telemetry.otlp.*`); null: none. Fails with config_error when what is
 /// written there cannot be: a file that cannot be opened, an address that is none, both at once.

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "berth/app/listen_address.hpp"
+#include "berth/app/problems.hpp"
 #include "berth/base/format.hpp"
 #include "berth/base/units.hpp"
 #include "berth/net/http_head.hpp"
@@ -22,7 +23,7 @@ std::uint64_t number_of(std::string_view text) {
 /// Reads keys one after the other and collects what is wrong with them.
 class Reader {
 public:
-    explicit Reader(const Config& config) : config_(config) {}
+    Reader(const Config& config, Problems& problems) : config_(config), problems_(problems) {}
 
     const std::string& text(std::string_view key) const { return config_.value(key); }
     bool flag(std::string_view key) const { return text(key) == "true"; }
@@ -43,18 +44,11 @@ public:
         if (value < least) wrong(key, format("is {}, less than {}", text(key), duration_text(least)));
         return value;
     }
-    void wrong(std::string_view key, std::string_view what) { problems_.push_back(format("{}: {} {}", config_.all(key).front().source, key, what)); }
-
-    Result<void> finish() const {
-        if (problems_.empty()) return {};
-        std::string all;
-        for (const auto& problem : problems_) all += (all.empty() ? "" : "\n") + problem;
-        return fail(Code::config_error, std::move(all));
-    }
+    void wrong(std::string_view key, std::string_view what) { problems_.add(Error(Code::config_error, format("{}: {} {}", config_.all(key).front().source, key, what))); }
 
 private:
     const Config& config_;
-    std::vector<std::string> problems_;
+    Problems& problems_;
 };
 
 /// `https://app.example:8443`: scheme and host, nothing behind them.
@@ -167,7 +161,14 @@ std::vector<std::string> ServerSettings::production_problems(bool admin_known) c
 }
 
 Result<ServerSettings> ServerSettings::from(const Config& config, std::string_view default_admin) {
-    Reader reader(config);
+    Problems problems;
+    auto settings = read(config, problems, default_admin);
+    BERTH_TRYV(problems.finish());
+    return settings;
+}
+
+ServerSettings ServerSettings::read(const Config& config, Problems& problems, std::string_view default_admin) {
+    Reader reader(config, problems);
     ServerSettings settings;
     read_access_log(reader, settings.access_log);
     read_cors(reader, settings.cors);
@@ -207,7 +208,6 @@ Result<ServerSettings> ServerSettings::from(const Config& config, std::string_vi
     http.idle_timeout = reader.time("server.idle_timeout", std::chrono::milliseconds(1));
     http.max_connections = reader.count("server.max_connections", 1, 1'000'000);
     http.max_requests_per_connection = static_cast<std::uint32_t>(reader.count("server.max_requests_per_connection", 1, 1'000'000));
-    BERTH_TRYV(reader.finish());
     return settings;
 }
 

@@ -14,6 +14,8 @@
 
 namespace berth {
 
+class Problems;
+
 /// Where a record of each request goes.
 struct AccessLogSettings {
     enum class To : std::uint8_t { nowhere, standard_error, file } to = To::nowhere;
@@ -66,6 +68,8 @@ struct ServerSettings {
     /// Fails with config_error that lists every problem with its source.
     /// `default_admin`: the administrator's listener where the configuration names none; empty: there is none.
     static Result<ServerSettings> from(const Config& config, std::string_view default_admin = {});
+    /// The same with the problems one by one; what is read beside one is not to be used.
+    static ServerSettings read(const Config& config, Problems& problems, std::string_view default_admin = {});
 
     /// What of this keeps a server from running in production, a sentence each. `admin_known`: somebody can prove to be the
     /// administrator.

@@ -149,6 +149,12 @@ Result<void> check_trust_text(std::string_view text, std::string_view name, cons
     return {};
 }
 
+Result<void> check_trust_store(const std::filesystem::path& store) {
+    BERTH_TRY(const auto bytes, read_file(store, largest_store));
+    BERTH_TRYV(read_store(as_text(bytes)));
+    return {};
+}
+
 Result<void> check_trust(const std::filesystem::path& store, std::string_view name, const SignedModule& module, WallTime now) {
     BERTH_TRY(const auto bytes, read_file(store, largest_store));
     return check_trust_text(as_text(bytes), name, module, now);

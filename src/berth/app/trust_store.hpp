@@ -23,7 +23,9 @@ struct SignedModule {
 /// Whether a signer that the store names vouches for a module of this name (docs/formats/trust.md). Fails with
 /// signature_invalid when none does, with config_error when the store is none.
 Result<void> check_trust(const std::filesystem::path& store, std::string_view name, const SignedModule& module, WallTime now);
-/// The same on the text of a store.
+/// Whether the store can be read, whatever it says about modules.
+Result<void> check_trust_store(const std::filesystem::path& store);
+/// The same as check_trust on the text of a store.
 Result<void> check_trust_text(std::string_view text, std::string_view name, const SignedModule& module, WallTime now);
 
 }  // namespace berth

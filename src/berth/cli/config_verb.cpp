@@ -1,6 +1,10 @@
+#include <algorithm>
+
+#include "berth/app/serve_check.hpp"
 #include "berth/base/format.hpp"
 #include "berth/base/json.hpp"
 #include "berth/base/utf8.hpp"
+#include "berth/cli/signing.hpp"
 #include "berth/cli/verbs.hpp"
 
 namespace berth::cli {
@@ -18,13 +22,67 @@ void print(Console& console, const std::string& key, const std::vector<Config::F
     }
 }
 
+/// What `berth serve` would refuse beside what it is told of: the folder and the key of receipts.
+void look_at_receipts(const Context& context, const Config& config, std::vector<ConfigFinding>& findings) {
+    const auto& folder = config.value("functions.receipts_dir");
+    if (folder.empty()) {
+        if (config.value("functions.receipts") == "true") findings.push_back(ConfigFinding::of(config, "functions.receipts", "receipts need a folder", "set functions.receipts_dir"));
+        return;
+    }
+    std::error_code none;
+    auto last = std::filesystem::absolute(folder, none);  // that is there
+    while (last.has_relative_path() && !std::filesystem::exists(last, none)) last = last.parent_path();
+    if (!std::filesystem::is_directory(last, none)) findings.push_back(ConfigFinding::of(config, "functions.receipts_dir", format("{} cannot be made: {} is no folder", folder, last.string()), "name another folder"));
+    if (const auto key = open_signing_key(context); !key) findings.push_back(ConfigFinding::of(config, "functions.receipts_dir", "receipts cannot be signed: " + key.error().full_message(), key.error().fix()));
+}
+
+Result<std::vector<ConfigFinding>> findings_of(Context& context, const Config& config) {
+    std::vector<ConfigFinding> findings;
+    context.serves = true;
+    BERTH_TRY(auto options, context.application_options());
+    auto application = Application::create(options);
+    if (!application) {
+        findings.push_back(ConfigFinding::of(config, "network.ca_file", application.error().full_message(), application.error().fix()));
+        options.network_ca_file.clear();
+        application = Application::create(options);
+    }
+    if (!application) return fail(std::move(application.error()));
+    auto request = context.policy_request(config);
+    if (!request) findings.push_back(ConfigFinding::of(config, "policies", request.error().full_message(), request.error().fix()));
+    for (auto& each : check_for_serving(config, **application, request ? *request : PolicyRequest())) findings.push_back(std::move(each));
+    look_at_receipts(context, config, findings);
+    return findings;
+}
+
+Result<int> check(Context& context, const Config& config) {
+    auto& console = context.console;
+    BERTH_TRY(const auto findings, findings_of(context, config));
+    const auto is_problem = [](const ConfigFinding& each) { return each.level == ConfigFinding::Level::problem; };
+    const auto problems = std::ranges::count_if(findings, is_problem);
+    if (console.format == Format::json) {
+        JsonWriter json;
+        json.begin_object().member("$type", "berth.config_check").member("keys", std::uint64_t{config.keys().size()}).key("findings").begin_array();
+        for (const auto& each : findings) {
+            json.begin_object().member("level", is_problem(each) ? "problem" : "note").member("key", each.key).member("source", each.source).member("message", each.message);
+            if (!each.fix.empty()) json.member("fix", each.fix);
+            json.end_object();
+        }
+        console.line(json.end_array().end_object().text());
+    } else {
+        for (const auto& each : findings) {
+            std::string where = each.key;
+            if (!each.source.empty() && each.source != "default") where += format(" ({})", each.source);
+            console.line(terminal_safe(format("{:<8} {}{}{}{}{}", is_problem(each) ? "problem" : "note", where, where.empty() ? "" : ": ", each.message, each.fix.empty() ? "" : "; ", each.fix)));
+        }
+        if (problems == 0) console.line(format("no problem: berth serve starts with this in the environment {}", config.value("environment")));
+        else console.notice(format("{} problem{}: berth serve does not start with this", problems, problems == 1 ? "" : "s"));
+    }
+    return problems == 0 ? 0 : row(Code::config_error).exit;
+}
+
 Result<int> run(Context& context, const std::string& key, bool all) {
     BERTH_TRY(const auto config, context.configuration());
-    if (key == "check") {
-        if (context.console.format == Format::json) context.console.line(JsonWriter().begin_object().member("$type", "berth.config_check").member("keys", std::uint64_t{config.keys().size()}).end_object().text());
-        else context.console.line("no problem");
-        return 0;
-    }
+    if (key == "check") return check(context, config);
     if (!key.empty()) {
         const auto& found = config.all(key);
         if (found.empty()) {
@@ -43,9 +101,13 @@ Result<int> run(Context& context, const std::string& key, bool all) {
 void declare(CommandLine& app, Context& context, std::function<Result<int>()>& action) {
     auto key = std::make_shared<std::string>();
     auto all = std::make_shared<bool>(false);
-    app.add_option("key", *key, "one key, or check: report every problem")->type_name("KEY|check");
+    app.add_option("key", *key, "one key, or check: what serve would refuse")->type_name("KEY|check");
     app.add_flag("--all", *all, "also what weaker sources hold");
     add_config_flags(app, context);
+    app.add_option("--environment", context.environment_name, "production, development or testing")->envname("BERTH_ENVIRONMENT")->one_of({"production", "development", "testing"});
+    app.add_option("--policy", context.policy_files, "policy file, for check")->envname("BERTH_POLICY")->type_name("FILE")->allow_extra_args(false);
+    app.add_option("--state-dir", context.state_dir, "where keys and records are, for check")->envname("BERTH_STATE_DIR")->type_name("D");
+    add_key_flags(app, context);
     action = [&context, key, all] { return run(context, *key, *all); };
 }
 

@@ -2,12 +2,13 @@
 #include <unistd.h>
 
 #include <ctime>
-#include <functional>
 
 #include "berth/app/advisories.hpp"
 #include "berth/base/format.hpp"
 #include "berth/base/json.hpp"
+#include "berth/base/utf8.hpp"
 #include "berth/capability/policy_file.hpp"
+#include "berth/cli/doctor_findings.hpp"
 #include "berth/cli/verbs.hpp"
 #include "berth/engine/code_cache.hpp"
 #include "berth/engine/wasm_engine.hpp"
@@ -16,15 +17,7 @@
 namespace berth::cli {
 namespace {
 
-enum class Level : std::uint8_t { good, note, problem };
-
-struct Finding {
-    Level level;
-    std::string what;
-    std::string found;
-    std::string remedy;
-    std::function<bool()> fix;  // does what the remedy says; empty where that is not ours to do
-};
+using Level = Finding::Level;
 
 /// Runs a small module and looks at its answer: the engine is tried, not asked for its version.
 Finding try_engine(Application& application) {
@@ -40,7 +33,7 @@ Finding try_engine(Application& application) {
     return {Level::good, "engine", format("{} compiles and links", WasmEngine::version()), ""};
 }
 
-void look_at_engine(const EngineStatus& status, std::vector<Finding>& findings) {
+void look_at_engine(const EngineStatus& status, Findings& findings) {
     findings.push_back(status.signal_stop ? Finding{Level::good, "stop", "guests are stopped asynchronously; the self-test passed", ""}
                                           : Finding{Level::problem, "stop", "the self-test of the asynchronous stop failed; the slower epoch checks are used", "another part of this process may hold SIGURG"});
     findings.push_back(status.restore ? Finding{Level::good, "restore", "used instances are put back in place; the self-test passed", ""}
@@ -55,7 +48,7 @@ void look_at_engine(const EngineStatus& status, std::vector<Finding>& findings) 
     findings.push_back({Level::good, "pool", format("{} instances, {} stacks", status.instances, status.stacks), ""});
 }
 
-void look_at_cache(const ApplicationOptions& options, std::vector<Finding>& findings) {
+void look_at_cache(const ApplicationOptions& options, Findings& findings) {
     const auto folder = options.folders.cache / "code";
     struct stat raw{};
     if (options.folders.cache.empty()) {
@@ -77,7 +70,7 @@ void look_at_cache(const ApplicationOptions& options, std::vector<Finding>& find
 }
 
 /// Folders that a compilation of an earlier process left when it was killed.
-void look_at_leftovers(std::vector<Finding>& findings) {
+void look_at_leftovers(Findings& findings) {
     std::error_code error;
     std::vector<std::filesystem::path> left;
     for (const auto& entry : std::filesystem::directory_iterator(std::filesystem::temp_directory_path(error), error)) {
@@ -95,7 +88,7 @@ void look_at_leftovers(std::vector<Finding>& findings) {
 }
 
 /// How process trees are kept together, and what hosts that were killed have left of them.
-void look_at_groups(std::vector<Finding>& findings) {
+void look_at_groups(Findings& findings) {
     const auto stale = TreeGroups::stale();
     std::string reason;
     if (!stale.empty()) {
@@ -108,7 +101,7 @@ void look_at_groups(std::vector<Finding>& findings) {
     }
 }
 
-void look_at_advisories(const Application& application, std::vector<Finding>& findings) {
+void look_at_advisories(const Application& application, Findings& findings) {
     const auto version = WasmEngine::version();
     const auto found = advisories_for(application.options().folders.share, version);
     if (!found) {
@@ -121,42 +114,38 @@ void look_at_advisories(const Application& application, std::vector<Finding>& fi
     }
 }
 
-void look_at_runtime(std::string_view name, std::string_view package, std::vector<Finding>& findings) {
-    const char* path = std::getenv("PATH");
-    std::string_view rest = path == nullptr ? "" : path;
-    while (!rest.empty()) {
-        const auto end = rest.find(':');
-        const auto candidate = std::string(rest.substr(0, end)) + "/" + std::string(name);
-        if (::access(candidate.c_str(), X_OK) == 0) {
-            findings.push_back({Level::good, std::string(name), candidate, ""});
-            return;
-        }
-        if (end == std::string_view::npos) break;
-        rest.remove_prefix(end + 1);
-    }
-    findings.push_back({Level::problem, std::string(name), format("{} is not on PATH; functions that need it answer runtime_not_found", name), format("install {}", package)});
+Result<void> look_at_all(Context& context, const Config& config, Application& application, Findings& findings) {
+    findings.push_back(try_engine(application));
+    if (const auto engine = application.engine()) look_at_engine((*engine)->status(), findings);
+    look_at_advisories(application, findings);
+    look_at_kernel(findings);
+    look_at_sandbox(config, findings);
+    look_at_groups(findings);
+    look_at_cache(application.options(), findings);
+    look_at_leftovers(findings);
+    look_at_state(application.options().folders.state, findings);
+    const auto& share = application.options().folders.share;
+    const auto preset = read_preset("wasi", share / "policies");
+    findings.push_back(preset ? Finding{Level::good, "presets", share.string(), ""} : Finding{Level::problem, "presets", preset.error().full_message(), "install share/berth beside the binary's folder"});
+    context.console.detail("asking runtimes for their versions");
+    return look_at_runtimes(config, application, "", findings);
 }
 
 Result<int> run(Context& context, const std::string& runtime, bool fix) {
-    BERTH_TRY(auto options, context.application_options());
-    BERTH_TRY(const auto application, Application::create(std::move(options)));
-    std::vector<Finding> findings;
-    if (!runtime.empty()) {
-        if (runtime != "python" && runtime != "node") return fail(Code::not_found, format("this build has no runtime \"{}\"; it has python and node", runtime));
-        look_at_runtime(runtime == "python" ? "python3" : "node", runtime == "python" ? "python3" : "nodejs", findings);
-    } else {
-        findings.push_back(try_engine(*application));
-        if (const auto engine = application->engine()) look_at_engine((*engine)->status(), findings);
-        look_at_advisories(*application, findings);
-        look_at_cache(application->options(), findings);
-        look_at_leftovers(findings);
-        look_at_groups(findings);
-        const auto preset = read_preset("wasi", application->options().folders.share / "policies");
-        findings.push_back(preset ? Finding{Level::good, "presets", application->options().folders.share.string(), ""}
-                                  : Finding{Level::problem, "presets", preset.error().full_message(), "install share/berth beside the binary's folder"});
-        look_at_runtime("python3", "python3", findings);
-        look_at_runtime("node", "nodejs", findings);
+    Findings findings;
+    auto config = context.configuration();
+    auto options = context.application_options();
+    if (!config || !options) {
+        // What does not depend on it is looked at all the same.
+        findings.push_back({Level::problem, "settings", (config ? options.error() : config.error()).full_message(), "berth config check shows all of it"});
+        config = Config::load({});
+        options = ApplicationOptions();
+        if (!context.state_dir.empty()) options->folders.state = context.state_dir;
     }
+    BERTH_TRY(const auto configured, std::move(config));
+    BERTH_TRY(const auto application, Application::create(std::move(*options)));
+    if (!runtime.empty()) BERTH_TRYV(look_at_runtimes(configured, *application, runtime, findings));
+    else BERTH_TRYV(look_at_all(context, configured, *application, findings));
     bool any = false;
     JsonWriter json;
     const bool as_json = context.console.format == Format::json;
@@ -168,9 +157,10 @@ Result<int> run(Context& context, const std::string& runtime, bool fix) {
         if (as_json) {
             json.begin_object().member("level", word).member("what", what).member("found", found);
             if (!remedy.empty()) json.member("remedy", remedy);
+            if (mend && !mended) json.member("fixable", true);
             json.end_object();
         } else {
-            context.console.line(format("{:<8} {:<10} {}{}", word, what, found, remedy.empty() ? "" : "; " + remedy));
+            context.console.line(terminal_safe(format("{:<8} {:<11} {}{}{}", word, what, found, remedy.empty() ? "" : "; " + remedy, mend && !mended ? " (--fix does it)" : "")));
         }
     }
     if (as_json) {
@@ -184,7 +174,9 @@ void declare(CommandLine& app, Context& context, std::function<Result<int>()>& a
     auto runtime = std::make_shared<std::string>();
     auto fix = std::make_shared<bool>(false);
     app.add_flag("--fix", *fix, "mend what may be mended: own files and folders only");
-    app.add_option("--runtime", *runtime, "look at one runtime only: python or node")->type_name("NAME");
+    app.add_option("--runtime", *runtime, "look at one runtime only")->type_name("NAME");
+    add_config_flags(app, context);
+    app.add_option("--state-dir", context.state_dir, "where keys and records are kept")->envname("BERTH_STATE_DIR")->type_name("D");
     action = [&context, runtime, fix] { return run(context, *runtime, *fix); };
 }
 

@@ -1,14 +1,15 @@
 #include <unistd.h>
 
+#include <array>
 #include <atomic>
-#include <fstream>
 #include <iostream>
-#include <iterator>
+#include <optional>
 
 #include "berth/async/sync_wait.hpp"
 #include "berth/base/format.hpp"
 #include "berth/base/ids.hpp"
 #include "berth/base/json.hpp"
+#include "berth/base/plain_file.hpp"
 #include "berth/base/units.hpp"
 #include "berth/base/utf8.hpp"
 #include "berth/cli/fn_verb.hpp"
@@ -26,13 +27,37 @@ struct Arguments {
     bool sample = false, logs = false, no_internal_api = false;
 };
 
-Result<std::string> input_text(const std::string& given) {
+/// All of standard input, wherever it stands; nothing when that is more than `most` bytes.
+std::optional<std::string> standard_input(std::uint64_t most) {
+    std::string text;
+    std::array<char, 65'536> part;
+    while (std::cin.read(part.data(), part.size()) || std::cin.gcount() > 0) {
+        text.append(part.data(), static_cast<std::size_t>(std::cin.gcount()));
+        if (text.size() > most) return std::nullopt;
+    }
+    return text;
+}
+
+/// `@FILE`, `-` or the text itself, bounded as the server bounds it.
+Result<std::string> input_text(const Context& context, const std::string& given) {
     if (given.empty()) return std::string("{}");
-    if (given == "-") return std::string{std::istreambuf_iterator<char>(std::cin), {}};
-    if (!given.starts_with('@')) return given;
-    std::ifstream file(given.substr(1), std::ios::binary);
-    if (!file) return fail(Code::file_not_found, format("{} cannot be read", given.substr(1)));
-    return std::string{std::istreambuf_iterator<char>(file), {}};
+    const bool is_input = given == "-";
+    if (!is_input && !given.starts_with('@')) return given;
+    BERTH_TRY(const auto configured, context.configuration());
+    BERTH_TRY(const auto most, parse_size(configured.value("functions.max_input")));
+    const auto too_large = [](std::string message) {
+        Error error(Code::payload_too_large, std::move(message));
+        error.set_fix("set functions.max_input higher, if that is the input");
+        return fail(std::move(error));
+    };
+    if (is_input) {
+        auto text = standard_input(most);
+        if (!text) return too_large(format("standard input has more bytes; at most {} are read (functions.max_input)", most));
+        return std::move(*text);
+    }
+    const auto bytes = read_plain_file(given.substr(1), most, "functions.max_input");
+    if (!bytes) return bytes.error().code() == Code::payload_too_large ? too_large(bytes.error().message()) : fail(bytes.error());
+    return std::string(as_text(*bytes));
 }
 
 /// `--auth '{"id":"u1","email":"…","role":"…"}'`
@@ -81,7 +106,7 @@ void print_failure(const Console& console, const Outcome& outcome, const std::st
 
 Result<int> invoke_remote(Context& context, const Arguments& arguments) {
     auto& console = context.console;
-    BERTH_TRY(const auto input, input_text(arguments.data));
+    BERTH_TRY(const auto input, input_text(context, arguments.data));
     std::vector<std::pair<std::string, std::string>> fields{{"Content-Type", "application/json"}};
     if (!arguments.token.empty()) fields.emplace_back("Authorization", "Bearer " + arguments.token);
     if (!arguments.timeout.empty()) {
@@ -147,7 +172,7 @@ Result<int> invoke(Context& context, const Arguments& arguments) {
         if (!function || !function->manifest || function->manifest->sample_input.empty()) return fail(Code::usage, format("function \"{}\" has no sample_input in its manifest", arguments.name));
         call.input = {function->manifest->sample_input, "application/json"};
     } else {
-        BERTH_TRY(auto text, input_text(arguments.data));
+        BERTH_TRY(auto text, input_text(context, arguments.data));
         call.input = {std::move(text), "application/json"};
     }
     if (!arguments.timeout.empty()) {

@@ -1,15 +1,14 @@
 #include <sys/resource.h>
-#include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <filesystem>
 
 #include "berth/base/format.hpp"
 #include "berth/base/json.hpp"
 #include "berth/base/utf8.hpp"
+#include "berth/cli/doctor_findings.hpp"
 #include "berth/cli/fn_verb.hpp"
 #include "berth/process/launch.hpp"
 #include "berth/runtime/entry_rules.hpp"
@@ -62,12 +61,7 @@ std::string kernel_words() {
     utsname system{};
     ::uname(&system);
     std::string text = system.release;
-    const auto say = [&text](std::string_view call, long answer) { text += format(", {}{}", answer == -1 && (errno == ENOSYS || errno == EPERM) ? "no " : "", call); };
-    const long process = ::syscall(SYS_pidfd_open, ::getpid(), 0);
-    say("pidfd", process);
-    if (process >= 0) ::close(static_cast<int>(process));
-    say("close_range", ::syscall(SYS_close_range, ~0U, ~0U, 0));
-    say("openat2", ::syscall(SYS_openat2, -1, nullptr, nullptr, 0));
+    for (const auto& feature : kernel_features()) text += format(", {}{}", feature.is_there ? "" : "no ", feature.name);
     return text;
 }
 

@@ -1,11 +1,10 @@
 #include "berth/runtime/runtime_registry.hpp"
 
 #include <algorithm>
-#include <fstream>
-#include <iterator>
 #include <regex>
 
 #include "berth/base/format.hpp"
+#include "berth/base/plain_file.hpp"
 #include "berth/base/utf8.hpp"
 #include "berth/runtime/manifest_reader.hpp"
 
@@ -237,10 +236,9 @@ Result<RuntimeRegistry> RuntimeRegistry::load(std::span<const fs::path> folders,
 }
 
 Result<void> RuntimeRegistry::add_file(const fs::path& file) {
-    std::ifstream stream(file, std::ios::binary);
-    std::string text{std::istreambuf_iterator<char>(stream), {}};
-    if (!stream && text.empty()) return fail(Code::config_error, format("{} cannot be read", file.string()));
-    auto mapping = parse_yaml(text, file.string());
+    const auto bytes = read_plain_file(file, largest_config_file, "the largest description of runtimes");
+    if (!bytes) return fail(Code::config_error, bytes.error().message());
+    auto mapping = parse_yaml(as_text(*bytes), file.string());
     if (!mapping) return fail(Code::config_error, format("{}: {}", mapping.error().where().empty() ? file.string() : mapping.error().where(), mapping.error().message()));
     return add(*mapping, file.string());
 }

@@ -28,6 +28,17 @@ void berth_component_facts(const berth_component* component, berth_component_fac
 /* The interface's name; lives as long as the component. */
 void berth_component_import(const berth_component* component, size_t index, berth_text* name);
 
+/* One import or export at the top of a component, or a function of an interface there. The texts end with the call they are given in. */
+typedef struct berth_component_item {
+    bool exported;
+    berth_text interface; /* name of the import or export */
+    berth_text function;  /* of this interface; empty: the import or export itself */
+    berth_text type;      /* of a function as WIT writes it; interface, core module, component, type */
+} berth_component_item;
+/* What a component imports and exports, in its order, each interface in front of its functions. Compiles nothing; fails with
+ * BERTH_ERROR_INVALID_MODULE when the types do not fit together. */
+berth_error* berth_component_describe(const uint8_t* bytes, size_t size, void (*take)(void* state, const berth_component_item* item), void* state);
+
 /* What a component asks its host for. Behind each: what stands in `a`, `b`, `c` and `bytes`, and what is answered. A status
  * of 0 is success where nothing else is said. "Packed": texts with their length in front, as unsigned LEB128, like numbers. */
 typedef enum berth_component_function {

@@ -6,6 +6,7 @@
 
 pub mod call;
 pub mod datagrams;
+pub mod describe;
 pub mod files;
 pub mod host;
 pub mod http;
