@@ -17,6 +17,7 @@ import explain  # noqa: F401
 import front  # noqa: F401
 import rows  # noqa: F401
 import sockets  # noqa: F401
+import waits  # noqa: F401
 from harness import binary, case, cases, equal, get, large_module, post, root, running, serving
 
 out_file = Path(sys.argv[2])

@@ -290,6 +290,7 @@ void FunctionSet::take_wasm(std::vector<DiscoveredFunction> found, Progress& pro
                                                            .record_folder = application.options().record_folder,
                                                            .durable_folder = request_.settings.durable_calls,
                                                            .metrics = [&application](World world) { return application.host_metrics(world); },
+                                                           .fibers = application.options().fibers,
                                                            .logs = logs_.get()},
                                                   std::move(served));
     if (change && !wasm_.empty()) {
