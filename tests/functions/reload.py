@@ -186,6 +186,40 @@ def what_a_build_writes_beside_its_output_is_no_reason_to_build_again():
 
 
 @case
+def what_a_build_rewrites_and_what_is_saved_as_it_was_is_no_reason_to_build_again():
+    build = "date +%s%N > stamp\ncat *.txt > dist.out\necho built >> ../../builds\n"
+    manifest = "runtime: sh\nentrypoint: build.sh\nbuild: {command: sh, args: [build.sh]}\n"
+    with folder_of({"made/build.sh": build, "made/manifest.yaml": manifest, "made/a.txt": "a", "made/stamp": "0", "made/dist.out": ""}) as folder:
+        with host(folder, "--no-watch", verb=("fn", "dev")) as server:
+            def builds_after_a_look():
+                equal(server.request("POST", "/api/functions/reload", "{}", {"Content-Type": "application/json"})[0], 200)
+                return len((folder.parent / "builds").read_text().split())
+            equal([builds_after_a_look() for _ in range(3)], [2, 2, 2])  # the first shows what it changes, which the second sees
+            (folder / "made/a.txt").write_text("a")
+            equal([builds_after_a_look() for _ in range(2)], [2, 2])
+            (folder / "made/stamp").write_text("by hand")
+            equal([builds_after_a_look() for _ in range(2)], [3, 3])
+
+
+@case
+def a_build_that_fails_is_not_tried_again_for_what_it_left():
+    build = "date +%s%N > stamp\ndate > left\necho built >> ../../builds\nexit 1\n"
+    manifest = "runtime: sh\nentrypoint: build.sh\nbuild: {command: sh, args: [build.sh]}\n"
+    with developing({"made/build.sh": build, "made/manifest.yaml": manifest, "made/a.txt": "a", "made/stamp": "0"}) as server:
+        counts = []
+        for number in range(4):  # each a look at its folder: what is told of the other one comes with it
+            (server.folder / "made/a.txt").write_text("a")
+            (server.folder / f"other{number}").mkdir()
+            (server.folder / f"other{number}/index.py").write_text(answer("1"))
+            until(lambda: any(f"  added     other{number}" in line for line in server.out))
+            counts.append(len((server.folder.parent / "builds").read_text().split()))
+        equal(counts[1:], [counts[1]] * 3)
+        equal(server.call("made")[1]["error"]["code"], "BUILD_FAILED")
+        (server.folder / "made/a.txt").write_text("b")
+        until(lambda: len((server.folder.parent / "builds").read_text().split()) > counts[-1])
+
+
+@case
 def a_name_that_comes_to_be_claimed_twice_is_told_once():
     with developing({"hello/index.py": answer("1"), "other/index.py": answer("1")}) as server:
         (server.folder / "hello.py").write_text(answer("2"))

@@ -12,9 +12,11 @@ import traceback
 from pathlib import Path
 
 import admin  # noqa: F401: their cases join the list
+import called  # noqa: F401
 import durable  # noqa: F401
 import explain  # noqa: F401
 import front  # noqa: F401
+import refusals  # noqa: F401
 import rows  # noqa: F401
 import sockets  # noqa: F401
 import waits  # noqa: F401

@@ -215,6 +215,10 @@ Result<void> FunctionSet::scan(Progress& progress, Change* change, HalfWritten p
     for (auto& found : discovery.functions) {
         const bool program = found.function.engine != EngineKind::wasm;
         if (program && !request_.settings.enabled) continue;
+        if (program && change && request_.policy.deterministic) {
+            found.function.state = FunctionState::invalid;
+            found.function.diagnostics.push_back({std::string(name(Code::config_error)), found.function.directory.string(), "a program cannot be made deterministic, which --deterministic asks for"});
+        }
         (program ? programs : modules).push_back(std::move(found));
     }
     take_wasm(std::move(modules), progress, change);
@@ -291,6 +295,8 @@ void FunctionSet::take_wasm(std::vector<DiscoveredFunction> found, Progress& pro
                                                            .durable_folder = request_.settings.durable_calls,
                                                            .metrics = [&application](World world) { return application.host_metrics(world); },
                                                            .fibers = application.options().fibers,
+                                                           .seed = request_.settings.seed,
+                                                           .clock_start = request_.settings.clock_start,
                                                            .logs = logs_.get()},
                                                   std::move(served));
     if (change && !wasm_.empty()) {
@@ -407,6 +413,17 @@ std::vector<std::string> FunctionSet::production_problems(std::string_view only)
         problems.push_back(format("the limit {0} of {1} is none; production needs one: --limit {0}=VALUE, or limits.subprocess.{0} in berth.yaml{2}", name(limit), names, limit == Limit::memory ? ", or memory in a manifest" : ""));
     }
     return problems;
+}
+
+Result<void> FunctionSet::refuse_programs() const {
+    std::string names;
+    if (processes_) {
+        for (const auto& function : processes_->list()) names += (names.empty() ? "" : ", ") + function->name;
+    }
+    if (names.empty()) return {};
+    Error error(Code::config_error, format("--deterministic: {} cannot be made deterministic: what a program does outside is its own", names));
+    error.set_fix("serve programs without --deterministic; --record DIR keeps the journal of every call");
+    return fail(std::move(error));
 }
 
 void FunctionSet::set_url(std::string url) {

@@ -65,6 +65,8 @@ public:
     /// What keeps these functions, or one of them, from running in production: what the request lacks, limits that are `none`,
     /// what nothing enforces, signatures that do not hold. Not while it rescans.
     std::vector<std::string> production_problems(std::string_view only = {}) const;
+    /// Fails with config_error that names the functions that are programs: none of them is deterministic.
+    Result<void> refuse_programs() const;
     /// Presets used, functions that cannot be served: for people.
     const std::vector<std::string>& notices() const noexcept { return notices_; }
 

@@ -50,6 +50,8 @@ struct FunctionSettings {
     std::filesystem::path durable_calls;            // journals of asynchronous calls that the next host takes up; empty: none
     std::optional<std::string> public_url;
     std::uint32_t pooled = 0;                      // calls that one instance of a wasm function serves; 0: one each
+    std::uint64_t seed = 0;                        // of deterministic calls; set by who uses it
+    std::int64_t clock_start = 0;                  // likewise
     SubprocessOptions process;                     // environment, defaults, metrics and the like are set by who uses it
 
     /// Reads them. Fails with config_error that names file and line.

@@ -1,6 +1,7 @@
 #include "berth/cli/call_once.hpp"
 
 #include "berth/async/sync_wait.hpp"
+#include "berth/base/format.hpp"
 
 namespace berth::cli {
 
@@ -28,6 +29,15 @@ Result<std::unique_ptr<WasmInstance>> ProgramCalls::open_instance() const {
 Outcome call_once(Application& application, std::shared_ptr<const WasmProgram> program, Call call, DenialListener* denials) {
     ProgramCalls calls(application, std::move(program), call.function, denials);
     return calls.call(std::move(call));
+}
+
+std::string stats_line(const Outcome& outcome, EngineKind engine) {
+    const auto memory = limit_text(Limit::memory, outcome.usage.peak_memory);
+    const auto milliseconds = [](std::chrono::nanoseconds time) { return static_cast<double>(time.count()) / 1e6; };
+    if (engine == EngineKind::subprocess) {
+        return format("stats: processor time {:.3f} ms, peak memory {}, run {:.3f} ms", milliseconds(outcome.usage.cpu), memory, milliseconds(outcome.timing.run));
+    }
+    return format("stats: fuel {}{}, peak memory {}, host calls {}, run {:.3f} ms", outcome.usage.fuel, outcome.usage.fuel_exact ? "" : " (not exact)", memory, outcome.usage.host_calls, milliseconds(outcome.timing.run));
 }
 
 std::int64_t HashedInput::read(MutableBytes out) {

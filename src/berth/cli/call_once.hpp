@@ -35,6 +35,9 @@ private:
 /// Makes one call of a program.
 Outcome call_once(Application& application, std::shared_ptr<const WasmProgram> program, Call call, DenialListener* denials);
 
+/// What a call used, in one line: for `--stats`.
+std::string stats_line(const Outcome& outcome, EngineKind engine);
+
 /// Streams that know the content id of what went through them.
 class HashedInput final : public InputStream {
 public:

@@ -46,10 +46,14 @@ void add_guest_flags(CommandLine& app, Context& context) {
     app.add_option("--mode", context.mode, "wasm")->one_of({"wasm", "native"})->envname("BERTH_MODE");
 }
 
-void add_call_flags(CommandLine& app, Context& context) {
+void add_determinism_flags(CommandLine& app, Context& context) {
     app.add_flag("--deterministic", context.deterministic, "virtual clock, seeded random, own files")->envname("BERTH_DETERMINISTIC");
     app.add_option("--seed", context.seed, "of deterministic randomness")->envname("BERTH_SEED")->type_name("N");
     app.add_option("--clock-start", context.clock_start, "virtual clock: ns since 1970, or RFC 3339")->envname("BERTH_CLOCK_START")->type_name("T");
+}
+
+void add_call_flags(CommandLine& app, Context& context) {
+    add_determinism_flags(app, context);
     app.add_option("--save-files", context.save_files, "mounts are written there afterwards")->envname("BERTH_SAVE_FILES")->type_name("DIR");
     app.add_option("--record", context.record, "write the journal of the call")->envname("BERTH_RECORD")->type_name("F");
     app.add_option("--replay", context.replay, "serve a journal's outcomes, no effect")->envname("BERTH_REPLAY")->type_name("F");

@@ -92,12 +92,22 @@ std::function<Result<Reconfigured>()> reconfigure(const Context& context, Applic
     };
 }
 
+Result<void> record_calls(const Context& context, ApplicationOptions& options) {
+    options.record_folder = context.record;
+    if (context.record.empty()) return {};
+    std::error_code error;
+    std::filesystem::create_directories(context.record, error);
+    if (error) return fail(Code::cannot_create, format("{} cannot be made: {}", context.record, error.message()));
+    return {};
+}
+
 void add_dev_flags(CommandLine& app, Context& context, DevArguments& arguments) {
     app.add_option("dir", arguments.root, "folder of functions (functions.path)")->type_name("DIR");
     app.add_option("--host", arguments.host, "address (127.0.0.1)")->type_name("ADDRESS");
     app.add_option("--port", arguments.port, "port; 0: a free one (8080)")->type_name("PORT");
     app.add_flag("--no-watch", arguments.no_watch, "do not look at files; POST /api/functions/reload does");
-    add_config_flags(app, context);
+    app.add_option("--record", context.record, "folder for the journal of every call")->envname("BERTH_RECORD")->type_name("DIR");
+    add_guest_flags(app, context);
 }
 
 Result<int> run_dev(Context& context, const DevArguments& arguments) {
@@ -111,6 +121,7 @@ Result<int> run_dev(Context& context, const DevArguments& arguments) {
     BERTH_TRY(const auto configured, context.configuration());
     if (configured.value("environment") == "production") return fail(Code::config_error, "berth dev is for development; serve production with berth serve");
     BERTH_TRY(auto application_options, context.application_options());
+    BERTH_TRYV(record_calls(context, application_options));
     if (!console.verbose) application_options.log_level = LogLevel::error;  // the console shows what functions log in its own form
     BERTH_TRY(const auto application, Application::create(std::move(application_options)));
     BERTH_TRY(auto options, fn_serve_options(context, *application, arguments.root));

@@ -12,6 +12,9 @@ namespace berth::cli {
 /// `application` outlive the server.
 std::function<Result<Reconfigured>()> reconfigure(const Context& context, Application& application, std::string default_admin = {});
 
+/// Has every call recorded in the folder of --record, which is made; nothing without one.
+Result<void> record_calls(const Context& context, ApplicationOptions& options);
+
 /// `berth dev` and `berth fn dev`: a server that watches its functions, swaps versions and says what changed.
 struct DevArguments {
     std::string root, host, port;

@@ -12,8 +12,10 @@
 #include "berth/base/ids.hpp"
 #include "berth/base/utf8.hpp"
 #include "berth/app/function_settings.hpp"
+#include "berth/cli/call_once.hpp"
 #include "berth/cli/fault_trial.hpp"
 #include "berth/cli/interrupt.hpp"
+#include "berth/cli/remote_call.hpp"
 #include "berth/cli/signing.hpp"
 #include "berth/cli/verbs.hpp"
 #include "berth/runtime/runtime.hpp"
@@ -27,6 +29,7 @@ struct Arguments {
     std::string input;
     bool has_input = false;
     std::string kill_at;
+    std::string url, token;
 };
 
 Result<std::string> read_input() {
@@ -41,8 +44,36 @@ Result<std::string> read_input() {
     }
 }
 
+/// The host that answers decides by itself what its functions may and how they are bounded.
+Result<void> refuse_beside_url(const Context& context, const Arguments& arguments) {
+    const std::pair<bool, std::string_view> given[] = {
+        {!arguments.paths.empty(), "folders of functions"}, {!arguments.kill_at.empty(), "--kill-at"},     {!context.policy_files.empty(), "--policy"},    {!context.allow.empty(), "--allow"},
+        {context.deny_all, "--deny-all"},                   {!context.mounts.empty(), "--mount"},          {!context.environment.empty(), "--env"},        {!context.limits.empty(), "--limit"},
+        {!context.memory.empty(), "--memory"},              {!context.fuel.empty(), "--fuel"},             {!context.isolation.empty(), "--isolation"},    {context.stats, "--stats"},
+        {context.deterministic, "--deterministic"},         {context.seed != 0, "--seed"},                 {!context.clock_start.empty(), "--clock-start"}, {!context.save_files.empty(), "--save-files"},
+        {!context.record.empty(), "--record"},              {!context.replay.empty(), "--replay"},        {!context.receipt.empty(), "--receipt"},        {context.no_cache, "--no-cache"},
+        {!context.state_dir.empty(), "--state-dir"}};
+    std::string list;
+    for (const auto& [is_given, what] : given) {
+        if (is_given) list += (list.empty() ? "" : ", ") + std::string(what);
+    }
+    if (list.empty()) return {};
+    Error error(Code::usage, format("--url calls a function of a running host, which grants, bounds, records and counts by itself; beside it has no place: {}", list));
+    error.set_fix("leave that out, or its variable of the environment; what a call used is told by a host with telemetry.usage_headers");
+    return fail(std::move(error));
+}
+
 Result<int> run(Context& context, const Arguments& arguments) {
     auto& console = context.console;
+    if (!arguments.url.empty()) {
+        BERTH_TRYV(refuse_beside_url(context, arguments));
+        std::string input = arguments.input;
+        if (!arguments.has_input) {
+            BERTH_TRY(input, read_input());
+        }
+        return call_remotely(context, {.url = arguments.url, .token = arguments.token, .function = arguments.name, .input = std::move(input)});
+    }
+    if (!arguments.token.empty()) return fail(Code::usage, "--token is the credential for the host of --url; here the call is made in this process");
     BERTH_TRY(const auto request, context.policy_request());
     BERTH_TRY(auto mode, context.call_mode());
     BERTH_TRY(auto options, context.application_options());
@@ -121,6 +152,7 @@ Result<int> run(Context& context, const Arguments& arguments) {
             console.line(outcome.output.bytes);
         }
     }
+    if (context.stats) console.notice(stats_line(outcome, function == nullptr ? EngineKind::wasm : function->engine));
     if (!outcome.error) return 0;
     if (Interrupt::seen() != 0 && outcome.error->code() == Code::cancelled) return 128 + Interrupt::seen();
     console.error(*outcome.error);
@@ -132,6 +164,9 @@ void declare(CommandLine& app, Context& context, std::function<Result<int>()>& a
     app.add_option("name", arguments->name, "a function, as serve would list it")->required()->type_name("NAME");
     app.add_option("paths", arguments->paths, "folders of functions or modules (functions)")->type_name("DIR|FILE");
     auto* input = app.add_option("--input", arguments->input, "what it is given; standard input if left out")->type_name("TEXT");
+    app.add_option("--url", arguments->url, "a running host that is asked instead")->type_name("URL");
+    app.add_option("--token", arguments->token, "credential for that host")->type_name("TOKEN");
+    app.add_flag("--stats", context.stats, "print usage and time on standard error");
     app.add_option("--kill-at", arguments->kill_at, "kill this process there")->type_name("POINT:N")->group("");
     add_guest_flags(app, context);
     add_call_flags(app, context);
@@ -143,6 +178,6 @@ void declare(CommandLine& app, Context& context, std::function<Result<int>()>& a
 
 }  // namespace
 
-const Verb invoke_verb{"invoke", "Call a function once, in this process", declare};
+const Verb invoke_verb{"invoke", "Call a function once, in this process or on a running host", declare};
 
 }  // namespace berth::cli

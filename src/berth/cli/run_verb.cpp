@@ -50,11 +50,6 @@ private:
     std::vector<std::string> told_;
 };
 
-std::string stats_line(const Outcome& outcome) {
-    return format("stats: fuel {}{}, peak memory {}, host calls {}, run {:.3f} ms", outcome.usage.fuel, outcome.usage.fuel_exact ? "" : " (not exact)", limit_text(Limit::memory, outcome.usage.peak_memory),
-                  outcome.usage.host_calls, static_cast<double>(outcome.timing.run.count()) / 1e6);
-}
-
 /// A replay takes from its journal what was called, with what, and what was granted and bounded.
 Result<void> refuse_beside_replay(const Context& context, const Arguments& arguments) {
     const std::pair<bool, std::string_view> given[] = {
@@ -155,7 +150,7 @@ Result<int> run(Context& context, const Arguments& arguments) {
     const auto outcome = call_once(*application, program, std::move(call), &denials);
     if (key) BERTH_TRYV(write_receipt(context.receipt, trace, outcome, as_command ? input.cid() : Cid::of(Cid::Codec::raw, trace.args), as_command ? std::optional(output.cid()) : std::nullopt, *key));
     if (!outcome.output.bytes.empty()) console.line(outcome.output.bytes);
-    if (context.stats) console.notice(stats_line(outcome));
+    if (context.stats) console.notice(stats_line(outcome, EngineKind::wasm));
     if (!outcome.error) return 0;
     if (Interrupt::seen() != 0 && outcome.error->code() == Code::cancelled) return 128 + Interrupt::seen();
     // A program that ended itself with a status has said what it had to say.

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "berth/app/otlp_settings.hpp"
 #include "berth/base/format.hpp"
 #include "berth/base/json.hpp"
@@ -41,6 +43,22 @@ void print_functions(Console& console, const std::vector<FunctionRef>& functions
     }
 }
 
+/// What --seed and --clock-start say of every call; refuses what would not make calls deterministic.
+Result<void> make_deterministic(const Context& context, ServeOptions& options) {
+    BERTH_TRY(const auto mode, context.call_mode());
+    const auto& written = options.policy.written;
+    const bool forced = std::any_of(written.begin(), written.end(), [](const Policy& policy) { return policy.deterministic == Deterministic::force; });
+    if ((context.seed != 0 || !context.clock_start.empty()) && !context.deterministic && !forced) return fail(Code::usage, "--seed and --clock-start need --deterministic, or a policy that forces it");
+    if (context.deterministic && options.functions.pooled != 0) {
+        Error error(Code::usage, "--deterministic: with functions.isolation: pooled an instance carries one call into the next, and no call is the same again");
+        error.set_fix("--isolation fresh");
+        return fail(std::move(error));
+    }
+    options.functions.seed = mode.seed;
+    options.functions.clock_start = mode.clock_start;
+    return {};
+}
+
 Result<int> run(Context& context, const Arguments& arguments) {
     auto& console = context.console;
     ServerSignals signals;
@@ -68,12 +86,7 @@ Result<int> run(Context& context, const Arguments& arguments) {
 
     BERTH_TRY(auto application_options, context.application_options());
     application_options.compile_apart = true;
-    application_options.record_folder = context.record;
-    if (!context.record.empty()) {
-        std::error_code error;
-        std::filesystem::create_directories(context.record, error);
-        if (error) return fail(Code::cannot_create, format("{} cannot be made: {}", context.record, error.message()));
-    }
+    BERTH_TRYV(record_calls(context, application_options));
     std::optional<ReceiptWriter> receipts;
     if (!context.receipt.empty()) {
         std::error_code error;
@@ -93,6 +106,7 @@ Result<int> run(Context& context, const Arguments& arguments) {
         if (exporter->traces()) options.spans = &spans.emplace(application->clock(), *exporter);
     }
     BERTH_TRY(options.functions, FunctionSettings::from(configured, *application));
+    BERTH_TRYV(make_deterministic(context, options));
     console.notice(format("environment {}", configured.value("environment")));
     if (options.policy.production) {
         auto& problems = options.production_problems;
@@ -128,6 +142,7 @@ void declare(CommandLine& app, Context& context, std::function<Result<int>()>& a
     app.add_flag("--expose-errors", arguments->expose_errors, "show details of 5xx errors");
     app.add_option("--record", context.record, "folder for the journal of every call")->envname("BERTH_RECORD")->type_name("DIR");
     app.add_option("--receipt", context.receipt, "folder for a signed receipt of every call")->envname("BERTH_RECEIPT")->type_name("DIR");
+    add_determinism_flags(app, context);
     add_key_flags(app, context);
     add_guest_flags(app, context);
     action = [&context, arguments] { return run(context, *arguments); };

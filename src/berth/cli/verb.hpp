@@ -74,6 +74,7 @@ const std::vector<Verb>& verbs();
 void add_guest_flags(CommandLine& app, Context& context);
 /// Those that a single call takes: deterministic mode, recording.
 void add_call_flags(CommandLine& app, Context& context);
+void add_determinism_flags(CommandLine& app, Context& context);
 /// Which signing key is used.
 void add_key_flags(CommandLine& app, Context& context);
 void add_output_flags(CommandLine& app, Context& context);

@@ -26,15 +26,10 @@ constexpr std::size_t most_unsent = 256 * 1024;  // of what TLS says by itself t
 constexpr std::size_t sealed_at_once = 128 * 1024;
 constexpr std::uint64_t read_before = 8 * 1024;  // a body up to this length is read before its request is handled
 
-/// The label of berth_http_rejected_total.
-std::string_view rejection_reason(Code code) noexcept {
-    switch (code) {
-        case Code::payload_too_large: return "body_size";
-        case Code::headers_too_large:
-        case Code::uri_too_long: return "headers";
-        case Code::request_timeout: return "timeout";
-        default: return "malformed";
-    }
+/// Why what came is no request, or its body no body.
+std::string_view refusal_reason(Code code) noexcept {
+    const auto reason = rejection_reason(code);
+    return reason.empty() ? std::string_view("malformed") : reason;
 }
 
 }  // namespace
@@ -291,18 +286,22 @@ Task<void> HttpConnection::serve() {
         }
 
         server.metrics.in_flight.add();
-        const auto request_bytes = request_.body.size();
+        request_.body_size = request_.body.size();
         phase_ = Phase::handling;
         deadline_ = SteadyTime::max();
-        read_on();
+        if (request_.coming == nullptr) read_on();
         auto response = co_await server.handler.handle(request_);
+        if (request_.coming != nullptr) pass_over_body();
+        // Once, whether the handler says it or the body was not one.
+        if (const auto reason = response.rejected.empty() ? body_refused_ : response.rejected; !reason.empty()) server.metrics.rejected.at({reason}).add();
+        body_refused_ = {};
         now = std::chrono::steady_clock::now();
         const auto& series = lane_.series_of(request_.method, response.route, response.status);
         series.requests->add();
         series.duration->observe(std::chrono::duration<double>(now - request_.received).count());
         const bool in_parts = response.source || request_.parts;
         if (!in_parts) {
-            series.request_bytes->observe(static_cast<double>(request_bytes));
+            series.request_bytes->observe(static_cast<double>(request_.body_size));
             series.response_bytes->observe(static_cast<double>(response.body.size()));
         }
         server.metrics.in_flight.add(-1);
@@ -310,7 +309,7 @@ Task<void> HttpConnection::serve() {
         continues_ = false;
 
         const bool delimited = !response.source || request_.minor_version == 1 || response.source->length();
-        const bool stays = delimited && (!parts_coming_ || response.source) && framing_.keep_alive && !response.close && !cancel_.requested() && served_ < server.options.max_requests_per_connection &&
+        const bool stays = delimited && (!parts_coming_ || response.source) && !unread_ && framing_.keep_alive && !response.close && !cancel_.requested() && served_ < server.options.max_requests_per_connection &&
                            !server.draining.load(std::memory_order_relaxed);
         out_.clear();
         const bool whole = write_head(response, {.keep_alive = stays, .head_only = request_.method == "HEAD", .minor_version = request_.minor_version}, out_);
@@ -375,20 +374,23 @@ HttpConnection::Step HttpConnection::take_head() {
     framing_ = *framing;
     if (!framing_.chunked && framing_.content_length == 0) return Step::request;
     const bool waits = framing_.chunked || framing_.expects_continue || framing_.content_length > read_before;
-    if (waits && (framing_.chunked || framing_.content_length > arrived_.size()) && lane_.server.handler.takes_parts(request_)) {
-        begin_parts();
+    if (waits && (framing_.chunked || framing_.content_length > arrived_.size()) && lane_.server.handler.asks_for_body(request_)) {
+        request_.coming = this;
         return Step::request;
     }
+    begin_body(now);
+    return take_body();
+}
 
+void HttpConnection::begin_body(SteadyTime now) {
     phase_ = Phase::body;
     body_started_ = now;
-    deadline_ = now + options.body_timeout;
+    deadline_ = now + lane_.server.options.body_timeout;
     chunked_.reset();
     if (framing_.expects_continue && arrived_.empty()) {
         std::string_view go_on = "HTTP/1.1 100 Continue\r\n\r\n";
         if (send_some(go_on) != Sent::all) broken_ = timed_out_ = true;
     }
-    return take_body();
 }
 
 HttpConnection::Step HttpConnection::take_body() {
@@ -406,7 +408,52 @@ HttpConnection::Step HttpConnection::take_body() {
     return request_.body.size() == length ? Step::request : Step::more;
 }
 
+Task<Result<void>> HttpConnection::take_whole() {
+    request_.coming = nullptr;
+    begin_body(std::chrono::steady_clock::now());
+    auto step = take_body();
+    while (step == Step::more) {
+        const auto read = co_await more();
+        if (!sealed_.empty() && !co_await send_rest({}, {})) broken_ = true;
+        phase_ = Phase::body;
+        if (read != Read::more || broken_) break;
+        step = take_body();
+    }
+    phase_ = Phase::handling;
+    deadline_ = SteadyTime::max();
+    if (step == Step::request) {
+        request_.body_size = request_.body.size();
+        read_on();
+        co_return Result<void>();
+    }
+    unread_ = true;
+    if (step == Step::refused) {
+        body_refused_ = refusal_reason(refusal_->code());
+        co_return std::unexpected(std::move(*refusal_));
+    }
+    if (timed_out_ && !broken_) {
+        timed_out_ = false;
+        body_refused_ = refusal_reason(Code::request_timeout);
+        co_return fail(Code::request_timeout, "the request body did not arrive in time");
+    }
+    cancel_.cancel(lane_.server.draining.load(std::memory_order_relaxed) && !ended_ ? CancelCause::shutting_down : CancelCause::client_gone);
+    co_return std::unexpected(cancel_.token().error());
+}
+
+void HttpConnection::pass_over_body() {
+    request_.coming = nullptr;
+    unread_ = true;
+    if (!framing_.chunked) return;
+    std::string dropped;
+    chunked_.reset();
+    const auto taken = chunked_.take(arrived_, dropped, lane_.server.options.limits);
+    if (!taken || !chunked_.done()) return;
+    arrived_.erase(0, *taken);
+    unread_ = false;
+}
+
 void HttpConnection::begin_parts() {
+    request_.coming = nullptr;
     request_.parts = std::make_shared<BodyPipe>();
     inbound_ = std::make_shared<Inbound>(Inbound{this});
     request_.parts->on_room([inbound = inbound_, &reactor = lane_.reactor] {
@@ -421,6 +468,7 @@ void HttpConnection::begin_parts() {
     body_started_ = parts_checked_ = parts_heard_ = std::chrono::steady_clock::now();
     parts_paused_ = {};
     feed_parts();
+    read_on();
 }
 
 void HttpConnection::feed_parts() {
@@ -462,6 +510,7 @@ void HttpConnection::wake_parts() {
 void HttpConnection::break_parts(Error error) {
     parts_coming_ = false;
     unread_ = true;
+    if (error.code() != Code::cancelled) body_refused_ = refusal_reason(error.code());
     request_.parts->break_off(std::move(error));
 }
 
@@ -475,7 +524,7 @@ Task<bool> HttpConnection::finish_parts(HttpResponse& response, bool good, const
         co_await response.source->close();
         sent = static_cast<double>(bytes_sent_);
     }
-    series.request_bytes->observe(static_cast<double>(request_.parts ? request_.parts->written() : request_.body.size()));
+    series.request_bytes->observe(static_cast<double>(request_.parts ? request_.parts->written() : request_.body_size));
     series.response_bytes->observe(sent);
     if (request_.parts) {
         if (parts_coming_) break_parts(Error(Code::cancelled, "nobody reads the body any more"));
@@ -488,7 +537,7 @@ Task<bool> HttpConnection::finish_parts(HttpResponse& response, bool good, const
 
 Task<void> HttpConnection::refuse() {
     timed_out_ = false;
-    lane_.server.metrics.rejected.at({rejection_reason(refusal_->code())}).add();
+    lane_.server.metrics.rejected.at({refusal_reason(refusal_->code())}).add();
     const auto response = error_response(*refusal_, new_call_id(), Detail::exposed);
     lane_.server.handler.refused(request_.peer, response);
     out_.clear();

@@ -20,7 +20,7 @@ namespace berth {
 ///
 /// It reads whenever something comes, also while a request is handled: that is how a client that went away is noticed at once,
 /// at no cost in system calls. Where a body waits for room nothing is read, and the events of its socket tell.
-class HttpConnection {
+class HttpConnection final : private HttpComingBody {
 public:
     /// Closes the descriptor when it is over.
     HttpConnection(HttpLane& lane, int descriptor, const PeerAddress& peer);
@@ -60,6 +60,7 @@ private:
     /// Takes from what has arrived; `request` when one is whole, `refused` with the reason in `refusal_`.
     Step next_step();
     Step take_head();
+    void begin_body(SteadyTime now);
     Step take_body();
     Step refused(Error error);
     /// Answers `refusal_` and drops what still comes.
@@ -77,7 +78,10 @@ private:
     struct Inbound {
         HttpConnection* connection;
     };
-    void begin_parts();
+    void begin_parts() override;
+    Task<Result<void>> take_whole() override;
+    /// A body that nobody has asked for: nothing of it is read, unless all of it is here.
+    void pass_over_body();
     /// Moves what has arrived of it on, as far as there is room.
     void feed_parts();
     /// There is room again, or somebody waits for the first of it.
@@ -137,6 +141,7 @@ private:
     std::uint64_t parts_left_ = 0;      // of an announced length
     SteadyTime parts_heard_{};          // when something of it last came, or there was room for it again
     bool unread_ = false;               // something of a body was not read: no other request can follow
+    std::string_view body_refused_;     // why the body of the request that is handled was; empty: it was not
     std::uint64_t bytes_sent_ = 0;      // of the body that a source makes
     std::optional<Error> refusal_;
     std::string out_;

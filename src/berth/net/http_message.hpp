@@ -23,7 +23,20 @@ struct HttpField {
     std::string_view value;
 };
 
-/// One request, whole but for a body that comes in parts. Owned by its connection and valid until the Task that handles it
+/// The body of a request of which only the head was taken. Who never asks for it refuses it: the client is not told to send it,
+/// and the connection ends after the answer. Used in the loop of the connection: one of these, once.
+class HttpComingBody {
+public:
+    /// Waits for all of it, which is in HttpRequest::body then. Fails with what is wrong with it, or when it does not come in time.
+    virtual Task<Result<void>> take_whole() = 0;
+    /// From now on it goes into HttpRequest::parts.
+    virtual void begin_parts() = 0;
+
+protected:
+    ~HttpComingBody() = default;
+};
+
+/// One request, whole but for a body that the handler asks for. Owned by its connection and valid until the Task that handles it
 /// has ended, and what makes its answer.
 struct HttpRequest {
     std::string_view method;
@@ -31,7 +44,9 @@ struct HttpRequest {
     std::string_view query;            // after it
     std::vector<HttpField> fields;
     std::string body;                  // the handler may move it away
-    std::shared_ptr<BodyPipe> parts;   // instead of `body`: it is still coming, see HttpHandler::takes_parts; shared with the connection, which writes it
+    std::uint64_t body_size = 0;       // of a whole body, also when it was moved away
+    HttpComingBody* coming = nullptr;  // instead of `body`: nobody has asked for it yet, see HttpHandler::asks_for_body
+    std::shared_ptr<BodyPipe> parts;   // instead of `body`: it comes meanwhile; shared with the connection, which writes it
     CancelToken cancel;                // fires when the client goes or the server's grace is over
     SteadyTime received;               // its head was complete
     std::uint8_t minor_version = 1;
@@ -73,7 +88,11 @@ struct HttpResponse {
     std::unique_ptr<HttpBodySource> source;  // makes the body instead of `body`; null: it does not
     std::optional<std::uint64_t> head_length;  // answer to HEAD: the length that its body would have, where that is not its own
     bool close = false;                // end the connection after it
+    std::string_view rejected;         // static text: why the request was refused, as berth_http_rejected_total counts it; empty: it was not
 };
+
+/// What a refusal with this code is counted as; empty: it is none of those that are counted. Static text.
+std::string_view rejection_reason(Code code) noexcept;
 
 /// What a server does with requests. Called in the reactor loop of the connection, one request of a connection at a
 /// time, requests of different connections from several threads. Never throws.
@@ -81,9 +100,9 @@ class HttpHandler {
 public:
     virtual ~HttpHandler() = default;
     virtual Task<HttpResponse> handle(HttpRequest& request) = 0;
-    /// Asked when the head of a request has come and its body has not: whether `handle` is called now, with a body in parts,
-    /// or later with the whole. Quick; nothing is known yet of what the body holds.
-    virtual bool takes_parts(const HttpRequest& request) const noexcept {
+    /// Asked when the head of a request has come and its body, which is not small, has not: whether `handle` is called now and asks for
+    /// the body itself (HttpRequest::coming), or later with the whole. Quick.
+    virtual bool asks_for_body(const HttpRequest& request) const noexcept {
         static_cast<void>(request);
         return false;
     }

@@ -37,7 +37,8 @@ HttpMetrics::HttpMetrics(MetricRegistry& registry)
                                    {"method", "route", "status"})),
       request_bytes(registry.histograms("berth_http_request_body_bytes", "Size of request bodies.", size_buckets, {"method", "route", "status"})),
       response_bytes(registry.histograms("berth_http_response_body_bytes", "Size of response bodies.", size_buckets, {"method", "route", "status"})),
-      rejected(registry.counters("berth_http_rejected_total", "Requests refused before they were handled.", {"reason"})),
+      rejected(registry.counters("berth_http_rejected_total",
+                                 "Requests refused before they were handled: rate_limit, auth, body_size, headers, queue_full, draining, malformed, timeout; accept: connections that could not be taken.", {"reason"})),
       in_flight(registry.gauges("berth_http_requests_in_flight", "Requests being handled.").at({})),
       connections(registry.gauges("berth_http_connections", "Open connections.").at({})) {}
 

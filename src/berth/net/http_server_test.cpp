@@ -34,7 +34,7 @@ private:
     bool begun_ = false;
 };
 
-/// Answers with what it saw; `/wait` answers only when its call is cancelled, so does `/unread`, which takes its body in parts and reads none; `/compute` keeps its
+/// Answers with what it saw; `/asked` asks for its body, `/refused` does not. `/wait` answers only when its call is cancelled, so does `/unread`, which takes its body in parts and reads none; `/compute` keeps its
 /// thread until it is released.
 class Echo final : public HttpHandler {
 public:
@@ -42,6 +42,10 @@ public:
         HttpResponse response;
         response.route = "/echo";
         response.content_type = "text/plain";
+        if (request.coming != nullptr && (request.path == "/unread" || request.path == "/whole")) request.coming->begin_parts();
+        if (request.coming != nullptr && request.path == "/asked") {
+            if (auto taken = co_await request.coming->take_whole(); !taken) co_return error_response(taken.error(), "id", Detail::exposed);
+        }
         if (request.path == "/wait" || request.path == "/unread") {
             ++waiting;
             waiting.notify_all();
@@ -72,7 +76,7 @@ public:
         }
         co_return response;
     }
-    bool takes_parts(const HttpRequest& request) const noexcept override { return request.path == "/unread" || request.path == "/whole"; }
+    bool asks_for_body(const HttpRequest& request) const noexcept override { return request.path == "/unread" || request.path == "/whole" || request.path == "/asked" || request.path == "/refused"; }
     GuestProfile profile;
     std::atomic<bool> released = false;
     std::atomic<int> waiting = 0;
@@ -199,6 +203,72 @@ TEST_F(HttpServerTest, ContinueIsSentWhenItIsExpected) {
     EXPECT_EQ(client.answer()->status, 100);
     client.send("ok");
     EXPECT_EQ(client.answer()->body, "POST /d ok");
+}
+
+TEST_F(HttpServerTest, ABodyThatTheHandlerAsksForComesWhole) {
+    start();
+    RawClient client(server_->port());
+    const std::string body(3 << 20, 'y');
+    for (int round = 0; round < 2; ++round) {
+        client.send(format("POST /asked HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n", body.size()));
+        client.send(body);
+        EXPECT_EQ(client.answer()->body.size(), body.size() + 12);
+        client.send("POST /asked HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n");
+        client.send("0\r\n\r\n");
+        EXPECT_EQ(client.answer()->body, "POST /asked hi");
+        client.send("POST /asked HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n");
+        EXPECT_EQ(client.answer()->status, 100);
+        client.send("ok");
+        EXPECT_EQ(client.answer()->body, "POST /asked ok");
+    }
+    const auto text = metrics_.prometheus_text();
+    EXPECT_NE(text.find(format("berth_http_request_body_bytes_sum{{method=\"POST\",route=\"/echo\",status=\"200\"}} {}", 2 * (body.size() + 4))), std::string::npos) << text;
+}
+
+TEST_F(HttpServerTest, ABodyThatIsAskedForAndWrongIsTheHandlersToAnswer) {
+    HttpServerOptions options;
+    options.limits.body = 10;
+    options.body_timeout = 1ms;
+    start(options);
+    EXPECT_TRUE(exchange("POST /asked HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n6\r\n012345\r\n6\r\n").starts_with("413"));
+    EXPECT_TRUE(exchange("POST /asked HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nz\r\n").starts_with("400"));
+    EXPECT_TRUE(exchange("POST /asked HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n6\r\n012").starts_with("408"));
+}
+
+TEST_F(HttpServerTest, WhatIsAnsweredWithoutItsBodyIsNotAskedForIt) {
+    start();
+    for (const std::string_view framing : {"Content-Length: 2", "Content-Length: 100000", "Transfer-Encoding: chunked"}) {
+        RawClient client(server_->port());
+        client.send(format("POST /refused HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\n{}\r\n\r\n", framing));
+        const auto answer = client.answer();
+        ASSERT_TRUE(answer) << framing;
+        EXPECT_EQ(answer->status, 200) << framing;
+        EXPECT_EQ(answer->field("Connection"), "close") << framing;
+        client.end_sending();
+        EXPECT_TRUE(client.closed()) << framing;
+    }
+}
+
+TEST_F(HttpServerTest, AClientThatSendsABodyNobodyAsksForStillReadsTheAnswer) {
+    start();
+    const std::string body(8 << 20, 'x');
+    for (const auto& sent : {format("Content-Length: {}\r\n\r\n{}", body.size(), body), format("Transfer-Encoding: chunked\r\n\r\n{:x}\r\n{}\r\n0\r\n\r\n", body.size(), body)}) {
+        RawClient client(server_->port());
+        client.send("POST /refused HTTP/1.1\r\nHost: x\r\n");
+        EXPECT_TRUE(client.send(sent));
+        const auto answer = client.answer();
+        ASSERT_TRUE(answer);
+        EXPECT_EQ(answer->body, "POST /refused ");
+        EXPECT_TRUE(client.closed());
+    }
+}
+
+TEST_F(HttpServerTest, AShortBodyThatCameAndNobodyAskedForKeepsTheConnection) {
+    start();
+    RawClient client(server_->port());
+    client.send("POST /refused HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\nGET /next HTTP/1.1\r\nHost: x\r\n\r\n");
+    EXPECT_EQ(client.answer()->body, "POST /refused ");
+    EXPECT_EQ(client.answer()->body, "GET /next ");
 }
 
 TEST_F(HttpServerTest, AnswersToHeadHaveNoBody) {

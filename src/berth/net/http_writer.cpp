@@ -145,6 +145,21 @@ void write_last_chunk(const BodyPipe::Fields& trailers, std::string& out) {
     out.append("\r\n");
 }
 
+std::string_view rejection_reason(Code code) noexcept {
+    switch (code) {
+        case Code::rate_limited: return "rate_limit";
+        case Code::unauthorized:
+        case Code::forbidden: return "auth";
+        case Code::payload_too_large: return "body_size";
+        case Code::headers_too_large:
+        case Code::uri_too_long: return "headers";
+        case Code::queue_full: return "queue_full";
+        case Code::shutting_down: return "draining";
+        case Code::request_timeout: return "timeout";
+        default: return {};
+    }
+}
+
 HttpResponse error_response(const Error& error, std::string request_id, Detail detail, std::string_view function) {
     const auto& code = row(error.code());
     const bool shown = detail == Detail::exposed || code.http < 500;
@@ -163,6 +178,7 @@ HttpResponse error_response(const Error& error, std::string request_id, Detail d
         if (!error.from().empty()) json.member("from", std::string_view(error.from()));
         if (!error.fix().empty()) json.member("fix", std::string_view(error.fix()));
     }
+    if (error.exit_status() != code.exit) json.member("exit_status", error.exit_status());
     if (!error.trap().empty()) json.member("trap", std::string_view(error.trap()));
     json.end_object().end_object();
     response.body = json.take();

@@ -112,11 +112,28 @@ FunctionBuilder::Inputs FunctionBuilder::settled(const DiscoveredFunction& funct
     auto names = hash_file(function);
     names.replace_extension(".made");
     auto made = read_text_file(names, 1 << 20);
-    const auto known = made.size();
+    auto known = made.size();
     for (const auto& [file, digest] : after) {
         if (!before.contains(file) && file.find('\n') == std::string::npos && made.size() + file.size() < 1 << 20) made += file + "\n";
     }
-    if (made.size() != known) std::ofstream(names, std::ios::trunc) << made;
+    // What was there before and is another now was saved by somebody, or rewritten by the build: the one of the next build tells which.
+    auto suspects = names;
+    suspects.replace_extension(".changed");
+    const auto listed = [](std::string_view list, const std::string& file) {
+        const auto at = list.find(file + "\n");
+        return at == 0 || (at != std::string_view::npos && list[at - 1] == '\n') || list.find("\n" + file + "\n") != std::string_view::npos;
+    };
+    const auto suspected = read_text_file(suspects, 1 << 20);
+    std::string rewritten, confirmed;
+    for (const auto& [file, digest] : after) {
+        const auto was = before.find(file);
+        if (was == before.end() || was->second == digest || file.find('\n') != std::string::npos || listed(made, file) || made.size() + file.size() >= 1 << 20) continue;
+        (listed(suspected, file) ? confirmed : rewritten) += file + "\n";
+    }
+    made.insert(0, confirmed);
+    known += confirmed.size();
+    if (rewritten != suspected) std::ofstream(suspects, std::ios::trunc) << rewritten;
+    if (made.size() != known || !confirmed.empty()) std::ofstream(names, std::ios::trunc) << made;
     for (std::size_t at = 0; at < known;) {
         const auto end = std::min(made.find('\n', at), known);
         const auto file = made.substr(at, end - at);
@@ -182,6 +199,18 @@ ProcessPlan FunctionBuilder::plan_of(const DiscoveredFunction& function, const R
     return plan;
 }
 
+std::optional<BuildOutcome> FunctionBuilder::failure_of(const DiscoveredFunction& function) const {
+    {
+        const std::lock_guard lock(mutex_);
+        if (!failed_.contains(function.function.directory.string())) return std::nullopt;
+    }
+    const auto now = hash_of(function, inputs_of(function));
+    const std::lock_guard lock(mutex_);
+    const auto failed = failed_.find(function.function.directory.string());
+    if (failed == failed_.end() || failed->second.made_of != now) return std::nullopt;
+    return failed->second.outcome;
+}
+
 BuildOutcome FunctionBuilder::build(const DiscoveredFunction& function) {
     BuildOutcome outcome;
     const auto& rule = *function.manifest.build;
@@ -191,7 +220,7 @@ BuildOutcome FunctionBuilder::build(const DiscoveredFunction& function) {
         ++building_;
     }
     const auto started = std::chrono::steady_clock::now();
-    std::string program;
+    std::string program, made_of;
     if (rule.command.find('/') != std::string::npos) {
         const auto file = fs::path(rule.command);
         program = (file.is_absolute() ? file : function.function.directory / file).lexically_normal().string();
@@ -214,17 +243,18 @@ BuildOutcome FunctionBuilder::build(const DiscoveredFunction& function) {
             outcome.log = terminal_safe(done->output) + terminal_safe(done->errors);
         }
         if (outcome.reason.empty() && !has_output(function)) outcome.reason = format("the build ended well and left no {}", rule.output);
-        if (outcome.reason.empty()) {
-            outcome.good = true;
-            std::error_code ignored;
-            fs::create_directories(hash_file(function).parent_path(), ignored);
-            std::ofstream(hash_file(function), std::ios::trunc) << hash_of(function, settled(function, std::move(inputs)));
-        }
+        std::error_code ignored;
+        fs::create_directories(hash_file(function).parent_path(), ignored);
+        made_of = hash_of(function, settled(function, std::move(inputs)));
+        outcome.good = outcome.reason.empty();
+        if (outcome.good) std::ofstream(hash_file(function), std::ios::trunc) << made_of;
     }
     outcome.took = std::chrono::steady_clock::now() - started;
     {
         const std::lock_guard lock(mutex_);
         --building_;
+        if (outcome.good || made_of.empty()) failed_.erase(function.function.directory.string());
+        else failed_[function.function.directory.string()] = {made_of, outcome};
     }
     changed_.notify_all();
     return outcome;

@@ -54,6 +54,8 @@ public:
 
     /// Runs the build step. At most two at once. Blocks; never in a reactor.
     BuildOutcome build(const DiscoveredFunction& function);
+    /// How the last build of this function failed, when its inputs are those still; nothing when another try may end otherwise.
+    std::optional<BuildOutcome> failure_of(const DiscoveredFunction& function) const;
 
     /// The folder with what the runtime's compiler made of the function; compiles when there is none yet. Calls for the
     /// same inputs wait for one compiler. Fails with build_failed (its output in the message) or runtime_not_found.
@@ -71,7 +73,8 @@ private:
     Inputs inputs_of(const DiscoveredFunction& function) const;
     static std::string hash_of(const DiscoveredFunction& function, const Inputs& inputs);
     /// What stood there before a build, with what the build itself writes as it has left it: files that came to be during an
-    /// earlier build, whose names lie beside the digest, are its work and nobody's save.
+    /// earlier build, and those that changed during this one and the one before, are its work and nobody's save. Their names lie
+    /// beside the digest.
     Inputs settled(const DiscoveredFunction& function, Inputs before) const;
     std::filesystem::path hash_file(const DiscoveredFunction& function) const;
     ProcessPlan plan_of(const DiscoveredFunction& function, const RuntimeSpec* runtime, const std::string& program, std::vector<std::string> arguments) const;
@@ -83,10 +86,15 @@ private:
     Spawner& spawner_;
     TaskScope background_;
     CancelSource stop_;
-    std::mutex mutex_;
+    mutable std::mutex mutex_;
     std::condition_variable changed_;
     int building_ = 0;                                              // guarded by mutex_
     std::map<std::string, std::shared_ptr<Flight>> flights_;        // guarded by mutex_; by hash. Shared with those who wait
+    struct Failed {
+        std::string made_of;
+        BuildOutcome outcome;
+    };
+    std::map<std::string, Failed> failed_;                          // guarded by mutex_; the last build of a folder, if it failed
     std::map<std::string, std::string> failures_;                   // guarded by mutex_; by hash, until an input changes
 };
 

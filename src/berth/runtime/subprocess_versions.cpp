@@ -319,16 +319,20 @@ void SubprocessEngine::settle_build(ProcessFunction& made) {
     if (!rule) return;
     if ((options_.development || options_.build_on_start) && !builder_->is_fresh(made.found)) {
         BuildListener listener;
+        bool touched = false;
         {
             const std::lock_guard lock(mutex_);
             listener = build_listener_;
+            touched = holds_.contains(made.name);
         }
+        // A build that fails may leave files behind, and those are no reason to try the same again; to be asked to is one.
+        const auto failed = touched ? builder_->failure_of(made.found) : std::nullopt;
         auto command = rule->command;
         for (const auto& argument : rule->args) command += " " + argument;
-        if (listener) listener({made.name, BuildEvent::Kind::started, command, {}});
-        const auto outcome = builder_->build(made.found);
-        if (options_.metrics) options_.metrics->counters("berth_builds_total", "Build steps that ended.", {"outcome"}).at({outcome.good ? "ok" : "failed"}).add();
-        if (listener) listener({made.name, outcome.good ? BuildEvent::Kind::succeeded : BuildEvent::Kind::failed, command, outcome});
+        if (listener && !failed) listener({made.name, BuildEvent::Kind::started, command, {}});
+        const auto outcome = failed ? *failed : builder_->build(made.found);
+        if (options_.metrics && !failed) options_.metrics->counters("berth_builds_total", "Build steps that ended.", {"outcome"}).at({outcome.good ? "ok" : "failed"}).add();
+        if (listener && !failed) listener({made.name, outcome.good ? BuildEvent::Kind::succeeded : BuildEvent::Kind::failed, command, outcome});
         if (!outcome.good) {
             made.state = FunctionState::build_failed;
             const auto tail = outcome.log.size() > 2048 ? outcome.log.substr(outcome.log.size() - 2048) : outcome.log;

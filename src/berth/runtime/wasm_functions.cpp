@@ -242,6 +242,10 @@ CallMode WasmFunctions::mode_of(const Call& call, bool deterministic, const std:
     CallMode mode;
     if (call.mode != nullptr) mode = *call.mode;
     mode.deterministic = mode.deterministic || (deterministic && mode.replay == nullptr);
+    if (mode.deterministic) {
+        if (mode.seed == 0) mode.seed = host_.seed;
+        if (mode.clock_start == 0) mode.clock_start = host_.clock_start;
+    }
     mode.durable = call.durable && mode.replay == nullptr && mode.record.empty();
     if (mode.durable) {
         mode.record = host_.durable_folder / (call.id + ".bj");

@@ -49,15 +49,17 @@ class AdminFront final : public HttpHandler {
 public:
     explicit AdminFront(AdminFrontOptions options) : options_(std::move(options)) {}
     Task<HttpResponse> handle(HttpRequest& request) override;
+    bool asks_for_body(const HttpRequest&) const noexcept override { return true; }
 
 private:
     Task<HttpResponse> prepared(Task<void> first, HttpRequest& request);
     Task<HttpResponse> route(HttpRequest& request);
     HttpResponse calls(const HttpRequest& request);
+    Task<HttpResponse> call_with_body(HttpRequest& request, std::string id, std::string action);
     HttpResponse call(const HttpRequest& request, const std::string& id, std::string_view action);
     HttpResponse cancel(const HttpRequest& request, const std::string& id);
     HttpResponse revoke(const HttpRequest& request, const std::string& id);
-    HttpResponse drain();
+    HttpResponse drain(const HttpRequest& request);
     Task<HttpResponse> reload(HttpRequest& request);
 
     const AdminFrontOptions options_;

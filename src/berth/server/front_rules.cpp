@@ -16,8 +16,7 @@ bool is_health(std::string_view path) { return path == "/health" || path == "/re
 }  // namespace
 
 FrontRules::FrontRules(Parts parts)
-    : trusted_(parts.settings.trusted_proxies), rate_(parts.settings.rate), authenticator_(parts.authenticator),
-      limited_(parts.metrics.counters("berth_http_rejected_total", "Requests refused before they were handled.", {"reason"}).at({"rate_limit"})) {
+    : trusted_(parts.settings.trusted_proxies), rate_(parts.settings.rate), authenticator_(parts.authenticator) {
     if (rate_.is_on()) {
         const bool goes_on = parts.before != nullptr && parts.before->buckets_ && same(parts.before->rate_, rate_);
         buckets_ = goes_on ? parts.before->buckets_ : std::make_shared<RateLimit>(rate_.per_second, static_cast<double>(rate_.burst));
@@ -53,8 +52,7 @@ std::optional<HttpResponse> FrontRules::limit(const HttpRequest& request, const 
     }
     const auto answer = buckets_->take(key, request.received);
     if (answer.admitted) return {};
-    limited_.add();
-    auto response = error_response(Error(Code::rate_limited, "too many requests; Retry-After says when the next one is taken"), request_id_of(request), Detail::exposed);
+    auto response = refusal(request, Error(Code::rate_limited, "too many requests; Retry-After says when the next one is taken"), Detail::exposed);
     std::erase_if(response.fields, [](const auto& field) { return field.first == "Retry-After"; });
     response.fields.emplace_back("Retry-After", std::to_string(answer.retry_after.count()));
     response.fields.emplace_back("RateLimit-Limit", std::to_string(rate_.burst));

@@ -25,7 +25,6 @@ public:
         std::shared_ptr<QueuedSink> sink;       // of the access log; null: there is none
         const Redactor& redactor;
         const Clock& clock;
-        MetricRegistry& metrics;
         const FrontRules* before = nullptr;     // rules that these replace: an unchanged rate goes on counting where they are
     };
     explicit FrontRules(Parts parts);
@@ -47,7 +46,6 @@ private:
     const std::vector<PeerNetwork> trusted_;
     const RateSettings rate_;
     const Authenticator* authenticator_;
-    Counter& limited_;
     std::shared_ptr<RateLimit> buckets_;        // with the rules that come after these; null: off
     std::optional<Cors> cors_;
     std::optional<Compression> compression_;

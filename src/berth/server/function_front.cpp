@@ -58,14 +58,19 @@ bool asks_async(const HttpRequest& request, const Function& function) {
     return function.engine != EngineKind::component && query_value(request.query, "async") == "1";
 }
 
+/// What a failure is counted as when the guest was never entered: refused by the front, or turned away in line.
+std::string_view rejected_before(const Outcome& outcome, bool not_called) {
+    const auto& error = *outcome.error;
+    const bool in_line = error.origin() == Origin::host && (error.code() == Code::queue_full || error.code() == Code::shutting_down) && outcome.timing.run == std::chrono::nanoseconds(0);
+    return not_called || in_line ? rejection_reason(error.code()) : std::string_view();
+}
+
 }  // namespace
 
 FunctionFront::FunctionFront(Invoker& invoker, FunctionFrontOptions options) : invoker_(invoker), options_(std::move(options)) { refresh(); }
 
 void FunctionFront::refresh() {
-    const auto functions = invoker_.list();
-    any_in_parts_.store(!options_.whole_bodies && std::any_of(functions.begin(), functions.end(), [](const FunctionRef& each) { return each->in_parts; }), std::memory_order_relaxed);
-    auto routes = std::make_shared<const FunctionRoutes>(functions);
+    auto routes = std::make_shared<const FunctionRoutes>(invoker_.list());
     const std::lock_guard lock(mutex_);
     routes_ = std::move(routes);
 }
@@ -74,7 +79,7 @@ HttpResponse FunctionFront::refuse(const HttpRequest& request, const Error& erro
     const auto id = sent_request_id(request);
     const auto shown = is_uuid(id) ? id : new_call_id();
     auto response = envelope_error(error, shown, since(request.received), std::move(details), spelled);
-    if (error.code() == Code::unauthorized) add_challenge(request, response);
+    mark_refused(request, error, response);
     response.request_id = id.empty() ? shown : id;
     return response;
 }
@@ -205,28 +210,14 @@ std::optional<Task<HttpResponse>> FunctionFront::handle_mounted(HttpRequest& req
     return mounted(request, std::move(longest), draining);
 }
 
-bool FunctionFront::comes_in_parts(const HttpRequest& request) const {
-    if (!options_.payloads || request.method == "GET" || request.method == "HEAD") return false;
-    if (!request.field("transfer-encoding") && parse_length(request.field("content-length").value_or("")).value_or(0) <= PayloadBuffer::uncounted) return false;
-    const auto segments = path_segments(request.path);
-    if (!segments) return false;
-    FunctionRef function;
-    if (is_below(request.path, "/internal/v1")) {
-        if (options_.tokens && segments->size() == 4 && (*segments)[2] == "invoke" && request.method == "POST") function = invoker_.find((*segments)[3]);
-    } else if (internal_only_) {
-        return false;
-    } else if (is_below(request.path, functions_path)) {
-        if (segments->size() == 3 && request.method == "POST") function = invoker_.find((*segments)[2]);
-    } else {
-        std::shared_ptr<const FunctionRoutes> routes;
-        {
-            const std::lock_guard lock(mutex_);
-            routes = routes_;
-        }
-        if (routes->empty()) return false;
-        if (const auto match = routes->find(request.method, *segments); match && !match->function.empty()) function = invoker_.find(match->function);
-    }
-    return function && function->engine == EngineKind::subprocess;
+/// Takes a body that still comes, but for one that goes on in parts: what may be large for a program, which `take_large` takes.
+Task<Result<void>> FunctionFront::take_body(HttpRequest& request, const Function& function) const {
+    if (!request.coming) co_return Result<void>();
+    const auto length = request.field("content-length");
+    const bool large = !length || parse_length(*length).value_or(0) > PayloadBuffer::uncounted;
+    if (function.engine != EngineKind::subprocess || !options_.payloads || !large) co_return co_await request.coming->take_whole();
+    request.coming->begin_parts();
+    co_return Result<void>();
 }
 
 /// Takes a body that comes in parts: into the input, or where that is not the body itself, whole into the request. What is
@@ -239,27 +230,6 @@ Task<Result<std::shared_ptr<PayloadBuffer>>> FunctionFront::take_large(HttpReque
     co_return body;
 }
 
-bool FunctionFront::takes_parts(const HttpRequest& request) const {
-    if (comes_in_parts(request)) return true;
-    if (!any_in_parts_.load(std::memory_order_relaxed) || internal_only_) return false;
-    const auto path = request.path;
-    const auto segments = path_segments(path);
-    if (!segments) return false;
-    if (is_below(path, functions_path)) {
-        const auto function = segments->size() == 3 && request.method == "POST" ? invoker_.find((*segments)[2]) : nullptr;
-        return function && function->in_parts && !asks_async(request, *function);
-    }
-    if (is_below(path, "/internal/v1") || is_below(path, "/api/executions") || is_below(path, "/api/runtimes")) return false;
-    std::shared_ptr<const FunctionRoutes> routes;
-    {
-        const std::lock_guard lock(mutex_);
-        routes = routes_;
-    }
-    if (!routes->empty() && routes->find(request.method, *segments)) return false;
-    const auto function = mounted_at(path);
-    return function && function->in_parts;
-}
-
 Task<HttpResponse> FunctionFront::mounted(HttpRequest& request, FunctionRef function, bool draining) {
     Started started{.trigger = Trigger::route, .captured = options_.captured};
     std::optional<Error> refused;
@@ -270,8 +240,7 @@ Task<HttpResponse> FunctionFront::mounted(HttpRequest& request, FunctionRef func
     }
     if (!refused && draining) refused = Error(Code::shutting_down, "the host is shutting down; try again elsewhere or later");
     if (refused) {
-        auto response = error_response(*refused, request_id_of(request), options_.detail);
-        if (refused->code() == Code::unauthorized) add_challenge(request, response);
+        auto response = refusal(request, *refused, options_.detail);
         response.route = "_route";
         co_return response;
     }
@@ -311,11 +280,16 @@ Task<HttpResponse> FunctionFront::run(HttpRequest& request, FunctionRef function
     // By its name alone: below a mount, and on a route, everything is the function's own.
     const bool is_async = !route && call.trigger != Trigger::route && asks_async(request, *function);
     if (function->engine == EngineKind::component && !is_async) call.request = head_of(request);
+    if (!refused && is_async && options_.async == nullptr) refused = Error(Code::not_implemented, "this host takes no asynchronous calls (functions.records is off)");
+    const bool in_parts = !is_async && function->in_parts && !options_.whole_bodies && !route;
+    if (request.coming && !refused) {
+        if (auto fits = body_is_read(request, *function, route ? BodyFor::route : BodyFor::call); !fits) refused = std::move(fits.error());
+        else if (in_parts) request.coming->begin_parts();
+        else if (auto taken = co_await take_body(request, *function); !taken) refused = std::move(taken.error());
+    }
     std::shared_ptr<StreamedCall> streamed;
-    if (!is_async && function->in_parts && !options_.whole_bodies && !route) {
+    if (in_parts && !refused) {
         streamed = std::make_shared<StreamedCall>(request.parts, request.method == "HEAD" ? StreamedCall::Body::unwanted : StreamedCall::Body::wanted, request.cancel);
-    } else if (request.parts && !refused && raw) {
-        refused = Error(Code::unavailable, format("the function {} was replaced while the request came; send it again", function->name));
     }
     std::string refused_details;
     std::optional<SpooledFiles> spool;
@@ -340,10 +314,9 @@ Task<HttpResponse> FunctionFront::run(HttpRequest& request, FunctionRef function
     }
     Outcome outcome;
     outcome.details = std::move(refused_details);
+    const bool not_called = refused.has_value();
     if (refused) {
         outcome.error = std::move(refused);
-    } else if (is_async && options_.async == nullptr) {
-        outcome.error = Error(Code::not_implemented, "this host takes no asynchronous calls (functions.records is off)");
     } else if (is_async) {
         const auto id = call.id;
         Result<void> accepted = fail(Code::not_implemented, "files of an asynchronous call cannot be spooled; send uploads: inline");
@@ -388,6 +361,7 @@ Task<HttpResponse> FunctionFront::run(HttpRequest& request, FunctionRef function
         const bool own_failure = outcome.error && !outcome.guest_code.empty();
         if (own_failure && !raw && (manifest && manifest->ok_for_failures ? *manifest->ok_for_failures : options_.ok_for_failures)) response.status = 200;
     }
+    if (outcome.error) response.rejected = rejected_before(outcome, not_called);
     response.route = route ? std::string_view("_route") : function_label;
     response.request_id = std::move(request_id);
     if (!out) response.server_timing = server_timing(outcome.timing, raw ? "start" : "spawn");
@@ -467,6 +441,9 @@ Task<HttpResponse> FunctionFront::internal(HttpRequest& request, bool draining) 
     if (what == "log" && segments->size() == 3) {
         if (request.method != "POST") co_return answered(wrong_method(request, "POST, OPTIONS"));
         if (const auto may = grant->admits(Capability::log_write); !may) co_return answered(refuse(request, may.error()));
+        if (request.coming) {
+            if (auto taken = co_await request.coming->take_whole(); !taken) co_return answered(refuse(request, taken.error()));
+        }
         const auto checked = check_json(request.body);
         std::vector<std::string_view> entries;
         if (checked && json_kind(request.body.substr(request.body.find_first_not_of(" \t\r\n"))) == JsonKind::array) entries = *json_elements(request.body);
@@ -515,6 +492,10 @@ Task<HttpResponse> FunctionFront::internal(HttpRequest& request, bool draining) 
             if (auto parent = read_trace_parent(*sent)) call.trace_parent = std::move(*parent);
         }
         const auto id = call.id;
+        if (request.coming) {
+            if (auto fits = body_is_read(request, *function, BodyFor::call); !fits) co_return answered(refuse(request, fits.error()));
+            if (auto taken = co_await take_body(request, *function); !taken) co_return answered(refuse(request, taken.error()));
+        }
         const bool as_sent = function->engine == EngineKind::subprocess && is_json_as_sent(request);
         if (auto taken = co_await take_large(request, call.input, as_sent ? BodyAs::payload : BodyAs::text); !taken) co_return answered(refuse(request, taken.error()));
         if (!call.input.large) {
@@ -525,7 +506,9 @@ Task<HttpResponse> FunctionFront::internal(HttpRequest& request, bool draining) 
         call.takes_large = function->engine == EngineKind::subprocess && !(options_.compresses && Compression::wanted(request));
         auto outcome = co_await invoker_.call(std::move(call));
         const bool raw = function->engine != EngineKind::subprocess;
-        co_return answered(raw ? raw_response(outcome, *function, id, options_.detail) : envelope_response(outcome, id, since(request.received)));
+        auto response = raw ? raw_response(outcome, *function, id, options_.detail) : envelope_response(outcome, id, since(request.received));
+        if (outcome.error) response.rejected = rejected_before(outcome, false);
+        co_return answered(std::move(response));
     }
     if (what == "db" || what == "events") co_return answered(refuse(request, Error(Code::not_implemented, format("this host has no provider for {}", what))));
     co_return answered(refuse_path(request, format("nothing is served at {}", request.path)));

@@ -69,8 +69,6 @@ public:
     std::optional<Task<HttpResponse>> handle(HttpRequest& request, bool draining);
     /// The answer of a component whose mount holds this path; asked when nothing else is served there.
     std::optional<Task<HttpResponse>> handle_mounted(HttpRequest& request, bool draining);
-    /// Whether the function that this request is for takes a body in parts.
-    bool takes_parts(const HttpRequest& request) const;
     /// Takes the routes of the functions there are now.
     void refresh();
     /// Only the internal API answers.
@@ -99,7 +97,7 @@ private:
     HttpResponse stats() const;
     HttpResponse executions(const HttpRequest& request, std::string_view function, const Authenticator::Caller& caller) const;
     FunctionRef mounted_at(std::string_view path) const;
-    bool comes_in_parts(const HttpRequest& request) const;
+    Task<Result<void>> take_body(HttpRequest& request, const Function& function) const;
     Task<Result<std::shared_ptr<PayloadBuffer>>> take_large(HttpRequest& request, Payload& input, BodyAs as);
     Result<Authenticator::Caller> admin(const HttpRequest& request) const;
     HttpResponse refuse(const HttpRequest& request, const Error& error, std::string details = {}, std::string_view spelled = {}) const;
@@ -110,7 +108,6 @@ private:
     FunctionFrontOptions options_;
     bool internal_only_ = false;
     GuestProfile looking_;  // how long it takes to look into the records
-    std::atomic<bool> any_in_parts_{false};         // of the functions there are now
     mutable std::mutex mutex_;
     std::shared_ptr<const FunctionRoutes> routes_;  // guarded by mutex_; with requests that look into it
 };

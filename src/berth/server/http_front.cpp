@@ -51,8 +51,6 @@ void HttpFront::refused(const PeerAddress& peer, const HttpResponse& response) n
     if (const auto* rules = rules_.load(std::memory_order_acquire)) rules->log_refused(peer, response);
 }
 
-bool HttpFront::takes_parts(const HttpRequest& request) const noexcept { return functions_.takes_parts(request); }
-
 Task<HttpResponse> HttpFront::handle(HttpRequest& request) {
     if (authenticator_ != nullptr) {
         if (auto first = authenticator_->prepare(request)) return prepared(std::move(*first), request);
@@ -72,11 +70,12 @@ Task<HttpResponse> HttpFront::answer(HttpRequest& request) {
 }
 
 Task<HttpResponse> HttpFront::guarded(const FrontRules* rules, HttpRequest& request) {
-    AccessLog::Seen seen{.client = rules != nullptr ? rules->client(request) : request.peer, .bytes_in = request.body.size()};
+    AccessLog::Seen seen{.client = rules != nullptr ? rules->client(request) : request.peer};
     std::optional<HttpResponse> answer;
     if (rules != nullptr) answer = rules->answer_before(request, seen.client);
     if (answer) answer = finished(std::move(*answer), request, answer->route);
     else answer = co_await route(request);
+    seen.bytes_in = request.body_size;
     if (wants_problems(request)) make_problem(*answer);
     if (rules != nullptr) co_await rules->finish(request, seen, *answer);
     co_return std::move(*answer);
@@ -90,16 +89,16 @@ Task<HttpResponse> HttpFront::route(HttpRequest& request) {
         const auto caller = options_.metrics_for->identify(request);
         if (!caller || (!caller->admin && caller->subject == nullptr)) {
             const auto refused = caller ? Error(Code::unauthorized, "the metrics are shown to those with a credential") : caller.error();
-            return ready_task(finished(error_response(refused, request_id_of(request), options_.detail), request, "/metrics"));
+            return ready_task(finished(refusal(request, refused, options_.detail), request, "/metrics"));
         }
     }
     if (auto task = host_.handle(request, options_.metrics ? HostRoutes::Metrics::shown : HostRoutes::Metrics::hidden)) return std::move(*task);
     const auto made = [&](HttpResponse response, std::string_view route) { return ready_task(finished(std::move(response), request, route)); };
     if (path == "*") return made(options_answer("GET, HEAD, OPTIONS, POST"), "*");  // only OPTIONS comes here with it
     const auto segments = path_segments(path);
-    if (!segments) return made(error_response(segments.error(), request_id_of(request), options_.detail), "_other");
+    if (!segments) return made(refusal(request, segments.error(), options_.detail), "_other");
     if (auto task = functions_.handle_mounted(request, draining)) return std::move(*task);
-    return made(error_response(Error(Code::not_found, format("nothing is served at {}", path)), request_id_of(request), options_.detail), "_other");
+    return made(refusal(request, Error(Code::not_found, format("nothing is served at {}", path)), options_.detail), "_other");
 }
 
 }  // namespace berth

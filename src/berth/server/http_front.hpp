@@ -35,7 +35,7 @@ public:
     HttpFront(Invoker& invoker, HostRoutes& host, HttpFrontOptions options);
 
     Task<HttpResponse> handle(HttpRequest& request) override;
-    bool takes_parts(const HttpRequest& request) const noexcept override;
+    bool asks_for_body(const HttpRequest&) const noexcept override { return true; }
     void refused(const PeerAddress& peer, const HttpResponse& response) noexcept override;
 
     /// What requests and answers pass from now on; null: nothing. Requests that are on their way keep what they have.

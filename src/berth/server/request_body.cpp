@@ -56,6 +56,18 @@ Result<void> check_charset(std::string_view parameters) {
     return {};
 }
 
+bool is_json(std::string_view essence) noexcept {
+    return essence.empty() || essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"));
+}
+
+std::unexpected<Error> unread_encoding(std::string_view encoding) {
+    return fail(Code::unsupported_media_type, format("the content encoding \"{}\" is not read; send the body as it is, or as gzip", encoding));
+}
+
+std::unexpected<Error> unread_type(std::string_view essence) {
+    return fail(Code::unsupported_media_type, format("the content type \"{}\" is not one that functions take; send application/json", essence));
+}
+
 }  // namespace
 
 Result<std::string> form_to_json(std::string_view form) {
@@ -116,8 +128,20 @@ bool is_json_as_sent(const HttpRequest& request) {
     const auto type = request.field("content-type").value_or("");
     const auto semicolon = type.find(';');
     const auto essence = lower_case(trimmed(type.substr(0, semicolon)));
-    const bool json = essence.empty() || essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"));
-    return json && encoding == "identity" && (semicolon == std::string_view::npos || check_charset(type.substr(semicolon + 1)).has_value());
+    return is_json(essence) && encoding == "identity" && (semicolon == std::string_view::npos || check_charset(type.substr(semicolon + 1)).has_value());
+}
+
+Result<void> body_is_read(const HttpRequest& request, const Function& function, BodyFor use) {
+    if (function.engine == EngineKind::component && use == BodyFor::call) return {};
+    const auto encoding = lower_case(trimmed(request.field("content-encoding").value_or("identity")));
+    if (encoding != "identity" && encoding != "gzip" && encoding != "x-gzip") return unread_encoding(encoding);
+    if (function.engine != EngineKind::subprocess || use == BodyFor::route) return {};
+    const auto type = request.field("content-type").value_or("");
+    const auto semicolon = type.find(';');
+    const auto essence = lower_case(trimmed(type.substr(0, semicolon)));
+    if (is_json(essence)) return semicolon == std::string_view::npos ? Result<void>() : check_charset(type.substr(semicolon + 1));
+    if (essence != "application/x-www-form-urlencoded" && essence != "multipart/form-data") return unread_type(essence);
+    return {};
 }
 
 Result<void> decode_body(HttpRequest& request, std::uint64_t max_body) {
@@ -125,7 +149,7 @@ Result<void> decode_body(HttpRequest& request, std::uint64_t max_body) {
     if (encoding == "gzip" || encoding == "x-gzip") {
         BERTH_TRY(request.body, gunzip(request.body, max_body));
     } else if (encoding != "identity") {
-        return fail(Code::unsupported_media_type, format("the content encoding \"{}\" is not read; send the body as it is, or as gzip", encoding));
+        return unread_encoding(encoding);
     }
     if (request.body.size() > max_body) return fail(Code::payload_too_large, format("the body is larger than {} bytes", max_body));
     return {};
@@ -141,8 +165,7 @@ Result<Payload> input_of(HttpRequest& request, const Function& function, const B
     const auto essence = lower_case(trimmed(type.substr(0, semicolon)));
     const auto parameters = semicolon == std::string_view::npos ? std::string_view() : type.substr(semicolon + 1);
     const bool form = essence == "application/x-www-form-urlencoded" && !request.body.starts_with('{');
-    const bool json = essence.empty() || essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json")) ||
-                      essence == "application/x-www-form-urlencoded";
+    const bool json = is_json(essence) || essence == "application/x-www-form-urlencoded";
     if (!json) {
         if (essence == "multipart/form-data") {
             auto object = multipart_to_json(request.body, type, rules.spool);
@@ -150,7 +173,7 @@ Result<Payload> input_of(HttpRequest& request, const Function& function, const B
             request.body = {};
             return Payload{std::move(*object), "application/json"};
         }
-        return fail(Code::unsupported_media_type, format("the content type \"{}\" is not one that functions take; send application/json", essence));
+        return unread_type(essence);
     }
     if (!form) BERTH_TRYV(check_charset(parameters));
     if (request.body.empty()) return Payload{"{}", "application/json"};

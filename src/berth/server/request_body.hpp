@@ -27,6 +27,10 @@ std::string body_details(const HttpRequest& request, const Error& problem);
 /// Whether the body is the input of a program byte for byte, as its head says; then its character set is checked too.
 bool is_json_as_sent(const HttpRequest& request);
 
+/// Fails with unsupported_media_type for a body that `input_of`, or `route_input` on a route, would not read, as the head says.
+enum class BodyFor : std::uint8_t { call, route };
+Result<void> body_is_read(const HttpRequest& request, const Function& function, BodyFor use);
+
 /// Decompresses the body in place when its encoding is gzip; any other encoding is unsupported_media_type.
 Result<void> decode_body(HttpRequest& request, std::uint64_t max_body);
 

@@ -44,9 +44,17 @@ std::string request_id_of(const HttpRequest& request) {
     return id.empty() ? new_call_id() : id;
 }
 
-void add_challenge(const HttpRequest& request, HttpResponse& response) {
+void mark_refused(const HttpRequest& request, const Error& error, HttpResponse& response) {
+    response.rejected = rejection_reason(error.code());
+    if (error.code() != Code::unauthorized) return;
     const bool sent = request.field("authorization").has_value();
     response.fields.emplace_back("WWW-Authenticate", sent ? "Bearer realm=\"berth\", error=\"invalid_token\"" : "Bearer realm=\"berth\"");
+}
+
+HttpResponse refusal(const HttpRequest& request, const Error& error, Detail detail) {
+    auto response = error_response(error, request_id_of(request), detail);
+    mark_refused(request, error, response);
+    return response;
 }
 
 bool is_uuid(std::string_view text) noexcept {

@@ -27,8 +27,11 @@ Result<void> acceptable(const HttpRequest& request, std::string_view type);
 std::string sent_request_id(const HttpRequest& request);
 /// That, or a new one.
 std::string request_id_of(const HttpRequest& request);
-/// Tells the client of an answer 401 how to be known (RFC 6750 3: who sent no credential is told of no error of it).
-void add_challenge(const HttpRequest& request, HttpResponse& response);
+/// What every refusal says besides its body: 401 tells how to be known (RFC 6750 3: who sent no credential is told of no error of it), and
+/// what is counted as a refusal has its reason.
+void mark_refused(const HttpRequest& request, const Error& error, HttpResponse& response);
+/// The answer of a route that is no function's, with all that.
+HttpResponse refusal(const HttpRequest& request, const Error& error, Detail detail);
 
 bool is_uuid(std::string_view text) noexcept;
 

@@ -103,6 +103,7 @@ Result<std::unique_ptr<Serving>> Serving::start(Application& application, ServeO
     // Everything is found and compiled before the port answers, so that the first request waits for nothing.
     FunctionSet::Request request{.paths = options_now.paths, .policy = options_now.policy, .settings = options_now.functions, .missing_is_empty = options_now.missing_is_empty};
     BERTH_TRY(serving->functions_, FunctionSet::find(application, std::move(request), *serving->reactors_, progress));
+    if (options_now.policy.deterministic) BERTH_TRYV(serving->functions_->refuse_programs());
     if (options_now.policy.production && !options_now.internal_only) {
         auto problems = serving->functions_->production_problems();
         problems.insert(problems.end(), options_now.production_problems.begin(), options_now.production_problems.end());
@@ -310,7 +311,6 @@ Result<std::shared_ptr<const FrontRules>> Serving::make_rules(const ServerSettin
                                                                 .sink = sink,
                                                                 .redactor = application_.log().redactor(),
                                                                 .clock = application_.clock(),
-                                                                .metrics = application_.metrics(),
                                                                 .before = rules_.get()});
 }
 
