@@ -36,12 +36,9 @@ struct WasmHost {
     std::function<void(RecordPoint, std::uint64_t)> at_point = {};  // CallMode::at_point of durable calls
     std::function<HostMetrics*(World)> metrics;
     DenialListener* denials = nullptr;  // told of denied calls; null: they go to the log
-<<<<<<< HEAD
     Fibers fibers = Fibers::where_known;
-=======
     std::uint64_t seed = 0;             // of deterministic calls that bring none
     std::int64_t clock_start = 0;       // likewise
->>>>>>> main
     FunctionLogs* logs = nullptr;       // what guests say on standard error, for those who look at the host; null: nobody
 };
 
