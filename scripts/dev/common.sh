@@ -26,6 +26,7 @@ build_packages=(
   ca-certificates:/etc/ssl/certs/ca-certificates.crt python3:python3 python3-venv:/usr/lib/python3 nodejs:node npm:npm
   libssl-dev:/usr/include/openssl/evp.h zlib1g-dev:/usr/include/zlib.h libfmt-dev:/usr/include/fmt/format.h libcli11-dev:/usr/include/CLI/CLI.hpp
   libyaml-cpp-dev:/usr/include/yaml-cpp/yaml.h libboost1.81-dev:/usr/include/boost/beast.hpp
+  "libboost-context1.81-dev:/usr/lib/$(uname -m)-linux-gnu/libboost_context.a"
   libsodium-dev:/usr/include/sodium.h libsqlite3-dev:/usr/include/sqlite3.h
   libgtest-dev:/usr/include/gtest/gtest.h libgmock-dev:/usr/include/gmock/gmock.h
 )

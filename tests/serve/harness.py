@@ -22,7 +22,7 @@ case = cases.case
 @contextlib.contextmanager
 def serving(*arguments, env=None, verb="serve", cwd=None):
     with tempfile.TemporaryDirectory(prefix="berth-serve-") as home:
-        inherited = {name: os.environ[name] for name in ("PATH", "BERTH_ENGINE_RESTORE") if name in os.environ}
+        inherited = {name: os.environ[name] for name in ("PATH", "BERTH_ENGINE_FIBERS", "BERTH_ENGINE_RESTORE") if name in os.environ}
         environment = inherited | {"HOME": home, "LC_ALL": "C.UTF-8"} | (env or {})
         with started([binary, *verb.split(), *arguments], environment, cwd) as process:
             yield process

@@ -19,6 +19,7 @@ import front  # noqa: F401
 import refusals  # noqa: F401
 import rows  # noqa: F401
 import sockets  # noqa: F401
+import waits  # noqa: F401
 from harness import binary, case, cases, equal, get, large_module, post, root, running, serving
 
 out_file = Path(sys.argv[2])

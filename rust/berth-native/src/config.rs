@@ -77,7 +77,7 @@ fn settled(options: &Options) -> Options {
     // restored instances open share the rest of the process's mappings.
     let mappings = read_number("/proc/sys/vm/max_map_count").unwrap_or(65_530);
     settled.instances = or(options.instances.into(), (mappings / 32).clamp(64, 4_096)) as u32;
-    settled.stacks = or(options.stacks.into(), u64::from(settled.instances).min(1_000)) as u32;
+    settled.stacks = or(options.stacks.into(), settled.instances.into()) as u32;
     let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get) as u64;
     settled.restore_slots = or(options.restore_slots.into(), 2 * cores) as u32;
     settled.restore_pages = or(options.restore_pages.into(), 128) as u32;

@@ -17,6 +17,7 @@
 #include "berth/capability/policy.hpp"
 #include "berth/host/gate.hpp"
 #include "berth/host/providers/random_source.hpp"
+#include "berth/runtime/call_fibers.hpp"
 #include "berth/runtime/wasm_program.hpp"
 #include "berth/telemetry/log.hpp"
 #include "berth/telemetry/metrics.hpp"
@@ -74,6 +75,7 @@ struct ApplicationOptions {
     std::string network_ca_file;          // certificates trusted beside the system's; empty: none
     std::filesystem::path record_folder;  // journals of all calls of functions; empty: none are kept
     bool restore = true;     // put used instances back in place where that is sound
+    Fibers fibers = Fibers::where_known;
     bool use_cache = true;
     bool compile_apart = false;   // modules over 1 MiB are compiled in a process of their own, within the limit `load`
     bool single_run = false;      // one call and then the end: no pool of instances, nothing kept for a next call

@@ -105,6 +105,7 @@ constexpr std::array known_keys{
     ConfigKey{"functions.records", ConfigType::text, "auto", "", "memory, file (berth.db in the state folder) or off: records of calls, and calls that may be asynchronous; auto: file in production, else memory"},
     ConfigKey{"functions.records_retention", ConfigType::duration, "720h", "", "age at which records leave the file"},
     ConfigKey{"engine.restore", ConfigType::flag, "true", "", "put used instances back in place"},
+    ConfigKey{"engine.fibers", ConfigType::text, "auto", "", "auto, always or never: calls that wait hold no thread; auto: those of functions that are known to wait"},
 };
 
 constexpr std::string_view known_sections[] = {"functions.runtimes", "functions.define", "functions.env", "functions.env_allow", "functions.env_pass", "functions.request_extras", "functions.secrets_allow", "server.auth.tokens"};

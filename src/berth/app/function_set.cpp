@@ -294,6 +294,7 @@ void FunctionSet::take_wasm(std::vector<DiscoveredFunction> found, Progress& pro
                                                            .record_folder = application.options().record_folder,
                                                            .durable_folder = request_.settings.durable_calls,
                                                            .metrics = [&application](World world) { return application.host_metrics(world); },
+                                                           .fibers = application.options().fibers,
                                                            .seed = request_.settings.seed,
                                                            .clock_start = request_.settings.clock_start,
                                                            .logs = logs_.get()},

@@ -9,6 +9,7 @@
 #include <climits>
 #include <ctime>
 
+#include "berth/async/guest_fiber.hpp"
 #include "berth/base/error.hpp"
 #include "berth/engine/watchdog.hpp"
 #include "berth_native/engine.h"
@@ -63,8 +64,7 @@ bool CallRecord::mark(StopCause cause) noexcept {
     auto none = static_cast<std::uint32_t>(StopCause::none);
     if (!cause_.compare_exchange_strong(none, static_cast<std::uint32_t>(cause), std::memory_order_acq_rel)) return false;
     stop_.store(1, std::memory_order_seq_cst);
-    wakes_.fetch_add(1, std::memory_order_seq_cst);
-    syscall(SYS_futex, &wakes_, FUTEX_WAKE_PRIVATE, INT_MAX, nullptr, nullptr, 0);
+    wake_waiting();
     const std::lock_guard lock(waker_mutex_);
     if (waker_) (*waker_)();
     return true;
@@ -85,9 +85,14 @@ bool CallRecord::request_stop(StopCause cause) noexcept {
     return true;
 }
 
-void CallRecord::wake() noexcept {
+void CallRecord::wake_waiting() noexcept {
     wakes_.fetch_add(1, std::memory_order_seq_cst);
+    if (auto* fiber = fiber_.load(std::memory_order_seq_cst)) return fiber->wake();
     syscall(SYS_futex, &wakes_, FUTEX_WAKE_PRIVATE, INT_MAX, nullptr, nullptr, 0);
+}
+
+void CallRecord::wake() noexcept {
+    wake_waiting();
     // A wait for input sits in another system call, which the signal interrupts; running guests take no notice.
     berth_record_kick(reinterpret_cast<const berth_record*>(this));
 }
@@ -95,6 +100,15 @@ void CallRecord::wake() noexcept {
 CallRecord::Wait CallRecord::wait_for(std::chrono::nanoseconds duration) noexcept {
     constexpr std::chrono::nanoseconds longest = std::chrono::hours(24 * 365);
     const auto end = Clock::now() + std::min(duration, longest);
+    // Whoever wakes the record either sees the fiber or has counted before `wakes_` is looked at below.
+    auto* fiber = GuestFiber::current();
+    fiber_.store(fiber, std::memory_order_seq_cst);
+    const auto wait = wait_until(end, fiber);
+    fiber_.store(nullptr, std::memory_order_relaxed);
+    return wait;
+}
+
+CallRecord::Wait CallRecord::wait_until(Clock::time_point end, GuestFiber* fiber) noexcept {
     for (;;) {
         // An outer call on this thread ends this one too; its signal interrupts the wait.
         const auto wakes = wakes_.load(std::memory_order_seq_cst);
@@ -105,6 +119,11 @@ CallRecord::Wait CallRecord::wait_for(std::chrono::nanoseconds duration) noexcep
         }
         const auto rest = end - Clock::now();
         if (rest <= std::chrono::nanoseconds::zero()) return Wait::elapsed;
+        has_waited_ = true;
+        if (fiber != nullptr) {
+            fiber->wait_until(end);
+            continue;
+        }
         const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(rest);
         timespec timeout{};
         timeout.tv_sec = seconds.count();
@@ -120,6 +139,7 @@ void CallRecord::reset() noexcept {
     cause_.store(0, std::memory_order_relaxed);
     wakes_.store(0, std::memory_order_relaxed);
     wakes_seen_ = 0;
+    has_waited_ = false;
     deadline_.store(0, std::memory_order_relaxed);
 }
 

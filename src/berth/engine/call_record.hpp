@@ -10,6 +10,7 @@
 
 namespace berth {
 
+class GuestFiber;
 class Watchdog;
 struct WatchdogSlot;
 
@@ -49,10 +50,14 @@ public:
     void set_waker(std::shared_ptr<std::function<void()>> waker) noexcept;
 
     /// For a host function that blocks: sleeps, and wakes at once when the call must end. A `wake` that came since the last
-    /// wait ends it as well, or the next one: then look again at what the wait was for.
+    /// wait ends it as well, or the next one: then look again at what the wait was for. On a fiber the thread goes on with
+    /// other calls meanwhile (GuestFiber says what must not be kept over a wait); elsewhere it sleeps.
     Wait wait_for(std::chrono::nanoseconds duration) noexcept;
     /// Ends a wait of the call without ending the call. Any thread.
     void wake() noexcept;
+
+    /// Whether the call has waited at all; by the thread of the call.
+    bool has_waited() const noexcept { return has_waited_; }
 
     /// How often running guest code was interrupted for it.
     std::uint32_t redirects() const noexcept { return redirects_.load(std::memory_order_relaxed); }
@@ -64,6 +69,8 @@ private:
     friend class Watchdog;
     friend struct CallRecordLayout;
 
+    void wake_waiting() noexcept;
+    Wait wait_until(Clock::time_point end, GuestFiber* fiber) noexcept;
     /// Sets cause and mark and wakes `wait_for`. False when it had been marked before.
     bool mark(StopCause cause) noexcept;
 
@@ -76,6 +83,8 @@ private:
     std::atomic<std::uint32_t> cause_{0};
     std::atomic<std::uint32_t> wakes_{0};             // the word that wait_for sleeps on; counts stops and wakes
     std::uint32_t wakes_seen_ = 0;                    // by the thread of the call
+    bool has_waited_ = false;                         // by the thread of the call
+    std::atomic<GuestFiber*> fiber_{nullptr};         // that waits under this record
     std::atomic<std::int64_t> deadline_{0};           // nanoseconds of Clock
     std::atomic<WatchdogSlot*> slot_{nullptr};        // while armed
     std::mutex waker_mutex_;

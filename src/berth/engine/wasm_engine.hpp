@@ -30,7 +30,7 @@ struct EngineOptions {
     bool plain_pooling = false;                // for comparisons: the pool as the engine sets it up by default
     bool components = false;                   // takes components; they need engine_fuel and no stop by signal
     std::uint32_t instances = 0;               // slots of the pool; 0: chosen from the machine; 64 under the thread sanitizer
-    std::uint32_t stacks = 0;                  // fiber stacks; 0: as many as instances, at most 1,000
+    std::uint32_t stacks = 0;                  // fiber stacks; 0: as many as instances
     std::uint32_t restore_slots = 0;           // kept instances per linked module; 0: 2 per core
     std::uint32_t restore_pages = 0;           // pages put back per slot before it is dropped instead; 0: 128
     std::uint64_t memory_size = 0;             // largest linear memory in bytes; 0: 4 GiB

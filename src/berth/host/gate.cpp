@@ -28,6 +28,23 @@ HostStatus Gate::enter(HostContext& context, std::uint32_t index, RawValue* valu
     return gate.setup_.revocations == nullptr ? gate.perform(context, index, values) : gate.guarded_enter(context, index, values);
 }
 
+HostStatus Gate::enter_or_put_off(HostContext& context, std::uint32_t index, RawValue* values) noexcept {
+    auto& gate = context.state_as<Gate>();
+    if (!(*gate.setup_.table)[index].may_wait()) return enter(context, index, values);
+    gate.put_off_.emplace(PutOff{&context, index, values, PendingOperation::make(context)});
+    return HostStatus::suspend;
+}
+
+bool Gate::perform_put_off() noexcept {
+    if (!put_off_) return false;
+    auto call = std::move(*put_off_);
+    put_off_.reset();
+    const auto status = enter(*call.context, call.function, call.values);
+    const auto results = status == HostStatus::proceed ? (*setup_.table)[call.function].results.size() : 0;
+    std::move(call.operation).complete(status, {call.values, results});
+    return true;
+}
+
 HostStatus Gate::guarded_enter(HostContext& context, std::uint32_t index, RawValue* values) noexcept {
     const auto& watchdog = Watchdog::instance();
     const auto leave = [&] {

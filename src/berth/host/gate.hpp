@@ -10,6 +10,7 @@
 #include "berth/base/error.hpp"
 #include "berth/capability/grant_set.hpp"
 #include "berth/engine/host_context.hpp"
+#include "berth/engine/pending_call.hpp"
 #include "berth/host/host_counts.hpp"
 #include "berth/host/host_journal.hpp"
 #include "berth/host/host_world.hpp"
@@ -59,6 +60,12 @@ public:
     /// The engine's entry for every host function of every world.
     static HostStatus enter(HostContext& context, std::uint32_t function, RawValue* values) noexcept;
 
+    /// The same for guests that the engine runs on fibers of its own: host functions that may take long are put off until
+    /// the engine's call has come back (PendingCall::poll), and `perform_put_off` then runs the one there is, on the
+    /// caller's stack, and gives the engine its results. False: there is none.
+    static HostStatus enter_or_put_off(HostContext& context, std::uint32_t function, RawValue* values) noexcept;
+    bool perform_put_off() noexcept;
+
     /// Takes a capability away, from any thread but one at a time, with a listener only. When it returns, host calls that
     /// start later are denied, the result of one in progress will be replaced by the denial, and the listener has been told,
     /// or will be by the thread of the guest before its host call in progress returns. Does not wake what waits. False when
@@ -87,6 +94,13 @@ private:
     std::uint64_t denied_calls_ = 0;
     bool out_of_fuel_ = false;
     std::optional<Error> failure_;
+    struct PutOff {
+        HostContext* context;
+        std::uint32_t function;
+        RawValue* values;
+        PendingOperation operation;
+    };
+    std::optional<PutOff> put_off_;
     HostCounts counts_;  // of no functions without metrics; added to them at the end
 };
 

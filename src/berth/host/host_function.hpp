@@ -77,6 +77,7 @@ struct HostFunctionRow {
     bool (*repeats)(const HostCall& call, const RawValue* params) noexcept = nullptr;  // whether doing it a second time changes nothing outside; null: it does
     void (*restored)(HostCall& call, const RawValue* params) = nullptr;  // what its success did to the guest's own state beside its memory; done when a call that is
                                                                          // taken up is served it. Null: nothing
+    bool waits = false;  // may take long on some of what it is called for; what has Effect::waits always may
     bool pure = false;  // looks at nothing but its arguments and the guest's own end: stands in no journal, runs again in a replay
 };
 
@@ -88,6 +89,7 @@ struct HostFunction {
     std::span<const ValueType> results;
     HostStatus (*run)(HostCall& call, RawValue* values) noexcept;  // decodes, charges, calls the body, encodes
 
+    bool may_wait() const noexcept { return row.effect == Effect::waits || row.waits; }
     FunctionType type() const { return {{params.begin(), params.end()}, {results.begin(), results.end()}}; }
 };
 

@@ -20,7 +20,7 @@ std::string_view name(Effect effect) noexcept {
 HostTable::HostTable(const HostWorld& world) : world_(world) {
     for (const auto& group : world.groups) {
         for (const auto& function : group.functions) {
-            imports_.push_back({group.module, function.name, function.type(), static_cast<std::uint32_t>(functions_.size())});
+            imports_.push_back({group.module, function.name, function.type(), static_cast<std::uint32_t>(functions_.size()), function.may_wait()});
             functions_.push_back(&function);
             modules_.push_back(group.module);
             qualified_.push_back(format("{}.{}", group.module, function.name));

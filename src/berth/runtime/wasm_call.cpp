@@ -3,11 +3,13 @@
 #include <algorithm>
 #include <bit>
 
+#include "berth/async/guest_fiber.hpp"
 #include "berth/base/format.hpp"
 #include "berth/engine/call_record.hpp"
 #include "berth/engine/invocation.hpp"
 #include "berth/engine/linked_module.hpp"
 #include "berth/engine/module.hpp"
+#include "berth/engine/pending_call.hpp"
 #include "berth/runtime/bare_values.hpp"
 #include "berth/runtime/call_tape.hpp"
 #include "berth/runtime/component_call.hpp"
@@ -129,6 +131,25 @@ Bytes encode_status(int status) {
     Bytes out;
     JournalPut(out).plain(static_cast<std::uint32_t>(status));
     return out;
+}
+
+/// Runs the guest on a stack of the engine's and what may take long on the caller's, which is a fiber: a wait holds neither
+/// thread nor processor.
+void invoke_on_fiber(const WasmProgram& program, Gate& gate, const InvokeRequest& request, std::span<RawValue> values, InvokeReport& report) {
+    const auto linked = program.linked_for_waits();
+    if (!linked) {
+        report = InvokeReport{};
+        report.outcome = CallOutcome::not_started;
+        report.error = linked.error().code();
+        report.message = linked.error().message();
+        return;
+    }
+    const auto call = PendingCall::start(*linked, request, [] {});
+    const auto run = [&] {
+        const GuestFiber::Elsewhere elsewhere;
+        return call->poll(values, report);
+    };
+    while (!run()) BERTH_ASSERT(gate.perform_put_off());
 }
 
 }  // namespace
@@ -328,7 +349,11 @@ void run_wasm(const WasmProgram& program, const Call& call, const WasmCallSetup&
         record.arm(deadline);
         const CallAttachment attachment(call.running, control);
         if (setup.instance == nullptr) {
-            invoke(program.linked(), request, report);
+            if (GuestFiber::current() != nullptr) {
+                invoke_on_fiber(program, gate, request, values, report);
+            } else {
+                invoke(program.linked(), request, report);
+            }
         } else {
             setup.instance->attach(control);
             setup.instance->invoke(request, report);

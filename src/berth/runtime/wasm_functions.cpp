@@ -2,6 +2,7 @@
 
 #include <mutex>
 
+#include "berth/async/guest_fiber.hpp"
 #include "berth/base/format.hpp"
 #include "berth/base/json.hpp"
 #include "berth/engine/call_record.hpp"
@@ -93,6 +94,8 @@ Result<void> copy_journal(const std::filesystem::path& from, const std::filesyst
 struct WasmFunctions::Slot {
     Served served;
     GuestProfile profile;
+    GuestProfile fiber_profile;          // of the parts of its calls between their waits
+    std::atomic<int> waiting_score{0};   // counts calls that did not wait until the next one may hold its thread again
     std::mutex mutex;
     std::vector<std::unique_ptr<WasmInstance>> told;    // guarded by mutex, as the next: idle ones of this version, whose grants are whole and whose calls all have journals
     std::vector<std::unique_ptr<WasmInstance>> untold;  // those of calls that are not recorded
@@ -302,6 +305,7 @@ void WasmFunctions::run_fresh(Slot& slot, Call& call, Outcome& outcome) {
               .news = &listening,
               .is_virtual = mode.deterministic && mode.replay == nullptr},
              record, outcome);
+    note_waits(slot, record.has_waited());
     outcome.refused = refusals.take();
     if (const auto finished = (*conditions)->finish(); !finished && !outcome.error) outcome.error = finished.error();
     if (mode.durable && !kept.empty()) {
@@ -314,6 +318,24 @@ void WasmFunctions::run_fresh(Slot& slot, Call& call, Outcome& outcome) {
         outcome.output.media_type = check_json(outcome.output.bytes) ? "application/json" : "application/octet-stream";
     }
     if (!outcome.response) outcome.usage.bytes_out += outcome.output.bytes.size();  // those of a response are counted as they go
+}
+
+void WasmFunctions::note_waits(Slot& slot, bool waited) noexcept {
+    constexpr int calls_until_forgotten = 8;
+    if (waited) {
+        slot.waiting_score.store(calls_until_forgotten, std::memory_order_relaxed);
+    } else if (auto score = slot.waiting_score.load(std::memory_order_relaxed); score > 0) [[unlikely]] {
+        slot.waiting_score.compare_exchange_strong(score, score - 1, std::memory_order_relaxed);
+    }
+}
+
+bool WasmFunctions::runs_on_fiber(Slot& slot, const Call& call) {
+    const bool wanted = host_.fibers == Fibers::always || (host_.fibers == Fibers::where_known && slot.waiting_score.load(std::memory_order_relaxed) > 0);
+    if (!wanted || Reactor::current() == nullptr || call.instance != nullptr || slot.served.pooled != 0 || slot.served.program->component() != nullptr) [[likely]] return false;
+    // Each takes one of the engine's stacks; those beyond them hold a thread.
+    if (fibers_.fetch_add(1, std::memory_order_relaxed) < slot.served.program->linked().module().engine()->status().stacks) return true;
+    fibers_.fetch_sub(1, std::memory_order_relaxed);
+    return false;
 }
 
 Task<Outcome> WasmFunctions::call(FunctionRef function, Call& call) {
@@ -330,6 +352,12 @@ Task<Outcome> WasmFunctions::call(FunctionRef function, Call& call) {
     auto& slot = *found->second;
     if (call.entry.empty()) call.entry = slot.served.entry;
     if (call.arguments.empty() && call.entry.empty()) call.arguments = slot.served.arguments;
+    if (runs_on_fiber(slot, call)) {
+        const auto body = [&] { run(slot, call, outcome); };
+        const bool ran = co_await run_on_fiber(slot.fiber_profile, body);
+        fibers_.fetch_sub(1, std::memory_order_relaxed);
+        if (ran) co_return outcome;
+    }
     const auto start = call.body != nullptr && call.body->waits_for_others() ? RunGuest::on_worker : RunGuest::as_known;
     co_await run_guest(slot.profile, [&] { run(slot, call, outcome); }, start);
     co_return outcome;

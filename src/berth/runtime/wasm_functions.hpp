@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <filesystem>
 #include <map>
 #include <memory>
@@ -11,6 +12,7 @@
 #include "berth/host/gate.hpp"
 #include "berth/host/record_host_calls.hpp"
 #include "berth/host/providers/random_source.hpp"
+#include "berth/runtime/call_fibers.hpp"
 #include "berth/runtime/engine.hpp"
 #include "berth/runtime/wasm_program.hpp"
 #include "berth/telemetry/log.hpp"
@@ -34,13 +36,14 @@ struct WasmHost {
     std::function<void(RecordPoint, std::uint64_t)> at_point = {};  // CallMode::at_point of durable calls
     std::function<HostMetrics*(World)> metrics;
     DenialListener* denials = nullptr;  // told of denied calls; null: they go to the log
+    Fibers fibers = Fibers::where_known;
     std::uint64_t seed = 0;             // of deterministic calls that bring none
     std::int64_t clock_start = 0;       // likewise
     FunctionLogs* logs = nullptr;       // what guests say on standard error, for those who look at the host; null: nobody
 };
 
 /// Functions that are wasm modules: commands (`_start`, input on standard input, output as it is written) and modules
-/// whose manifest names an export. A call runs on the calling thread.
+/// whose manifest names an export. A call runs where its caller is, and in a reactor on its loop, on a worker or on a fiber.
 class WasmFunctions final : public Engine {
 public:
     struct Served {
@@ -62,6 +65,10 @@ public:
 private:
     struct Slot;
     void run(Slot& slot, Call& call, Outcome& outcome);
+    /// Of a call in a fresh instance: functions that wait run the next ones on fibers.
+    static void note_waits(Slot& slot, bool waited) noexcept;
+    /// Whether this call does; then it is counted in fibers_.
+    bool runs_on_fiber(Slot& slot, const Call& call);
     /// Of a call in a fresh instance, with what its journal is called where the host records every call.
     CallMode mode_of(const Call& call, bool deterministic, const std::filesystem::path& kept) const;
     void run_fresh(Slot& slot, Call& call, Outcome& outcome);
@@ -71,6 +78,7 @@ private:
 
     WasmHost host_;
     std::map<std::string, std::unique_ptr<Slot>, std::less<>> slots_;  // fixed after construction
+    std::atomic<std::uint32_t> fibers_{0};                             // under way
     CancelSource closing_;
 };
 

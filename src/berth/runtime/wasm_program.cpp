@@ -155,7 +155,16 @@ Result<std::shared_ptr<const WasmProgram>> WasmProgram::load(std::shared_ptr<Was
     BERTH_TRY(program->linked_, LinkedModule::link(module, table.imports(), &Gate::enter));
     if (const auto* start = module->find_export("_start"); start != nullptr && start->kind == ExternKind::function) program->start_ = Entry{start->index, start->type};
     program->initialize_ = module->function_index("_initialize");
+    program->module_ = module;
     return program;
+}
+
+Result<std::shared_ptr<LinkedModule>> WasmProgram::linked_for_waits() const {
+    const std::lock_guard lock(waits_mutex_);
+    if (linked_for_waits_ == nullptr) {
+        BERTH_TRY(linked_for_waits_, LinkedModule::link(module_, world_->table().imports(), &Gate::enter_or_put_off, Linkage::waiting));
+    }
+    return linked_for_waits_;
 }
 
 Result<void> WasmProgram::load_component(CodeCache* cache, ByteView bytes, const Sha256& hash, const WasmProgramOptions& options, Progress& progress) {

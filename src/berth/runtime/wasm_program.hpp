@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -77,6 +78,8 @@ public:
     const Digest& digest() const noexcept { return digest_; }  // of the bytes as they were given
     LinkedModule& linked() const noexcept { return *linked_; }
     const std::shared_ptr<LinkedModule>& linked_shared() const noexcept { return linked_; }
+    /// The same module for calls on fibers of the engine, which host functions may suspend; linked at first need.
+    Result<std::shared_ptr<LinkedModule>> linked_for_waits() const;
     const Policy* policy() const noexcept { return policy_ ? &*policy_ : nullptr; }
     const Limits& limits() const noexcept { return limits_; }
     GrantSet& grants() const noexcept { return *grants_; }
@@ -116,6 +119,9 @@ private:
     OffsetMap offsets_;
     SourceLines lines_;
     std::shared_ptr<LinkedModule> linked_;
+    mutable std::mutex waits_mutex_;
+    mutable std::shared_ptr<LinkedModule> linked_for_waits_;  // guarded by waits_mutex_; owners: this, and calls under way
+    std::shared_ptr<Module> module_;                          // owners: this, what is linked of it, and the cache
     std::shared_ptr<Component> component_;  // owners: this, its instances that stay, and the cache
     std::optional<Policy> policy_;
     Limits limits_;

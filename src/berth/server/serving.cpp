@@ -77,6 +77,21 @@ bool is_writable(const std::filesystem::path& folder) {
     return ::unlink(file.c_str()) == 0 && written;
 }
 
+/// How many calls of modules and components run and wait at once: as written for their worlds, and before that by flags.
+CallBounds bounds_of_guests(const PolicyRequest& policy) {
+    auto bounds = default_bounds(EngineKind::wasm);
+    const auto take = [&](const Limits& written) {
+        if (written.bounds(Limit::concurrency)) bounds.running = written[Limit::concurrency];
+        if (written.bounds(Limit::queue)) bounds.waiting = written[Limit::queue];
+        if (written.bounds(Limit::queue_wait)) bounds.wait = std::chrono::nanoseconds(written[Limit::queue_wait]);
+    };
+    for (const auto& [world, limits] : policy.world_limits) {
+        if (world != "subprocess") take(limits);
+    }
+    take(policy.limits);
+    return bounds;
+}
+
 }  // namespace
 
 Serving::Serving(Application& application, ServeOptions options) : application_(application), options_(std::move(options)) {}
@@ -138,9 +153,9 @@ Result<void> Serving::make_runtime() {
         application_.log().write(LogLevel::warn, "server", format("functions.max_concurrency is {} instead of {}: this process may have {} files open and a call takes up to {}; raise that limit (ulimit -n, LimitNOFILE)",
                                                                      running, wanted, files, descriptors_of_a_call));
     }
-    const auto bounds = [functions, running](EngineKind kind) {
+    const auto bounds = [functions, running, of_guests = bounds_of_guests(options_.policy)](EngineKind kind) {
+        if (kind != EngineKind::subprocess) return of_guests;
         auto bound = default_bounds(kind);
-        if (kind != EngineKind::subprocess) return bound;
         bound.running = running;
         bound.waiting = functions.queue_depth;
         bound.nested = functions.nested_slots;

@@ -34,7 +34,9 @@ void LiveClock::wait_until(SteadyTime due, CallRecord* record) {
     const auto wait = due - clock_.steady();
     if (wait <= wait.zero()) return;
     if (record != nullptr) {
+        before_wait();
         record->wait_for(wait);
+        after_wait();
     } else {
         std::this_thread::sleep_for(wait);
     }

@@ -34,6 +34,10 @@ public:
     virtual void begin_call() {}
     virtual void end_call() {}
 
+    /// Around each wait in which the thread of the call may do something else.
+    virtual void before_wait() {}
+    virtual void after_wait() {}
+
     /// Whether the call has used up the time it has on this clock. Only virtual clocks keep that themselves: on the
     /// machine's, the call's record does.
     virtual bool is_over() const noexcept { return false; }
@@ -53,6 +57,8 @@ public:
     void wait_until(SteadyTime due, CallRecord* record) override;
     void begin_call() override;
     void end_call() override;
+    void before_wait() override { end_call(); }
+    void after_wait() override { begin_call(); }
 
 private:
     const Clock& clock_;

@@ -153,7 +153,9 @@ Errno poll_oneoff(WasiCall& call, const PollArrays& arrays, GuestOut<std::uint32
             if (sleeps || on_socket) wait = std::min<std::chrono::nanoseconds>(wait, std::chrono::milliseconds(5));
             state.setup().input->wait_ready(wait);
         } else if (on_socket) {
+            state.setup().clock->before_wait();
             record->wait_for(std::min<std::chrono::nanoseconds>(wait, std::chrono::hours(1)));
+            state.setup().clock->after_wait();
         } else {
             state.setup().clock->wait_until(until.value_or(SteadyTime::max()), call->context().record());
         }

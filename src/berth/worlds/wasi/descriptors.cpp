@@ -411,13 +411,13 @@ constexpr std::array functions{
     fn<"fd_prestat_get", fd_prestat_get>({.doc = "Describes a mounted directory; badf after the last.", .params = {"fd", "out"}, .needs = Needs::nothing()}),
     fn<"fd_prestat_dir_name", fd_prestat_dir_name>({.doc = "The name of a mounted directory.", .params = {"fd", "out"}, .needs = Needs::nothing()}),
     fn<"fd_pwrite", fd_pwrite>({.doc = "Writes to a place in a file.", .params = {"fd", "buffers", "offset", "count"}, .needs = on_file, .effect = Effect::writes}),
-    fn<"fd_read", fd_read>({.doc = "Reads from a file, from standard input or from a connection.", .params = {"fd", "buffers", "count"}, .needs = on_file, .effect = Effect::reads, .restored = fd_read_restored}),
+    fn<"fd_read", fd_read>({.doc = "Reads from a file, from standard input or from a connection.", .params = {"fd", "buffers", "count"}, .needs = on_file, .effect = Effect::reads, .restored = fd_read_restored, .waits = true}),
     fn<"fd_readdir", fd_readdir>({.doc = "Lists a directory from an entry on.", .params = {"fd", "out", "cookie", "count"}, .needs = on_file, .effect = Effect::reads}),
     fn<"fd_renumber", fd_renumber>({.doc = "Moves a descriptor over another one.", .params = {"from", "to"}, .needs = Needs::nothing(), .restored = fd_renumber_restored}),
     fn<"fd_seek", fd_seek>({.doc = "Moves the position of a file.", .params = {"fd", "offset", "whence", "position"}, .needs = on_file}),
     fn<"fd_sync", fd_sync>({.doc = "Makes content and attributes of a file durable.", .params = {"fd"}, .needs = on_file, .effect = Effect::writes}),
     fn<"fd_tell", fd_tell>({.doc = "The position of a file.", .params = {"fd", "position"}, .needs = on_file}),
-    fn<"fd_write", fd_write>({.doc = "Writes to a file, to standard output or error or over a connection.", .params = {"fd", "buffers", "count"}, .needs = on_file, .effect = Effect::writes, .repeats = writes_to_outputs}),
+    fn<"fd_write", fd_write>({.doc = "Writes to a file, to standard output or error or over a connection.", .params = {"fd", "buffers", "count"}, .needs = on_file, .effect = Effect::writes, .repeats = writes_to_outputs, .waits = true}),
 };
 
 }  // namespace

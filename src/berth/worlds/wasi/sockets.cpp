@@ -53,7 +53,10 @@ auto when_ready(WasiCall& call, Descriptor& descriptor, TcpSocket::For what, F a
         while (!descriptor.socket->ready(what)) {
             if (call->was_revoked()) return std::unexpected(Errno::notcapable);
             if (call->context().stopped()) return std::unexpected(Errno::canceled);  // the engine ends the call before the guest sees this
+            auto& clock = *call.state().setup().clock;
+            clock.before_wait();
             record->wait_for(std::chrono::hours(1));
+            clock.after_wait();
         }
         if (call->was_revoked()) return std::unexpected(Errno::notcapable);
     }

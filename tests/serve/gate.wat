@@ -1,0 +1,27 @@
+;; Rests for a fifth of a second, as often as it takes until there is a file `go`; then it says 7. With `s` as input it computes
+;; without an end afterwards, with `t` it traps.
+(module
+  (import "wasi_snapshot_preview1" "fd_read" (func $read (param i32 i32 i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "path_filestat_get" (func $stat (param i32 i32 i32 i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "poll_oneoff" (func $poll (param i32 i32 i32 i32) (result i32)))
+  (memory (export "memory") 1)
+  (data (i32.const 120) "go")
+  (data (i32.const 140) "7")
+  (func $buffer (param $at i32) (param $size i32)
+    (i32.store (i32.const 0) (local.get $at))
+    (i32.store (i32.const 4) (local.get $size)))
+  (func (export "_start")
+    (call $buffer (i32.const 200) (i32.const 1))
+    (drop (call $read (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 8)))
+    (loop $again
+      (i64.store (i32.const 300) (i64.const 0))
+      (i32.store8 (i32.const 308) (i32.const 0))
+      (i32.store (i32.const 316) (i32.const 1))
+      (i64.store (i32.const 324) (i64.const 200000000))
+      (drop (call $poll (i32.const 300) (i32.const 400) (i32.const 1) (i32.const 20)))
+      (br_if $again (call $stat (i32.const 3) (i32.const 0) (i32.const 120) (i32.const 2) (i32.const 500))))
+    (if (i32.eq (i32.load8_u (i32.const 200)) (i32.const 115)) (then (loop $spin (br $spin))))
+    (if (i32.eq (i32.load8_u (i32.const 200)) (i32.const 116)) (then (unreachable)))
+    (call $buffer (i32.const 140) (i32.const 1))
+    (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8)))))
