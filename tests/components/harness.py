@@ -2,7 +2,9 @@
 import contextlib
 import http.server
 import os
+import re
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -108,3 +110,57 @@ def out(server, kind, to, **more):
 def berth(*arguments, home, **variables):
     environment = {"PATH": os.environ["PATH"], "HOME": home, "LC_ALL": "C.UTF-8", "XDG_CACHE_HOME": str(cache), "XDG_STATE_HOME": str(cache / "state"), **variables}
     return subprocess.run([binary, *arguments], capture_output=True, text=True, env=environment, cwd=home, timeout=600)
+
+
+class Wire:
+    """A client that sends exactly what it is told to and reads answers part by part."""
+
+    def __init__(self, server):
+        self.socket = socket.create_connection(("127.0.0.1", int(server.url.rsplit(":", 1)[1])), timeout=600)
+        self.file = self.socket.makefile("rb")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.file.close()
+        self.socket.close()
+
+    def send(self, *parts):
+        self.socket.sendall(b"".join(parts))
+
+    def head(self):
+        lines = [self.file.readline() for _ in range(1)]
+        while lines[-1] not in (b"\r\n", b""):
+            lines.append(self.file.readline())
+        return b"".join(lines).lower()
+
+    def chunk(self):
+        """One chunk; at the end the fields that follow."""
+        size = int(self.file.readline(), 16)
+        if size == 0:
+            return self.head()
+        part = self.file.read(size)
+        assert self.file.readline() == b"\r\n"
+        return part
+
+    def answer(self):
+        """Head and body, however its end is told."""
+        head, whole = self.head(), b""
+        if length := re.search(rb"content-length: (\d+)", head):
+            return head, self.file.read(int(length[1]))
+        assert b"transfer-encoding: chunked" in head, head
+        while size := int(self.file.readline(), 16):
+            whole += self.file.read(size)
+            assert self.file.readline() == b"\r\n"
+        self.head()
+        return head, whole
+
+
+def chunk_of(part):
+    return b"%x\r\n%s\r\n" % (len(part), part)
+
+
+CHUNKED = b"POST /pipe HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n"
+# The echo by hand, and a tool chain's of a handler that answers with the request's stream.
+ECHOES = {"hand": root / "tests/components/echo_http.wat", "javascript": guests / "hello-javascript.wasm"}

@@ -23,7 +23,8 @@ from pathlib import Path
 
 import killed  # noqa: F401: their cases join the list
 import tour  # noqa: F401
-from harness import Peer, answering, ask, berth, binary, cache, case, cases, guests, out, out_file, peer, root, serving
+import waits  # noqa: F401
+from harness import CHUNKED, ECHOES, Peer, Wire, answering, ask, berth, binary, cache, case, cases, chunk_of, guests, out, out_file, peer, root, serving
 
 def greets(kind):
     with serving((f"hello-{kind}", guests / f"hello-{kind}.wasm")) as server:
@@ -209,60 +210,6 @@ def a_deterministic_component_is_the_same_every_time():
             assert ran.returncode == 0 and "World" in ran.stdout, ran
         assert berth("trace", "diff", "a.bj", "b.bj", home=folder).returncode == 0
         assert berth("replay", "a.bj", home=folder).returncode == 0
-
-
-class Wire:
-    """A client that sends exactly what it is told to and reads answers part by part."""
-
-    def __init__(self, server):
-        self.socket = socket.create_connection(("127.0.0.1", int(server.url.rsplit(":", 1)[1])), timeout=600)
-        self.file = self.socket.makefile("rb")
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.file.close()
-        self.socket.close()
-
-    def send(self, *parts):
-        self.socket.sendall(b"".join(parts))
-
-    def head(self):
-        lines = [self.file.readline() for _ in range(1)]
-        while lines[-1] not in (b"\r\n", b""):
-            lines.append(self.file.readline())
-        return b"".join(lines).lower()
-
-    def chunk(self):
-        """One chunk; at the end the fields that follow."""
-        size = int(self.file.readline(), 16)
-        if size == 0:
-            return self.head()
-        part = self.file.read(size)
-        assert self.file.readline() == b"\r\n"
-        return part
-
-    def answer(self):
-        """Head and body, however its end is told."""
-        head, whole = self.head(), b""
-        if length := re.search(rb"content-length: (\d+)", head):
-            return head, self.file.read(int(length[1]))
-        assert b"transfer-encoding: chunked" in head, head
-        while size := int(self.file.readline(), 16):
-            whole += self.file.read(size)
-            assert self.file.readline() == b"\r\n"
-        self.head()
-        return head, whole
-
-
-def chunk_of(part):
-    return b"%x\r\n%s\r\n" % (len(part), part)
-
-
-CHUNKED = b"POST /pipe HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n"
-# The echo by hand, and a tool chain's of a handler that answers with the request's stream.
-ECHOES = {"hand": root / "tests/components/echo_http.wat", "javascript": guests / "hello-javascript.wasm"}
 
 
 def until_ended(server, outcome, count=1):

@@ -239,8 +239,10 @@ fn pool(options: &Options, page_scan: bool) -> PoolingAllocationConfig {
         .max_memory_size(options.memory_size as usize)
         .max_core_instance_size(64 << 20);
     if options.components {
-        // A component has several core instances, which share these.
+        // A component has several core instances: counted only, where memories, tables and stacks take room.
         pool.total_component_instances(options.instances)
+            .total_core_instances(options.instances.saturating_mul(64))
+            .total_tables(options.instances.saturating_mul(4))
             .max_core_instances_per_component(64)
             .max_tables_per_component(64)
             .max_memories_per_component(16)

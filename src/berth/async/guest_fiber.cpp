@@ -184,6 +184,10 @@ bool GuestFiber::has_stack() const noexcept { return body_->stack != nullptr; }
 
 void GuestFiber::wake() noexcept { body_->waker->wake(); }
 
+std::function<void()> GuestFiber::waker() const {
+    return [waker = body_->waker] { waker->wake(); };
+}
+
 Task<void> GuestFiber::until_woken() {
     using Wait = Body::Wait;
     struct Awaiter {

@@ -52,6 +52,8 @@ public:
 
     /// Ends the wait of the body, or its next one. Any thread, while the fiber lives.
     void wake() noexcept;
+    /// The same as something that may outlive the fiber.
+    std::function<void()> waker() const;
 
 private:
     struct Body;

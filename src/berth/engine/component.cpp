@@ -1,5 +1,6 @@
 #include "berth/engine/component.hpp"
 
+#include "berth/async/guest_fiber.hpp"
 #include "berth/engine/native_error.hpp"
 #include "berth_native/component.h"
 
@@ -17,6 +18,7 @@ berth_text text_of(std::string_view text) noexcept { return {text.data(), text.s
 
 constexpr berth_component_host native_host{
     .perform = [](void* state, const berth_component_op* op, berth_component_answer* answer) {
+        const GuestFiber::Elsewhere on_a_stack_of_the_engine;
         const ComponentOp asked{.function = static_cast<ComponentFunction>(op->function), .object = op->object, .a = op->a, .b = op->b, .c = op->c, .bytes = native::view(op->bytes)};
         ComponentAnswer given;
         const auto next = static_cast<ComponentHost*>(state)->perform(asked, given);

@@ -46,15 +46,17 @@ struct ComponentAnswer {
     std::string_view bytes;  // until the host is asked again
 };
 
-/// What a component's host functions come down to. On the thread of the call; none may enter the guest.
+/// What a component's host functions come down to. On the thread of the call, and `perform` on a stack of the engine's; none may
+/// enter the guest.
 class ComponentHost {
 public:
     virtual ~ComponentHost() = default;
 
     enum class Next : std::uint32_t { proceed, denied, ends };
     virtual Next perform(const ComponentOp& op, ComponentAnswer& answer) = 0;
-    /// Sleeps until this time of the monotonic clock in nanoseconds (all ones: no time). Returns early when something that was
-    /// pending may be there, or the call must end.
+    /// Sleeps until this time of the monotonic clock in nanoseconds (all ones: no time), on the stack that the call was made on.
+    /// Returns early when something that was pending may be there, or the call must end; on a GuestFiber perhaps on another
+    /// thread.
     virtual void wait(std::uint64_t due) = 0;
 };
 
@@ -89,7 +91,7 @@ struct ComponentReport {
 
 /// A compiled component with its imports resolved. Immutable, any thread. Its engine has `components` on.
 ///
-/// A call gets a fresh instance on the calling thread, or the ComponentInstance that it is made in. Guest code is not interrupted where it stands: it comes back after
+/// A call gets a fresh instance, or the ComponentInstance that it is made in, and blocks its caller. Guest code is not interrupted where it stands: it comes back after
 /// every 200,000 units of fuel and in every host function, and ends there when its record says so.
 class Component {
 public:

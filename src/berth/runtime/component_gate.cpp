@@ -4,6 +4,7 @@
 #include <bit>
 #include <array>
 
+#include "berth/async/guest_fiber.hpp"
 #include "berth/base/format.hpp"
 #include "berth/engine/call_record.hpp"
 #include "berth/runtime/call_tape.hpp"
@@ -27,7 +28,8 @@ ComponentGate::ComponentGate(const WasmProgram& program, const WasmCallSetup& se
       journal_(setup.tape != nullptr ? &setup.tape->host_calls() : nullptr),
       told_revoked_(setup.grants.revoked()),
       output_(setup.tape != nullptr ? setup.tape->output(setup.output) : setup.output),
-      error_(setup.tape != nullptr ? setup.tape->error(setup.error) : setup.error) {
+      error_(setup.tape != nullptr ? setup.tape->error(setup.error) : setup.error),
+      fiber_(GuestFiber::current()) {
     if (setup.instance == nullptr) return;
     auto& kept = setup.instance->objects();
     objects_ = std::move(kept.open);
@@ -55,7 +57,7 @@ std::int32_t ComponentGate::end(Error error) {
 }
 
 std::function<void()> ComponentGate::waker() {
-    if (!waker_) waker_.emplace(&record_);
+    if (!waker_) waker_.emplace(&record_, fiber_);
     return waker_->handle();
 }
 
@@ -128,7 +130,7 @@ void ComponentGate::wait(std::uint64_t due) {
         record_.wait_for(std::chrono::milliseconds(20));
         return;
     }
-    if (!waker_) waker_.emplace(&record_);
+    if (!waker_) waker_.emplace(&record_, fiber_);
     waker_->wait_until(has_time ? SteadyTime(std::chrono::nanoseconds(static_cast<std::int64_t>(std::min<std::uint64_t>(due, INT64_MAX)))) : std::chrono::steady_clock::now() + std::chrono::hours(1));
     // A wait has no error that it could answer with.
     if (has_time && setup_.grants.was_revoked(Capability::time_sleep)) record_.request_stop(StopCause::revoked);

@@ -37,7 +37,8 @@ private:
 struct ComponentObjects;
 
 /// What stands between one call of a component and the providers: grants, quotas, counts, and the journal of what was
-/// answered. Gate does the same for modules. One call, one thread.
+/// answered. Gate does the same for modules. One call, one thread at a
+/// time.
 class ComponentGate final : public ComponentHost {
 public:
     ComponentGate(const WasmProgram& program, const WasmCallSetup& setup, const Limits& limits, CallRecord& record, HandlerBody& handler, std::span<const std::string> variables);
@@ -148,6 +149,7 @@ private:
     std::uint64_t told_revoked_ = 0;               // bits of what the journal knows of as revoked
     OutputStream& output_;
     OutputStream& error_;
+    GuestFiber* const fiber_;                      // that the call runs on; null: a thread of its own
     std::optional<GuestWaker> waker_;              // made when something is first waited for
     std::shared_ptr<const NetworkGuard> guard_;    // owners: this, and requests that are still being ended
     Objects objects_;

@@ -330,10 +330,15 @@ void WasmFunctions::note_waits(Slot& slot, bool waited) noexcept {
 }
 
 bool WasmFunctions::runs_on_fiber(Slot& slot, const Call& call) {
-    const bool wanted = host_.fibers == Fibers::always || (host_.fibers == Fibers::where_known && slot.waiting_score.load(std::memory_order_relaxed) > 0);
-    if (!wanted || Reactor::current() == nullptr || call.instance != nullptr || slot.served.pooled != 0 || slot.served.program->component() != nullptr) [[likely]] return false;
-    // Each takes one of the engine's stacks; those beyond them hold a thread.
-    if (fibers_.fetch_add(1, std::memory_order_relaxed) < slot.served.program->linked().module().engine()->status().stacks) return true;
+    if (host_.fibers == Fibers::never || Reactor::current() == nullptr) return false;
+    const auto* component = slot.served.program->component();
+    if (component == nullptr) {
+        // An instance that stays, and one that is restored in place, runs on the stack of its caller.
+        const bool wanted = host_.fibers == Fibers::always || slot.waiting_score.load(std::memory_order_relaxed) > 0;
+        if (!wanted || call.instance != nullptr || slot.served.pooled != 0) [[likely]] return false;
+    }
+    // Each takes one of the engine's stacks, which a component does in any case; those beyond them hold a thread.
+    if (const auto others = fibers_.fetch_add(1, std::memory_order_relaxed); component != nullptr || others < slot.served.program->linked().module().engine()->status().stacks) return true;
     fibers_.fetch_sub(1, std::memory_order_relaxed);
     return false;
 }

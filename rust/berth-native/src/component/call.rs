@@ -1,4 +1,4 @@
-//! One call of a component, run on the calling thread until it ends: in a fresh instance, or in one that stays.
+//! One call of a component, run by the caller until it ends: in a fresh instance, or in one that stays.
 
 use std::cell::RefCell;
 use std::future::poll_fn;
@@ -81,27 +81,63 @@ enum Driven<T> {
     EndedByHost,
 }
 
-/// Polls until it is done, and what was started beside it as well.
-fn drive<T>(future: impl Future<Output = T>, host: Host, waits: &Waits) -> Driven<T> {
+/// Runs `f` as this thread's innermost entry under the record of a call; null: the call cannot be stopped. Never inlined: which
+/// thread it is may change between two of them, and nothing that belongs to one is kept outside.
+///
+/// # Safety
+/// The record is valid until the call has ended.
+#[inline(never)]
+unsafe fn inside<T>(record: *const Record, f: impl FnOnce() -> T) -> T {
+    if record.is_null() {
+        return f();
+    }
+    // Component code is not interrupted where it stands: it comes back by itself, and host code looks at the mark.
+    let place = StopPlace { map: CodeMap::empty(), stop_pc: 0 };
+    // SAFETY: the contract of this function.
+    unsafe { stop::enter(record, place, f) }
+}
+
+/// What comes after a part of a call.
+enum Step<T> {
+    Over(Driven<T>),
+    Again,
+    WaitUntil(u64),
+}
+
+/// Polls until it is done, and what was started beside it as well. Between two rounds, while it waits, the call is on no
+/// thread's books: the host may go on with it on another one. Its wakers are called by who drives it and by nobody else, and so the
+/// set of tasks, which takes its first thread for its only one, is touched by one thread at a time.
+///
+/// # Safety
+/// The record, which may be null, is valid until the call has ended.
+unsafe fn drive<T>(future: impl Future<Output = T>, host: Host, waits: &Waits, record: *const Record) -> Driven<T> {
     let flag = Arc::new(Flag(AtomicBool::new(false)));
     let waker = Waker::from(flag.clone());
-    let mut context = Context::from_waker(&waker);
     let beside = LocalSet::new();
     let mut future = pin!(beside.run_until(future));
-    loop {
+    let mut round = || {
         if stop::current_stopped() {
-            return Driven::Stopped;
+            return Step::Over(Driven::Stopped);
         }
         waits.begin_round();
         flag.0.store(false, Release);
-        if let Poll::Ready(value) = future.as_mut().poll(&mut context) {
-            return Driven::Done(value);
+        if let Poll::Ready(value) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            return Step::Over(Driven::Done(value));
         }
         if waits.is_ended() {
-            return Driven::EndedByHost;
+            return Step::Over(Driven::EndedByHost);
         }
-        if !flag.0.swap(false, AcqRel) && !stop::current_stopped() {
-            host.wait_until(waits.earliest().unwrap_or(u64::MAX));
+        if flag.0.swap(false, AcqRel) || stop::current_stopped() {
+            return Step::Again;
+        }
+        Step::WaitUntil(waits.earliest().unwrap_or(u64::MAX))
+    };
+    loop {
+        // SAFETY: the contract of this function.
+        match unsafe { inside(record, &mut round) } {
+            Step::Over(driven) => return driven,
+            Step::Again => {}
+            Step::WaitUntil(due) => host.wait_until(due),
         }
     }
 }
@@ -205,7 +241,8 @@ unsafe fn run(program: &Program, setup: &Setup, request: Option<&Request>, repor
     // SAFETY: the caller's contract.
     let mut store = unsafe { new_store(program, setup, &waits) }?;
     let driven = match request {
-        None => drive(run_command(program, store), host, &waits),
+        // SAFETY: the caller's contract.
+        None => unsafe { drive(run_command(program, store), host, &waits, setup.record) },
         Some(request) => {
             let pre = program.handler.as_ref().ok_or_else(no_handler)?.clone();
             // SAFETY: the caller's contract.
@@ -222,7 +259,8 @@ unsafe fn run(program: &Program, setup: &Setup, request: Option<&Request>, repor
                 answering.failed.store(ran.is_err(), Relaxed);
                 end(store, ran) // drops the store, and with it what the guest left open of its answer
             };
-            match drive(both(handle, http::answer(receiver, host, &waits, &answering)), host, &waits) {
+            // SAFETY: the caller's contract.
+            match unsafe { drive(both(handle, http::answer(receiver, host, &waits, &answering)), host, &waits, setup.record) } {
                 Driven::Done((ended, missing)) => {
                     report_missing(missing, report);
                     Driven::Done(ended)
@@ -232,7 +270,8 @@ unsafe fn run(program: &Program, setup: &Setup, request: Option<&Request>, repor
             }
         }
     };
-    fill(driven, budget(setup), &waits, report);
+    // SAFETY: the caller's contract.
+    unsafe { inside(setup.record, || fill(driven, budget(setup), &waits, report)) };
     Ok(())
 }
 
@@ -395,7 +434,8 @@ unsafe fn run_kept(program: &Program, setup: &Setup, request: &Request, slot: &m
         }
         polled
     });
-    let driven = match drive(both(handle, answer), host, &waits) {
+    // SAFETY: the caller's contract.
+    let driven = match unsafe { drive(both(handle, answer), host, &waits, setup.record) } {
         Driven::Done((ended, missing)) => {
             report_missing(missing, report);
             Driven::Done(ended)
@@ -404,7 +444,8 @@ unsafe fn run_kept(program: &Program, setup: &Setup, request: &Request, slot: &m
         Driven::EndedByHost => Driven::EndedByHost,
     };
     let is_done = matches!(driven, Driven::Done(_));
-    fill(driven, budget(setup), &waits, report);
+    // SAFETY: the caller's contract.
+    unsafe { inside(setup.record, || fill(driven, budget(setup), &waits, report)) };
     if is_done
         && matches!(report.outcome, Outcome::Returned)
         && let Some(mut kept) = left.take()
@@ -426,7 +467,7 @@ pub unsafe extern "C" fn berth_component_call(program: *const Program, setup: *c
         (&*program, &*setup, request.as_ref(), &mut *report)
     };
     // SAFETY: the caller's contract.
-    unsafe { enter(setup, report, |report| run(program, setup, request, report)) }
+    report_failure(report, |report| unsafe { run(program, setup, request, report) });
 }
 
 /// # Safety
@@ -443,7 +484,7 @@ pub unsafe extern "C" fn berth_component_call_kept(program: *const Program, setu
     let taken = unsafe { instance.replace(std::ptr::null_mut()) };
     let mut slot = (!taken.is_null()).then(|| unsafe { Box::from_raw(taken) });
     // SAFETY: the caller's contract.
-    unsafe { enter(setup, report, |report| run_kept(program, setup, request, &mut slot, report)) };
+    report_failure(report, |report| unsafe { run_kept(program, setup, request, &mut slot, report) });
     if let Some(kept) = slot {
         // SAFETY: the caller's contract.
         unsafe { instance.write(Box::into_raw(kept)) };
@@ -462,20 +503,9 @@ pub unsafe extern "C" fn berth_component_instance_delete(instance: *mut Kept) {
     }
 }
 
-/// # Safety
-/// As `berth_component_call`.
-unsafe fn enter(setup: &Setup, report: &mut Report, mut run: impl FnMut(&mut Report) -> Result<(), CError>) {
-    let done = catch_unwind(AssertUnwindSafe(|| {
-        let mut body = || run(report);
-        if setup.record.is_null() {
-            return body();
-        }
-        // Component code is not interrupted where it stands: it comes back by itself, and host code looks at the mark.
-        let place = StopPlace { map: CodeMap::empty(), stop_pc: 0 };
-        // SAFETY: the caller's contract.
-        unsafe { stop::enter(setup.record, place, body) }
-    }));
-    let error = match done {
+/// Whatever keeps the call from its beginning is told as its report.
+fn report_failure(report: &mut Report, run: impl FnOnce(&mut Report) -> Result<(), CError>) {
+    let error = match catch_unwind(AssertUnwindSafe(|| run(report))) {
         Ok(Ok(())) => return,
         Ok(Err(error)) => error,
         Err(panic) => CError::new(ErrorKind::Internal, panic_text(&*panic)),

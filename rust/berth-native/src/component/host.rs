@@ -135,15 +135,15 @@ impl Answer {
     }
 }
 
-/// The table with its state. Used by the calling thread only, for as long as the call, or the instance where it stays.
+/// The table with its state. Used by one thread at a time, for as long as the call, or the instance where it stays.
 #[derive(Clone, Copy)]
 pub struct Host {
     pub table: *const HostTable,
     pub state: *mut c_void,
 }
 
-// SAFETY: futures and streams that hold it are polled by the calling thread and dropped before the call returns. In an instance that
-// stays they may be left to the thread of a later call; table and state outlive it, and one thread enters at a time.
+// SAFETY: futures and streams that hold it are polled by one thread at a time, which is another one only after a wait, and dropped
+// before the call returns. In an instance that stays they may be left to a later call; table and state outlive it.
 unsafe impl Send for Host {}
 // SAFETY: as above.
 unsafe impl Sync for Host {}

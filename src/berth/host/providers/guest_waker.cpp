@@ -6,16 +6,19 @@
 
 #include <ctime>
 
+#include "berth/async/guest_fiber.hpp"
 #include "berth/engine/call_record.hpp"
 
 namespace berth {
 
 void GuestWaker::Word::wake() noexcept {
     wakes.fetch_add(1, std::memory_order_release);
+    if (wake_fiber) return wake_fiber();
     syscall(SYS_futex, &wakes, FUTEX_WAKE_PRIVATE, 1, nullptr, nullptr, 0);
 }
 
-GuestWaker::GuestWaker(CallRecord* record) : record_(record), word_(std::make_shared<Word>()) {
+GuestWaker::GuestWaker(CallRecord* record, GuestFiber* fiber) : record_(record), fiber_(fiber), word_(std::make_shared<Word>()) {
+    if (fiber_ != nullptr) word_->wake_fiber = fiber_->waker();
     if (record_ != nullptr) record_->set_waker(std::make_shared<std::function<void()>>(handle()));
 }
 
@@ -31,7 +34,13 @@ void GuestWaker::wait_until(SteadyTime due) noexcept {
     const auto rest = due - std::chrono::steady_clock::now();
     const auto wakes = word_->wakes.load(std::memory_order_acquire);
     if (wakes == seen_ && rest > rest.zero() && (record_ == nullptr || !record_->stopped())) {
+        if (record_ != nullptr) record_->note_wait();
         const auto bounded = std::min<std::chrono::nanoseconds>(rest, std::chrono::hours(1));
+        if (fiber_ != nullptr) {
+            fiber_->wait_until(std::chrono::steady_clock::now() + bounded);
+            seen_ = word_->wakes.load(std::memory_order_acquire);
+            return;
+        }
         const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(bounded);
         timespec timeout{};
         timeout.tv_sec = seconds.count();
