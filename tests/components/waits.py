@@ -41,7 +41,7 @@ def echoes(count, *flags):
 
 @case
 def handlers_that_wait_for_their_clients_hold_no_thread():
-    assert (threads := echoes(200)) < 40, threads
+    assert (threads := echoes(60)) < 40, threads
 
 
 @case

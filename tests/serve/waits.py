@@ -54,15 +54,15 @@ def threads_of(server):
 
 @case
 def calls_that_wait_hold_no_thread():
-    with gate("--timeout", "1h", "--limit", "concurrency=400") as (server, go):
-        threads, answers = callers(server, [b""] * 300)
-        until(lambda: in_flight(server) == 300, "300 calls that wait")
-        assert threads_of(server) < 60, threads_of(server)
+    with gate("--timeout", "1h", "--limit", "concurrency=60") as (server, go):
+        threads, answers = callers(server, [b""] * 60)
+        until(lambda: in_flight(server) == 60, "60 calls that wait")
+        assert threads_of(server) < 40, threads_of(server)
         equal(answers, [])
         go.touch()
         for each in threads:
             each.join()
-        equal(answers, [(200, b"7")] * 300)
+        equal(answers, [(200, b"7")] * 60)
         until(lambda: in_flight(server) == 0, "none")
 
 
