@@ -57,7 +57,7 @@ def calls_that_wait_hold_no_thread():
     with gate("--timeout", "1h", "--limit", "concurrency=60") as (server, go):
         threads, answers = callers(server, [b""] * 60)
         until(lambda: in_flight(server) == 60, "60 calls that wait")
-        assert threads_of(server) < 40, threads_of(server)
+        until(lambda: threads_of(server) < 30, "threads for those that compute alone")
         equal(answers, [])
         go.touch()
         for each in threads:
