@@ -229,7 +229,7 @@ Result<ApplicationOptions> Context::application_options() const {
     BERTH_TRY(const auto configured, configuration());
     BERTH_TRY(options.log_level, parse_log_level(configured.value("log.level")));
     options.restore = configured.value("engine.restore") == "true";
-    const auto fibers = configured.value("engine.fibers");
+    const auto& fibers = configured.value("engine.fibers");
     if (fibers == "always") options.fibers = Fibers::always;
     else if (fibers == "never") options.fibers = Fibers::never;
     else if (fibers != "auto") return fail(Code::config_error, format("engine.fibers is \"{}\", not auto, always or never", fibers));
