@@ -164,7 +164,7 @@ GuestFiber::~GuestFiber() = default;
 
 bool GuestFiber::has_stack() const noexcept { return body_->stack != nullptr; }
 
-// Never inlined, as the next two: which thread it is may change over each of them.
+// Never inlined, nor what stands below: which thread it is may change from one to the next.
 [[gnu::noinline]] GuestFiber* GuestFiber::current() noexcept { return running_here; }
 
 [[gnu::noinline]] bool GuestFiber::resume() noexcept {

@@ -56,9 +56,7 @@ public:
     /// Ends a wait of the call without ending the call. Any thread.
     void wake() noexcept;
 
-    /// The call waits elsewhere than in `wait_for`; by the thread of the call.
-    void note_wait() noexcept { has_waited_ = true; }
-    /// Whether the call has waited at all; by the thread of the call.
+    /// Whether the call has waited in `wait_for`; by the thread of the call.
     bool has_waited() const noexcept { return has_waited_; }
 
     /// How often running guest code was interrupted for it.

@@ -91,8 +91,8 @@ struct ComponentReport {
 
 /// A compiled component with its imports resolved. Immutable, any thread. Its engine has `components` on.
 ///
-/// A call gets a fresh instance, or the ComponentInstance that it is made in, and blocks its caller. Guest code is not interrupted where it stands: it comes back after
-/// every 200,000 units of fuel and in every host function, and ends there when its record says so.
+/// A call gets a fresh instance, or the ComponentInstance that it is made in, and blocks its caller. Guest code is not interrupted
+/// where it stands: it comes back after every 200,000 units of fuel and in every host function, and ends there when its record says so.
 class Component {
 public:
     /// Fails with invalid_module, or with import_unresolved naming an import that WASI 0.2 does not have.

@@ -1,8 +1,8 @@
 #include "berth/runtime/component_gate.hpp"
 
 #include <algorithm>
-#include <bit>
 #include <array>
+#include <bit>
 
 #include "berth/async/guest_fiber.hpp"
 #include "berth/base/format.hpp"

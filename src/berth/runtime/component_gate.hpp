@@ -37,8 +37,7 @@ private:
 struct ComponentObjects;
 
 /// What stands between one call of a component and the providers: grants, quotas, counts, and the journal of what was
-/// answered. Gate does the same for modules. One call, one thread at a
-/// time.
+/// answered. Gate does the same for modules. One call, one thread at a time.
 class ComponentGate final : public ComponentHost {
 public:
     ComponentGate(const WasmProgram& program, const WasmCallSetup& setup, const Limits& limits, CallRecord& record, HandlerBody& handler, std::span<const std::string> variables);

@@ -34,18 +34,16 @@ void GuestWaker::wait_until(SteadyTime due) noexcept {
     const auto rest = due - std::chrono::steady_clock::now();
     const auto wakes = word_->wakes.load(std::memory_order_acquire);
     if (wakes == seen_ && rest > rest.zero() && (record_ == nullptr || !record_->stopped())) {
-        if (record_ != nullptr) record_->note_wait();
         const auto bounded = std::min<std::chrono::nanoseconds>(rest, std::chrono::hours(1));
         if (fiber_ != nullptr) {
             fiber_->wait_until(std::chrono::steady_clock::now() + bounded);
-            seen_ = word_->wakes.load(std::memory_order_acquire);
-            return;
+        } else {
+            const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(bounded);
+            timespec timeout{};
+            timeout.tv_sec = seconds.count();
+            timeout.tv_nsec = std::chrono::nanoseconds(bounded - seconds).count();
+            syscall(SYS_futex, &word_->wakes, FUTEX_WAIT_PRIVATE, wakes, &timeout, nullptr, 0);
         }
-        const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(bounded);
-        timespec timeout{};
-        timeout.tv_sec = seconds.count();
-        timeout.tv_nsec = std::chrono::nanoseconds(bounded - seconds).count();
-        syscall(SYS_futex, &word_->wakes, FUTEX_WAIT_PRIVATE, wakes, &timeout, nullptr, 0);
     }
     seen_ = word_->wakes.load(std::memory_order_acquire);
 }
